@@ -1,0 +1,186 @@
+"What `nbdev_test` lets through: one line per fault. Usage: python tools/guard.py"
+import ast, re, sys
+from collections import Counter
+
+import yaml
+
+from project import cfg, directives, exporting, flags, is_exported, lib, nbs, notebooks, page, read, rel, root, split, src, text, why_skipped
+
+ceiling = 40                  # lines in a code cell
+may_lack_assertion = {'index'}
+may_skip_exec = set()         # notebooks that nbdev_test is told not to run
+nbdev_words = set('default_exp export exports exporti hide hide_line exec_doc filter_stream default_cls_lvl'.split())
+quarto_words = set('''echo eval output warning error include label classes tags panel column fig-cap fig-alt fig-subcap fig-align
+    fig-column fig-width fig-height tbl-cap tbl-colwidths lst-cap lst-label layout layout-ncol layout-nrow
+    code-fold code-summary code-overflow code-line-numbers'''.split())
+machine_path = re.compile(r'(?<![\w.:/~-])/(?:root|home|tmp|work|private|Users|var/folders)(?=[/\s"\'`,;)]|$)[^\s"\'`]*|site-packages/\S*|\bipykernel_\d+')
+windows_path = re.compile(r'(?<![\w\\$])[A-Z]:\\{1,2}\w[^\s"\']*')
+assertion = re.compile(r'\btest_\w+\(|\bassert\b|\.assert_\w+\(|\bcheck_\w+\(')
+
+
+def tree(source):
+    "The cell's syntax tree, shell lines and magics left out; None where that is no Python"
+    try: return ast.parse(re.sub(r'^(\s*)[%!].*$', r'\1pass', source, flags=re.M))
+    except SyntaxError: return None
+
+def is_import(node):
+    if isinstance(node, ast.Try): return all(map(is_import, node.body))
+    return isinstance(node, (ast.Import, ast.ImportFrom))
+
+def machine_paths(s, windows=True): return machine_path.findall(s) + (windows_path.findall(s) if windows else [])
+
+def check_directives(cell):
+    lead, rest = split(src(cell))
+    known = nbdev_words | quarto_words | set(flags)
+    for line in re.findall(r'^\s*#\s*\|\s*(.*)$', lead, re.M):
+        word = re.match(r'[^\s:]*', line)[0]
+        if word not in known: yield f'unknown directive {word!r}'
+        elif word in quarto_words and not re.match(r'\S+: *\S', line): yield f'write `#| {word}: value`, not {line!r}'
+        elif word not in quarto_words and re.match(r'\S+\s*:\s*\S', line): yield f'{word!r} takes no value: nbdev ignores {line!r}'
+    if re.search(r'^\s*#\s*\|\s*\w', rest, re.M): yield 'directive below code or a comment is ignored'
+
+def check_code(cell, has_docs):
+    source = src(cell)
+    yield from check_directives(cell)
+    n = len(split(source)[1].splitlines())
+    if n > ceiling: yield f'{n} lines, more than {ceiling}'
+    if is_exported(cell):
+        try: ast.parse(source)
+        except SyntaxError as e: yield f'exported, but not plain Python: {e.msg}'
+    elif has_docs and not why_skipped(cell) and (t := tree(source)):
+        # Staging the site runs every cell that holds an import, in a notebook that exports or shows docs
+        if any(isinstance(o, (ast.Import, ast.ImportFrom)) for o in ast.walk(t)) and not all(map(is_import, t.body)):
+            yield 'import mixed with other code: building the site would run it'
+
+def parts(output):
+    "The texts of an output, pictures left out"
+    if 'text' in output: yield 'stream', text(output['text'])
+    for kind, o in output.get('data', {}).items():
+        if (kind.startswith('text') or 'svg' in kind) and isinstance(o, (str, list)): yield kind, text(o)
+
+def check_outputs(cell):
+    for o in cell.get('outputs', []):
+        if o['output_type'] == 'error': yield f"stored traceback ({o.get('ename')})"
+        for kind, s in parts(o):
+            if 'Traceback (most recent call last)' in s: yield 'stored traceback in the text'
+            if kind == 'stream' and '\r' in s or '<progress' in s: yield 'progress bar in the output: use `no_bar`'
+            for m in machine_paths(s)[:1]: yield f'machine path in the output: {m}'
+
+def check_first(cells):
+    heads = [c for c in cells if c['cell_type'] == 'markdown']
+    if not heads: return ['no markdown cell']
+    s = src(heads[0])
+    bad = [] if re.search(r'^#\s+\S', s, re.M) else ['the first markdown cell has no `# title`']
+    if not re.search(r'^>\s+\S', s, re.M): bad.append('the first markdown cell has no `> question`')
+    lost = [l for l in s.splitlines() if l.strip() and not re.match(r'#\s|>\s|-\s+\S.*:', l)]
+    if lost: bad.append(f'text in the title cell never reaches the site, give it a cell of its own: {lost[0][:40]!r}')
+    if sum(l.startswith('>') for l in s.splitlines()) > 1: bad.append('only the first `> ` line of the title cell reaches the site')
+    return bad
+
+def check_notebook(path, nb):
+    cells = nb['cells']
+    code = [c for c in cells if c['cell_type'] == 'code']
+    has_docs = any(is_exported(c) or re.search(r'^show_doc', src(c), re.M) for c in code)
+    yield from check_first(cells)
+    front = '\n'.join(src(c) for c in cells[:2] if c['cell_type'] != 'code')
+    if re.search(r'skip_exec:\s*true', front, re.I) and path.stem not in may_skip_exec: yield 'skip_exec: the notebook is not run'
+    if nb['metadata'].get('kernelspec', {}).get('language', 'python') != 'python': yield 'not a Python notebook: not run'
+    for name, n in Counter(c.get('id') for c in cells).items():
+        if not name: yield f'{n} cells without id: export would not be reproducible'
+        elif n > 1: yield f'{n} cells share the id {name}'
+    if code and path.stem not in may_lack_assertion and not any(assertion.search(src(c)) for c in code): yield 'no assertion'
+    plain = [c for c in code if not is_exported(c) and not {'default_exp', 'hide'} & directives(c).keys() and not why_skipped(c)]
+    if plain and not any(c.get('outputs') for c in code): yield f'no stored output: make render NB={rel(path)}'
+    for i, c in enumerate(cells):
+        at = f"cell {i} {c.get('id')}: "
+        s = src(c)
+        if re.search(r'^`?(<{7} |={7}$|>{7} |\|{7} )', s, re.M): yield at + 'merge marker'
+        for m in machine_paths(s, c['cell_type'] == 'code')[:1]: yield at + f'machine path: {m}'
+        if c['cell_type'] == 'code': yield from (at + o for o in (*check_code(c, has_docs), *check_outputs(c)))
+
+def check_modules(books):
+    "Each module has one notebook, each page one notebook, and each .py file a notebook"
+    made, pages, into = Counter(), Counter(), set()
+    for p, nb in books.items():
+        pages[page(p)] += 1
+        for c in nb['cells']:
+            d = directives(c)
+            if d.get('default_exp'): made[d['default_exp']] += 1
+            into |= {d[o] for o in exporting & d.keys() if d[o]}
+    yield from (f'{n} notebooks make the module {m}' for m, n in made.items() if n > 1)
+    yield from (f'{n} notebooks make the page {p}.html' for p, n in pages.items() if n > 1)
+    yield from (f'a cell exports to {m}, which no notebook makes' for m in into - set(made))
+    files = {lib.joinpath(*m.split('.')).with_suffix('.py') for m in made}
+    yield from (f'{rel(f)} is missing: run nbdev_export' for f in sorted(files) if not f.exists())
+    homes = {d for f in files for d in (f.parent, *f.parent.parents)}
+    for f in sorted(lib.rglob('*.py')):
+        if f in files or f.name == '_modidx.py' and f.parent == lib or f.name == '__init__.py' and f.parent in homes: continue
+        yield f'{rel(f)}: no notebook makes this'
+
+def check_unseen():
+    "What nbdev passes over without a word"
+    for p in sorted(nbs.rglob('*')):
+        if '.ipynb_checkpoints' in p.parts: continue
+        if p.name == '.notest': yield f'{rel(p)}: keeps its folder from being tested'
+        if p.suffix == '.ipynb' and p not in notebooks(): yield f'{rel(p)}: nbdev does not see names with a leading _ or .'
+    if '|' in cfg['tst_flags']: yield 'settings.ini: separate tst_flags by spaces; bars make one flag that no cell has'
+
+def leaves(o):
+    "The notebook names in a sidebar"
+    if isinstance(o, str): return [o]
+    if isinstance(o, dict): return leaves(o.get('contents') or o.get('href') or [])
+    return [n for x in o for n in leaves(x)]
+
+def check_site():
+    top, link = root/'_quarto.yml', nbs/'_quarto.yml'
+    if link.is_symlink():
+        if link.readlink().as_posix() != '../_quarto.yml': yield 'nbs/_quarto.yml must point to ../_quarto.yml'
+    elif not link.exists() or link.read_bytes() != top.read_bytes(): yield 'nbs/_quarto.yml must be a link to (or a copy of) ../_quarto.yml'
+    conf = yaml.safe_load(top.read_text(encoding='utf-8'))
+    site = conf['website']
+    want = {'title': cfg['title'], 'description': cfg['description'], 'repo-url': cfg['git_url'], 'repo-branch': cfg['branch'],
+            'site-url': cfg['doc_host'] + cfg['doc_baseurl'], 'issue-url': cfg['git_url'] + '/issues/new'}
+    yield from (f'_quarto.yml says {k}: {site.get(k)!r}, settings.ini {v!r}' for k, v in want.items() if site.get(k) != v)
+    if conf['project']['output-dir'] != cfg['doc_path']: yield '_quarto.yml: output-dir is not doc_path of settings.ini'
+    listed, there = Counter(leaves(site['sidebar'])), {p.relative_to(nbs).as_posix() for p in notebooks()}
+    yield from (f'_quarto.yml: the sidebar names {o} {n} times' for o, n in listed.items() if n > 1)
+    yield from (f'_quarto.yml: the sidebar names {o}, which does not exist' for o in sorted(set(listed) - there))
+    yield from (f'_quarto.yml: the sidebar lacks {o}' for o in sorted(there - set(listed)))
+
+def check_papers():
+    "Links of the pages in markdown, and the version where it is written by hand"
+    for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'):
+        if not (root/name).exists():
+            yield f'{name} is missing'
+            continue
+        s = re.sub(r'^```.*?^```', '', (root/name).read_text(encoding='utf-8'), flags=re.M | re.S)
+        links = re.findall(r'\]\(<?([^)>\s]+)', s) + re.findall(r'(?:src|href)="([^"]+)"', s)
+        for l in sorted(set(links)):
+            if not re.match(r'https?:|mailto:|#', l) and not (root/l.split('#')[0]).exists(): yield f'{name} links {l}, which does not exist'
+    v = cfg['version']
+    cite = yaml.safe_load((root/'CITATION.cff').read_text(encoding='utf-8'))
+    if str(cite['version']) != v: yield f"CITATION.cff says version {cite['version']}, settings.ini {v}"
+    if f'## {v}' not in (root/'CHANGELOG.md').read_text(encoding='utf-8'): yield f'CHANGELOG.md has no heading for {v}'
+
+def summary(books):
+    code = [c for nb in books.values() for c in nb['cells'] if c['cell_type'] == 'code']
+    skipped = Counter(' + '.join(w) for c in code if (w := why_skipped(c)))
+    why = ', '.join(f'{n} {k}' for k, n in skipped.most_common()) or 'none'
+    return f'{len(books)} notebooks, {len(code)} code cells; not run by default: {why}'
+
+def faults():
+    books = {}
+    for p in notebooks():
+        try: books[p] = read(p)
+        except ValueError as e: yield f'{rel(p)}: not a notebook ({e})'
+    if not books: yield f'{rel(nbs)}: no notebooks'
+    for p, nb in books.items(): yield from (f'{rel(p)}: {o}' for o in check_notebook(p, nb))
+    for check in (lambda: check_modules(books), check_unseen, check_site, check_papers): yield from check()
+    print(summary(books))
+
+def main():
+    bad = list(faults())
+    print('\n'.join(bad) or 'no faults')
+    sys.exit(bool(bad))
+
+if __name__ == '__main__': main()
