@@ -17,7 +17,7 @@ help: ## list the targets
 setup: $(STAMP) ## create .venv with everything in it (PYTHON=python3.12 chooses another Python)
 
 $(STAMP):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "mcrm_nb needs Python 3.10 or newer, for example: make setup PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make setup PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e ".[dev]"
 	@rm -f $(VENV)/set-up-*
@@ -40,7 +40,7 @@ test-newest: ## the wheel with the newest fastai, in an environment without nbde
 	$(NEWEST)/bin/python tools/wheel_check.py --python $(NEWEST)/bin/python
 
 lab: setup ## open JupyterLab on the notebooks
-	$(BIN)/python -m jupyter lab --notebook-dir=nbs
+	$(BIN)/python -m jupyter lab --notebook-dir=nbs $(if $(filter 0,$(shell id -u)),--allow-root)
 
 export: setup ## clean the notebooks and write the library from them
 	$(BIN)/nbdev_clean

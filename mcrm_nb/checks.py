@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-# %% ../nbs/00_checks.ipynb #4803f648
+# %% ../nbs/00_checks.ipynb #d2d40e57
 def test_same(
     a,               # tensor, array, number, or a tuple or list of these
     b,               # what it should equal, in the same structure
@@ -29,14 +29,14 @@ def test_same(
         for x,y in zip(a, b): test_same(x, y, tol)
     else: torch.testing.assert_close(torch.as_tensor(a), torch.as_tensor(b), rtol=tol, atol=tol, check_dtype=False)
 
-# %% ../nbs/00_checks.ipynb #3609e579
+# %% ../nbs/00_checks.ipynb #e06d1b44
 def count_parameters(
     module:nn.Module, # any module; one on the `meta` device costs no memory
 )->int:               # number of trainable numbers
     "How many trainable numbers `module` holds, shared ones counted once"
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
-# %% ../nbs/00_checks.ipynb #339d2fbb
+# %% ../nbs/00_checks.ipynb #3f36743c
 @dataclass(frozen=True)
 class Case:
     "Sizes and options of one trial of a law"
@@ -68,7 +68,7 @@ class Case:
     @property
     def row(self): "The axis of rows in input and output"; return 1-self.time
 
-# %% ../nbs/00_checks.ipynb #28a07ada
+# %% ../nbs/00_checks.ipynb #22a987f2
 def as_tuple(
     state, # what a layer returns as its state
 )->tuple:
@@ -88,7 +88,7 @@ def random_state(layer, x, seed=0):
     gen = torch.Generator().manual_seed(seed+2)
     return like(state, [torch.randn(s.shape, dtype=s.dtype, generator=gen) for s in as_tuple(state)])
 
-# %% ../nbs/00_checks.ipynb #80f96193
+# %% ../nbs/00_checks.ipynb #b82337bb
 def _hypothesis():
     try: import hypothesis
     except ImportError as e: raise ImportError("the laws draw their cases with hypothesis: pip install 'mcrm_nb[checks]'") from e
@@ -102,7 +102,7 @@ def cases(**fixed):
                 batch=st.integers(1, 3), steps=st.integers(1, 5), seed=st.integers(0, 2**16))
     return st.builds(Case, **{k: st.just(fixed[k]) if k in fixed else v for k,v in draw.items()})
 
-# %% ../nbs/00_checks.ipynb #c7e1d7f2
+# %% ../nbs/00_checks.ipynb #41f3c52c
 def obeys(
     make,                # builds a layer from `nn.LSTM`'s arguments: a class, or a registry entry
     law,                 # a function of (make, case) that raises where the law is broken
@@ -121,7 +121,7 @@ def obeys(
     trial()
     return len(tried)
 
-# %% ../nbs/00_checks.ipynb #932acdea
+# %% ../nbs/00_checks.ipynb #80dc02bb
 laws = {}
 
 def law(**fixed):
@@ -132,7 +132,7 @@ def law(**fixed):
         return f
     return _register
 
-# %% ../nbs/00_checks.ipynb #c98c8e55
+# %% ../nbs/00_checks.ipynb #21b4c6c9
 @law(bidirectional=False)
 def carries(make, case):
     "Running a sequence in two parts with the state handed over equals running it whole"
@@ -146,7 +146,7 @@ def carries(make, case):
         test_same(torch.cat([y1, y2], case.time), whole, 1e-9)
         test_same(as_tuple(h), as_tuple(end), 1e-9)
 
-# %% ../nbs/00_checks.ipynb #cda4947a
+# %% ../nbs/00_checks.ipynb #ca57c6a1
 @law()
 def starts_at_zero(make, case):
     "Leaving the initial state out equals giving zeros"
@@ -156,7 +156,7 @@ def starts_at_zero(make, case):
     test_same(layer(x, zeros)[0], y, 1e-12)
     if case.steps*case.batch > 1: assert not torch.allclose(layer(x, random_state(layer, x, case.seed))[0], y), 'the initial state is ignored'
 
-# %% ../nbs/00_checks.ipynb #36cf1c3e
+# %% ../nbs/00_checks.ipynb #428aebd2
 @law()
 def keeps_rows_apart(make, case):
     "A row of a batch gives what it gives alone"
@@ -168,7 +168,7 @@ def keeps_rows_apart(make, case):
         test_same(yb, y.narrow(case.row, b, 1), 1e-9)
         test_same(as_tuple(hb), [s[:,b:b+1] for s in as_tuple(h)], 1e-9)
 
-# %% ../nbs/00_checks.ipynb #f34c0a69
+# %% ../nbs/00_checks.ipynb #f9ba8af5
 @law(bidirectional=False)
 def is_causal(make, case):
     "Outputs before a step do not depend on the input from that step on"
@@ -182,7 +182,7 @@ def is_causal(make, case):
         later.narrow(case.time, t+1, case.steps-t-1).add_(1.)
         test_same(layer(later)[0].narrow(case.time, 0, t+1), y.narrow(case.time, 0, t+1), 1e-12)
 
-# %% ../nbs/00_checks.ipynb #ef7689a2
+# %% ../nbs/00_checks.ipynb #1d0979ac
 def row_lengths(case):
     "A length for every row, from 1 to the number of steps"
     gen = torch.Generator().manual_seed(case.seed+3)
@@ -203,7 +203,7 @@ def packed_equals_padded(make, case):
         test_same(y.narrow(case.row, b, 1).narrow(case.time, 0, n), yb, 1e-9)
         test_same([s[:,b:b+1] for s in as_tuple(h)], as_tuple(hb), 1e-9)
 
-# %% ../nbs/00_checks.ipynb #ab36ea02
+# %% ../nbs/00_checks.ipynb #fdada61a
 def sublayer(make, case, layer, k, reverse, input_size):
     "Layer `k` in one direction, as a single-layer module with the same weights"
     one = replace(case, num_layers=1, bidirectional=False, input_size=input_size).layer(make)
@@ -224,7 +224,7 @@ def directions_are_two_runs(make, case):
         test_same(y.chunk(2, -1)[d], yd.flip(case.time) if d else yd, 1e-9)
         test_same([s[d:d+1] for s in as_tuple(h)], as_tuple(hd), 1e-9)
 
-# %% ../nbs/00_checks.ipynb #8b389f9a
+# %% ../nbs/00_checks.ipynb #81e6e503
 @law()
 def layers_are_a_chain(make, case):
     "A stack of layers equals its layers run one after another"
@@ -243,7 +243,7 @@ def layers_are_a_chain(make, case):
         at = torch.cat(outs, -1)
     test_same(at, y, 1e-9)
 
-# %% ../nbs/00_checks.ipynb #918a7a7f
+# %% ../nbs/00_checks.ipynb #496de2d8
 @law()
 def layouts_agree(make, case):
     "Batch first, unbatched and strided inputs give the same numbers"
@@ -260,7 +260,7 @@ def layouts_agree(make, case):
     test_same(y1, y.select(case.row, 0), 1e-9)
     test_same(as_tuple(h1), [s[:,0] for s in as_tuple(h)], 1e-9)
 
-# %% ../nbs/00_checks.ipynb #f4cdd752
+# %% ../nbs/00_checks.ipynb #0586c96c
 @law(num_layers=2, batch=2, steps=3, hidden_size=2)
 def gradients_are_derivatives(make, case):
     "Gradients of output and final state equal finite differences, for input, state and weights"
@@ -274,7 +274,7 @@ def gradients_are_derivatives(make, case):
     leaves = [t.detach().clone().requires_grad_() for t in (x, *as_tuple(h0), *weights)]
     assert torch.autograd.gradcheck(run, leaves, fast_mode=True)
 
-# %% ../nbs/00_checks.ipynb #20fbe1c9
+# %% ../nbs/00_checks.ipynb #a1a4afe5
 @law()
 def is_deterministic(make, case):
     "The same seed gives bit-equal weights, dropout and outputs"
@@ -285,7 +285,7 @@ def is_deterministic(make, case):
         runs.append((*layer.state_dict().values(), y, *as_tuple(h)))
     assert all(torch.equal(a, b) for a,b in zip(*runs)), 'two runs with one seed differ'
 
-# %% ../nbs/00_checks.ipynb #a02cf6a3
+# %% ../nbs/00_checks.ipynb #fe98365a
 @law(num_layers=2, hidden_size=4, steps=5, bias=True)
 def drops_between_layers(make, case):
     "Dropout changes what a second layer reads in training, and nothing in evaluation"
@@ -299,7 +299,7 @@ def drops_between_layers(make, case):
     assert not torch.equal(y, plain(x)[0]), 'dropout did nothing'
     assert y.ne(0).all(), 'the last layer was dropped too'
 
-# %% ../nbs/00_checks.ipynb #8db0b4bb
+# %% ../nbs/00_checks.ipynb #d53e8b7b
 @law()
 def survives_saving(make, case):
     "A `state_dict` saved, loaded with `weights_only=True` and put into a fresh layer gives the same outputs"
@@ -320,7 +320,7 @@ def survives_copying(make, case):
         for w in layer.parameters(): w.add_(1.)
     test_same(twin(x)[0], y, 0.)
 
-# %% ../nbs/00_checks.ipynb #633f08cc
+# %% ../nbs/00_checks.ipynb #5cdff01e
 @law(batch=3)
 def speaks_every_dtype(make, case):
     "float32 and bfloat16 give the float64 numbers up to their precision, in their own type"
@@ -331,7 +331,7 @@ def speaks_every_dtype(make, case):
         assert yd.dtype == dtype and all(s.dtype == dtype for s in as_tuple(hd)), f'{dtype} in, {yd.dtype} out'
         torch.testing.assert_close(yd.double(), y, rtol=tol, atol=tol)
 
-# %% ../nbs/00_checks.ipynb #f7fc536d
+# %% ../nbs/00_checks.ipynb #b8e293e2
 def outcome(
     f, # a function without arguments that calls a layer
 )->tuple:
@@ -348,7 +348,7 @@ def edges_as_torch(make, case):
         x = replace(case, batch=batch, steps=steps).input()
         assert outcome(lambda: ours(x)) == outcome(lambda: torchs(x)), f'{batch=} {steps=}'
 
-# %% ../nbs/00_checks.ipynb #bf038369
+# %% ../nbs/00_checks.ipynb #83fce58d
 def check_laws(
     make,                # builds a layer from `nn.LSTM`'s arguments
     max_examples:int=15, # cases per law
@@ -360,7 +360,7 @@ def check_laws(
         except Exception as e: raise AssertionError(f'{getattr(make, "__name__", make)} breaks the law {name!r}: {law.__doc__}') from e
     return tried
 
-# %% ../nbs/00_checks.ipynb #cefd59c9
+# %% ../nbs/00_checks.ipynb #58e6fdf3
 def everything(
     layer,       # a recurrent layer
     x,           # its input

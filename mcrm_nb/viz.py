@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyBboxPatch
 
-# %% ../nbs/07_pictures.ipynb #9b499b42
+# %% ../nbs/07_pictures.ipynb #1f97f9bd
 palette = dict(rnn='#999999', gru='#009E73', lstm='#0072B2', nested_lstm='#E69F00', mcrm='#D55E00',
                nested_lstm_split='#CC79A7', own_lstm='#56B4E9', own_gru='#117733')
 
@@ -22,12 +22,13 @@ def style():
 
 def color_of(memory:str): "The colour of a memory, black if it has none"; return palette.get(memory, '#000000')
 
-# %% ../nbs/07_pictures.ipynb #6428b9db
+# %% ../nbs/07_pictures.ipynb #5aa9c316
 def plot_curves(
     curves,              # DataFrame with columns `memory`, `seed`, `epoch` and the one named by `y`
     y:str='valid_loss',  # what to draw
     baseline=None,       # the value of a trivial answer: drawn as a dashed line
     label=None,          # of the y axis; default: `y`
+    names:dict=None,     # memory -> its name in the legend
     log:bool=True,       # logarithmic y axis
     ax=None,             # where to draw; default: a new figure
 ):                       # the axes
@@ -36,7 +37,7 @@ def plot_curves(
     for memory,rows in curves.groupby('memory', sort=False):
         by_epoch = rows.groupby('epoch')[y]
         mean,c = by_epoch.mean(), color_of(memory)
-        ax.plot(mean.index, mean, color=c, label=memory, marker='o', ms=2.5)
+        ax.plot(mean.index, mean, color=c, label=(names or {}).get(memory, memory), marker='o', ms=2.5)
         if by_epoch.count().max() > 1: ax.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=c, alpha=.15, lw=0)
     if baseline is not None: ax.axhline(baseline, color='0.3', ls='--', lw=1, label=f'trivial answer ({baseline:.3g})')
     if log: ax.set_yscale('log')
@@ -44,7 +45,7 @@ def plot_curves(
     ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5))
     return ax
 
-# %% ../nbs/07_pictures.ipynb #b2c10827
+# %% ../nbs/07_pictures.ipynb #d2d07a49
 def plot_traces(
     traces:dict,      # name -> (units, steps), from top to bottom
     labels:dict=None, # name -> title of its panel
@@ -53,7 +54,7 @@ def plot_traces(
     "Heat maps over time, one panel per trace: gates in grey, signed values in blue and red"
     mats = {k: np.asarray(v, dtype=float) for k,v in traces.items()}
     heights = [max(2, len(m)) for m in mats.values()]
-    fig,axs = plt.subplots(len(mats), 1, figsize=(width, .16*sum(heights)+.45*len(mats)), sharex=True, layout='constrained',
+    fig,axs = plt.subplots(len(mats), 1, figsize=(width, .11*sum(heights)+.42*len(mats)), sharex=True, layout='constrained',
                            gridspec_kw=dict(height_ratios=heights), squeeze=False)
     for ax,(k,m) in zip(axs[:,0], mats.items()):
         gate = m.min() >= 0 and m.max() <= 1
@@ -62,9 +63,10 @@ def plot_traces(
         ax.set_title((labels or {}).get(k, k), loc='left', fontsize=8.5); ax.set_yticks([]); ax.grid(False)
         fig.colorbar(im, ax=ax, pad=.01, fraction=.03)
     ax.set_xlabel('step')
+    ax.xaxis.get_major_locator().set_params(integer=True)
     return axs[:,0]
 
-# %% ../nbs/07_pictures.ipynb #3a8b1468
+# %% ../nbs/07_pictures.ipynb #1d659e64
 def _box(ax, x, y, text, w=.7, h=.5, color='#f2f2f2', size=10):
     ax.add_patch(FancyBboxPatch((x-w/2, y-h/2), w, h, boxstyle='round,pad=0.02,rounding_size=0.08', fc=color, ec='0.25', lw=1))
     ax.text(x, y, text, ha='center', va='center', fontsize=size)
@@ -74,24 +76,25 @@ def _path(ax, *points, color='0.25', lw=1.2, head=True):
     ax.plot(xs[:-1]+((xs[-1],) if not head else ()), ys[:-1]+((ys[-1],) if not head else ()), color=color, lw=lw, solid_capstyle='round')
     if head: ax.annotate('', points[-1], points[-2], arrowprops=dict(arrowstyle='-|>', color=color, lw=lw, shrinkA=0, shrinkB=0))
 
-# %% ../nbs/07_pictures.ipynb #4eb489cd
+# %% ../nbs/07_pictures.ipynb #c8066dc6
 def draw_mcrm(ax=None):
     "The architecture of MCRM: an LSTM whose memory is the hidden state of a GRU"
-    ax = ax or plt.subplots(figsize=(6.4, 3.1))[1]
+    ax = ax or plt.subplots(figsize=(6.6, 3.1))[1]
     red,blue,ink = palette['mcrm'],palette['lstm'],'0.25'
     for y,k in (2.35, 'f'), (1.6, 'i'), (.85, 'g'), (.1, 'o'):
         _box(ax, 1.9, y, f'${k}$', w=.5, color='#dbe9f6')
         _path(ax, (1.0, -.65), (1.0, y), (1.63, y))
-    _box(ax, 5.1, 2.2, 'GRU\n' + r'$r,\ z,\ n$', w=1.3, h=1.9, color='#fde3d3')
-    for x,y in (3.2, 2.35), (3.2, 1.6), (7.2, .1): _box(ax, x, y, r'$\odot$', w=.34, h=.34, color='white', size=11)
-    _box(ax, 7.2, 1.1, 'tanh', w=.62, h=.36)
+    _box(ax, 5.7, 2.2, 'GRU\n' + r'$r,\ z,\ n$', w=1.2, h=1.9, color='#fde3d3')
+    for x,y in (3.2, 2.35), (3.2, 1.6), (7.6, .1): _box(ax, x, y, r'$\odot$', w=.34, h=.34, color='white', size=11)
+    _box(ax, 7.6, 1.1, 'tanh', w=.8, h=.36)
     _path(ax, (2.17, 2.35), (3.01, 2.35)); _path(ax, (2.17, 1.6), (3.01, 1.6)); _path(ax, (2.17, .85), (3.2, .85), (3.2, 1.41))
-    _path(ax, (2.17, .1), (7.01, .1))
+    _path(ax, (2.17, .1), (7.41, .1))
     _path(ax, (.2, 3.45), (3.2, 3.45), (3.2, 2.54), color=red, lw=2)
-    _path(ax, (3.2, 3.45), (5.1, 3.45), (5.1, 3.19), color=red, lw=2)
-    _path(ax, (3.39, 2.35), (4.42, 2.35), color=blue, lw=2); _path(ax, (3.39, 1.6), (4.42, 1.6), color=blue, lw=2)
-    _path(ax, (5.78, 2.2), (8.4, 2.2), color=red, lw=2); _path(ax, (7.2, 2.2), (7.2, 1.3)); _path(ax, (7.2, .9), (7.2, .29)); _path(ax, (7.39, .1), (8.4, .1))
-    for x,y,t in (.1, 3.45, '$c_{t-1}$'), (8.75, 2.2, '$c_t$'), (8.75, .1, '$h_t$'), (1.0, -.9, '$x_t,\\ h_{t-1}$'): ax.text(x, y, t, ha='center' if x > .5 else 'right', va='center', fontsize=11)
-    ax.text(3.85, 1.95, 'two arteries', ha='center', va='center', color=blue, fontsize=8); ax.text(6.5, 2.42, 'the vein', ha='center', color=red, fontsize=8)
-    ax.set(xlim=(-.5, 9.1), ylim=(-1.15, 3.75)); ax.set_aspect('equal'); ax.axis('off')
+    _path(ax, (3.2, 3.45), (5.7, 3.45), (5.7, 3.19), color=red, lw=2)
+    _path(ax, (3.39, 2.35), (5.07, 2.35), color=blue, lw=2); _path(ax, (3.39, 1.6), (5.07, 1.6), color=blue, lw=2)
+    _path(ax, (6.33, 2.2), (8.8, 2.2), color=red, lw=2); _path(ax, (7.6, 2.2), (7.6, 1.3)); _path(ax, (7.6, .9), (7.6, .29)); _path(ax, (7.79, .1), (8.8, .1))
+    for x,y,t in (.1, 3.45, '$c_{t-1}$'), (9.15, 2.2, '$c_t$'), (9.15, .1, '$h_t$'), (1.0, -.9, '$x_t,\\ h_{t-1}$'):
+        ax.text(x, y, t, ha='center' if x > .5 else 'right', va='center', fontsize=11)
+    ax.text(4.2, 1.97, 'two arteries', ha='center', va='center', color=blue, fontsize=8); ax.text(7., 2.42, 'the vein', ha='center', color=red, fontsize=8)
+    ax.set(xlim=(-.5, 9.5), ylim=(-1.15, 3.75)); ax.set_aspect('equal'); ax.axis('off')
     return ax

@@ -4,7 +4,8 @@ from collections import Counter
 
 import yaml
 
-from project import cfg, directives, exporting, flags, is_exported, lib, nbs, notebooks, page, read, rel, root, split, src, text, why_skipped
+from project import (cfg, directives, exporting, flags, is_exported, lib, nbs, notebooks, page, read, rel, root, split, src, text,
+                     why_skipped)
 
 ceiling = 40                  # lines in a code cell
 may_lack_assertion = {'index'}
@@ -13,7 +14,8 @@ nbdev_words = set('default_exp export exports exporti hide hide_line exec_doc fi
 quarto_words = set('''echo eval output warning error include label classes tags panel column fig-cap fig-alt fig-subcap fig-align
     fig-column fig-width fig-height tbl-cap tbl-colwidths lst-cap lst-label layout layout-ncol layout-nrow
     code-fold code-summary code-overflow code-line-numbers'''.split())
-machine_path = re.compile(r'(?<![\w.:/~-])/(?:root|home|tmp|work|private|Users|var/folders)(?=[/\s"\'`,;)]|$)[^\s"\'`]*|site-packages/\S*|\bipykernel_\d+')
+machine_path = re.compile(r'(?<![\w.:/~-])/(?:root|home|tmp|work|private|Users|var/folders)(?=[/\s"\'`,;)]|$)[^\s"\'`]*'
+                          r'|site-packages/\S*|\bipykernel_\d+')
 windows_path = re.compile(r'(?<![\w\\$])[A-Z]:\\{1,2}\w[^\s"\']*')
 assertion = re.compile(r'\btest_\w+\(|\bassert\b|\.assert_\w+\(|\bcheck_\w+\(')
 
@@ -135,7 +137,8 @@ def check_site():
     top, link = root/'_quarto.yml', nbs/'_quarto.yml'
     if link.is_symlink():
         if link.readlink().as_posix() != '../_quarto.yml': yield 'nbs/_quarto.yml must point to ../_quarto.yml'
-    elif not link.exists() or link.read_bytes() != top.read_bytes(): yield 'nbs/_quarto.yml must be a link to (or a copy of) ../_quarto.yml'
+    elif not link.exists() or link.read_bytes() != top.read_bytes():
+        yield 'nbs/_quarto.yml must be a link to (or a copy of) ../_quarto.yml'
     conf = yaml.safe_load(top.read_text(encoding='utf-8'))
     site = conf['website']
     want = {'title': cfg['title'], 'description': cfg['description'], 'repo-url': cfg['git_url'], 'repo-branch': cfg['branch'],
@@ -156,7 +159,8 @@ def check_papers():
         s = re.sub(r'^```.*?^```', '', (root/name).read_text(encoding='utf-8'), flags=re.M | re.S)
         links = re.findall(r'\]\(<?([^)>\s]+)', s) + re.findall(r'(?:src|href)="([^"]+)"', s)
         for l in sorted(set(links)):
-            if not re.match(r'https?:|mailto:|#', l) and not (root/l.split('#')[0]).exists(): yield f'{name} links {l}, which does not exist'
+            if re.match(r'https?:|mailto:|#', l) or (root/l.split('#')[0]).exists(): continue
+            yield f'{name} links {l}, which does not exist'
     v = cfg['version']
     cite = yaml.safe_load((root/'CITATION.cff').read_text(encoding='utf-8'))
     if str(cite['version']) != v: yield f"CITATION.cff says version {cite['version']}, settings.ini {v}"

@@ -46,10 +46,13 @@ def nbdev_test(*args, expect, limit):
     done, bad, began, took = set(), set(), {}, {}
     seen = {'success': False, 'list': False}
     def on_line(l):
-        if m := re.match(r'Starting (.+\.ipynb)$', l): began[Path(m[1]).name] = time.time()
-        if m := re.match(r'- Completed (.+\.ipynb)$', l):
-            done.add(n := Path(m[1]).name)
-            took[n] = time.time() - began.get(n, time.time())
+        # Two workers share the line: one's text can come before the other's newline
+        for what, path in re.findall(r'(Starting|- Completed) (.+?\.ipynb)', l):
+            n = Path(path).name
+            if what == 'Starting': began[n] = time.time()
+            else:
+                done.add(n)
+                took[n] = time.time() - began.get(n, time.time())
         if l == 'Success.': seen['success'] = True
         if l.startswith('nbdev Tests Failed On'): seen['list'] = True
         if seen['list'] and (m := re.match(r'\t(.+\.ipynb)$', l)): bad.add(m[1])
@@ -99,7 +102,8 @@ def main():
         start = time.time()
         p, f = step()
         passed, failed = passed + p, failed + f
-        report.append(f'{"FAILED" if f else "passed"}  {name}, {time.time()-start:.0f} s' + (f' ({p} of {p+f} notebooks)' if p + f > 1 else ''))
+        many = f' ({p} of {p+f} notebooks)' if p + f > 1 else ''
+        report.append(f'{"FAILED" if f else "passed"}  {name}, {time.time()-start:.0f} s{many}')
         print(report[-1], flush=True)
     print('', *report, f'{passed} passed, {failed} failed', sep='\n', flush=True)
     sys.exit(bool(failed))

@@ -21,7 +21,8 @@ def build(python, dest):
         no = shutil.ignore_patterns('.*', '_proc', '_docs', 'build', 'dist', '*.egg-info', '__pycache__', 'demo', 'data')
         tree = shutil.copytree(root, Path(d)/'tree', ignore=no)
         # By way of the sdist where the tools are at hand, which shows that the sdist is complete
-        if python == sys.executable and find_spec('build'): sh(python, '-m', 'build', '--no-isolation', '--outdir', dest, tree, stdout=subprocess.DEVNULL)
+        if python == sys.executable and find_spec('build'):
+            sh(python, '-m', 'build', '--no-isolation', '--outdir', dest, tree, stdout=subprocess.DEVNULL)
         else: sh(python, '-m', 'pip', 'wheel', '-q', '--no-deps', '-w', dest, tree)
     wheel, = dest.glob('*.whl')
     return wheel
@@ -40,7 +41,9 @@ def check_contents(wheel):
     print(f'{wheel.name}: {len(tree)} files of the package, {len(needs)} requirements')
 
 def borrow(where):
-    "An empty environment that sees this one's packages. A path in a .pth file does not run the .pth files there, so an editable install stays out"
+    """An empty environment that sees this one's packages.
+
+    A path in a .pth file does not run the .pth files found there, so an editable install stays out."""
     venv.create(where, with_pip=False, symlinks=os.name != 'nt')
     python = where/('Scripts/python.exe' if os.name == 'nt' else 'bin/python')
     site = subprocess.check_output([python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'], text=True).strip()
@@ -65,11 +68,13 @@ def main():
             sh(python, '-m', 'pip', 'uninstall', '-q', '-y', cfg['lib_name'])
             sh(python, '-m', 'pip', 'install', '-q', '--upgrade', '--upgrade-strategy', 'eager', wheel)
             sh(python, '-m', 'pip', 'check')
-            sh(python, '-c', 'from importlib.metadata import version as v; print(*(f"{o} {v(o)}" for o in ("torch", "torchvision", "fastai", "fastcore")))')
+            show = 'print(*(f"{o} {v(o)}" for o in ("torch", "torchvision", "fastai", "fastcore")))'
+            sh(python, '-c', f'from importlib.metadata import version as v; {show}')
             sh(python, '-c', 'from importlib.util import find_spec; assert not find_spec("nbdev"), "nbdev is installed here"')
         else:
             python = borrow(d/'venv')
-            sh(sys.executable, '-m', 'pip', '--python', python, 'install', '-q', '--no-deps', '--no-index', '--disable-pip-version-check', wheel)
+            sh(sys.executable, '-m', 'pip', '--python', python, 'install', '-q', '--no-deps', '--no-index',
+               '--disable-pip-version-check', wheel)
         (d/'away').mkdir()
         shutil.copy(root/'tools'/'wheel_quickstart.py', d/'away')
         sh(python, d/'away'/'wheel_quickstart.py', cwd=d/'away')

@@ -7,7 +7,7 @@ from pathlib import Path
 scripts = Path(sys.executable).parent
 
 
-def python(code): return subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True).stdout.split()
+def python(code): return subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
 
 def check_installed():
     import mcrm_nb
@@ -31,7 +31,7 @@ def check_help():
     "The best of three, so that a busy machine does not decide"
     def once():
         start = time.perf_counter()
-        out = subprocess.run([scripts/'mcrm_nb', '--help'], check=True, capture_output=True, text=True).stdout
+        out = subprocess.run([scripts/'mcrm_nb', '--help'], check=True, stdout=subprocess.PIPE, text=True).stdout
         assert 'Usage' in out, out
         return time.perf_counter() - start
     best = min(once() for _ in range(3))

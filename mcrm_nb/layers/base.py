@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from fastcore.basics import patch
 
-# %% ../../nbs/01_recurrence.ipynb #befc3175
+# %% ../../nbs/01_recurrence.ipynb #e7f26ee2
 def scan(
     step,         # function of (x_t, state) giving the next state, a tuple of tensors (batch, units)
     x,            # input, (steps, batch, input_size)
@@ -28,14 +28,14 @@ def scan(
         states.append(state)
     return tuple(torch.stack(s) for s in zip(*states))
 
-# %% ../../nbs/01_recurrence.ipynb #c172db00
+# %% ../../nbs/01_recurrence.ipynb #7852f10e
 def reference(cell, x, state, weights, options):
     "The literal loop over `cell.step`: the oracle for every other backend"
     return scan(lambda xt,s: cell.step(xt, s, **weights, **options), x, state)
 
 backends = dict(reference=reference)
 
-# %% ../../nbs/01_recurrence.ipynb #0fa4bea2
+# %% ../../nbs/01_recurrence.ipynb #8eb525a8
 def one_of(
     name:str,  # of the argument, for the error
     value,     # what was given
@@ -45,7 +45,7 @@ def one_of(
     if value not in choices: raise ValueError(f'{name}={value!r}: expected one of {", ".join(map(repr, choices))}')
     return value
 
-# %% ../../nbs/01_recurrence.ipynb #4713a0e4
+# %% ../../nbs/01_recurrence.ipynb #8ac97697
 class Memory(nn.Module):
     "What the cell and the layer of a recurrent memory have in common"
     states = 'h',    # names of the state's tensors; the first is the output
@@ -59,7 +59,7 @@ class Memory(nn.Module):
             if k not in self.options: raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument '{k}'")
         self.options = {**self.options, **options}
 
-# %% ../../nbs/01_recurrence.ipynb #31f59be5
+# %% ../../nbs/01_recurrence.ipynb #60342865
 @patch
 def reset_parameters(self:Memory):
     "Draw every weight from U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)), as torch does"
@@ -74,7 +74,7 @@ def _add_weights(self:Memory, cell, input_size, end='', device=None, dtype=None)
     for k in names: self.register_parameter(k+end, nn.Parameter(torch.empty(shapes[k], device=device, dtype=dtype)))
     return names
 
-# %% ../../nbs/01_recurrence.ipynb #d1c49a70
+# %% ../../nbs/01_recurrence.ipynb #ce2f76ce
 class RecurrentCell(Memory):
     "One step of a memory, with the interface of `nn.LSTMCell`"
     @staticmethod
@@ -104,7 +104,7 @@ class RecurrentCell(Memory):
         self.names = self._add_weights(type(self), input_size, device=device, dtype=dtype)
         self.reset_parameters()
 
-# %% ../../nbs/01_recurrence.ipynb #eb6a2f32
+# %% ../../nbs/01_recurrence.ipynb #5362b014
 def as_states(owner, hx, name='hx'):
     "The state as a tuple of tensors, one for each of `owner.states`, or a `TypeError`"
     n = len(owner.states)
@@ -144,7 +144,7 @@ def extra_repr(self:RecurrentCell):
 
 def _changed(m): return [f'{k}={v!r}' for k,v in m.options.items() if v != type(m).options[k]]
 
-# %% ../../nbs/01_recurrence.ipynb #95976c7f
+# %% ../../nbs/01_recurrence.ipynb #65dab5cc
 class Recurrent(Memory):
     "A recurrent layer with the interface of `nn.LSTM`, made from the step of its `cell`"
     cell = RecurrentCell   # the class whose `step` this layer repeats
@@ -176,7 +176,7 @@ class Recurrent(Memory):
             self.names = self._add_weights(self.cell, width, end, device, dtype)
         self.reset_parameters()
 
-# %% ../../nbs/01_recurrence.ipynb #742495a4
+# %% ../../nbs/01_recurrence.ipynb #9954c70a
 def reverse_time(
     x,             # (steps, batch, features)
     lengths=None,  # (batch,) steps of each row; None: all of them
@@ -195,7 +195,7 @@ def at_end(
     if lengths is None: return states[-1]
     return states[lengths-1, torch.arange(states.shape[1], device=states.device)]
 
-# %% ../../nbs/01_recurrence.ipynb #824320a1
+# %% ../../nbs/01_recurrence.ipynb #f1e37666
 @patch
 def _run(self:Recurrent, x, state, end, lengths):
     "One direction of one layer: outputs (steps, batch, units), final state"
@@ -206,7 +206,7 @@ def _run(self:Recurrent, x, state, end, lengths):
     y = reverse_time(states[0], lengths) if back else states[0]
     return y, tuple(at_end(s, lengths) for s in states)
 
-# %% ../../nbs/01_recurrence.ipynb #8087ee68
+# %% ../../nbs/01_recurrence.ipynb #2fb498d3
 @patch
 def _run_all(self:Recurrent, x, state, lengths):
     "All layers: outputs (steps, batch, units * directions), final states (layers * directions, batch, units)"
@@ -221,7 +221,7 @@ def _run_all(self:Recurrent, x, state, lengths):
         if k < self.num_layers-1: x = F.dropout(x, self.dropout, self.training)
     return x, tuple(torch.stack(s) for s in zip(*finals))
 
-# %% ../../nbs/01_recurrence.ipynb #10c45c82
+# %% ../../nbs/01_recurrence.ipynb #2be1113f
 @patch
 def _check_input(self:Recurrent, x, dims):
     w = next(self.parameters())
@@ -248,7 +248,7 @@ def _check_dims(self:Recurrent, state, dims):
     raise RuntimeError(f'For {"un" if dims == 2 else ""}batched {dims}-D input, {what} should also be {dims}-D but got '
                        + (f'({got}) tensors' if most else f'{got} tensor'))
 
-# %% ../../nbs/01_recurrence.ipynb #8b431a17
+# %% ../../nbs/01_recurrence.ipynb #66abf395
 @patch
 def _state(self:Recurrent, x, hx, order=None):
     "The initial state for `x` (steps, batch, features): `hx` with its rows in `order`, or zeros"
@@ -266,7 +266,7 @@ def _forward_packed(self:Recurrent, packed, hx):
     y = pack_padded_sequence(y, lengths).data
     return PackedSequence(y, sizes, order, back), state if back is None else tuple(s.index_select(1, back) for s in state)
 
-# %% ../../nbs/01_recurrence.ipynb #1668d38b
+# %% ../../nbs/01_recurrence.ipynb #d6a1bf00
 @patch
 def _forward_padded(self:Recurrent, input, hx):
     if input.dim() not in (2, 3):
@@ -284,7 +284,7 @@ def _forward_padded(self:Recurrent, input, hx):
     if alone: return y[:,0], tuple(s[:,0] for s in state)
     return (y.transpose(0, 1) if rows_first else y), state
 
-# %% ../../nbs/01_recurrence.ipynb #aa9836bd
+# %% ../../nbs/01_recurrence.ipynb #2c2f1ae3
 @patch
 def forward(self:Recurrent,
     input,    # (steps, batch, input_size), batch first if so built, (steps, input_size), or a PackedSequence
@@ -295,7 +295,7 @@ def forward(self:Recurrent,
     y,state = run(input, hx)
     return y, state if len(state) > 1 else state[0]
 
-# %% ../../nbs/01_recurrence.ipynb #81c4130f
+# %% ../../nbs/01_recurrence.ipynb #c4938847
 @patch
 def flatten_parameters(self:Recurrent): "Does nothing: there so that code written for `nn.LSTM` runs unchanged"
 
@@ -308,7 +308,7 @@ def extra_repr(self:Recurrent):
     return ', '.join([f'{self.input_size}, {self.hidden_size}',
                       *(f'{k}={getattr(self, k)}' for k,v in defaults.items() if getattr(self, k) != v), *_changed(self)])
 
-# %% ../../nbs/01_recurrence.ipynb #9507f298
+# %% ../../nbs/01_recurrence.ipynb #64902d98
 @patch
 def trace(self:Recurrent,
     input,    # (steps, batch, input_size), or batch first if so built

@@ -9,7 +9,7 @@ __all__ = ['gru_gates', 'GRUCell', 'GRU']
 from torch.nn import functional as F
 from .base import Recurrent, RecurrentCell
 
-# %% ../../nbs/03_gru.ipynb #3168d734
+# %% ../../nbs/03_gru.ipynb #e2e7008a
 def gru_gates(
     x,            # input, (..., input_size)
     h,            # state, (..., hidden_size)
@@ -24,7 +24,7 @@ def gru_gates(
     r = (rx+rh).sigmoid()
     return r, (zx+zh).sigmoid(), (nx+r*nh).tanh()
 
-# %% ../../nbs/03_gru.ipynb #a86a011c
+# %% ../../nbs/03_gru.ipynb #6efe82e6
 class GRUCell(RecurrentCell):
     "One step of a GRU, eq. (2) in torch's convention (z keeps): `nn.GRUCell`'s numbers and weights"
     @staticmethod

@@ -9,7 +9,7 @@ __all__ = ['LSTMCell', 'LSTM']
 from torch.nn import functional as F
 from .base import Recurrent, RecurrentCell
 
-# %% ../../nbs/02_lstm.ipynb #f9f28452
+# %% ../../nbs/02_lstm.ipynb #2077d299
 class LSTMCell(RecurrentCell):
     "One step of an LSTM, eq. (1): `nn.LSTMCell`'s numbers and weights"
     states = 'h','c'
@@ -31,7 +31,7 @@ class LSTMCell(RecurrentCell):
         c = a['f']*state[1] + a['i']*a['g']
         return a['o']*c.tanh(), c
 
-# %% ../../nbs/02_lstm.ipynb #6941ea6b
+# %% ../../nbs/02_lstm.ipynb #7264d22a
 class LSTM(Recurrent):
     "LSTM of Hochreiter & Schmidhuber (1997), the paper's eq. (1); state `(h_n, c_n)`, `nn.LSTM`'s numbers and weights"
     cell = LSTMCell

@@ -11,7 +11,7 @@ from .base import Recurrent, RecurrentCell
 from .gru import gru_gates
 from .lstm import LSTMCell
 
-# %% ../../nbs/05_mcrm.ipynb #67c23fa1
+# %% ../../nbs/05_mcrm.ipynb #a2ef1a10
 class MCRMCell(RecurrentCell):
     "One step of MCRM, eqs. (3) to (5) of arXiv 1808.02016: an LSTM whose memory is a GRU's hidden state"
     states = 'h','c'
@@ -20,13 +20,13 @@ class MCRMCell(RecurrentCell):
     def weight_shapes(input_size, hidden_size):
         m,p = input_size,hidden_size
         return dict(weight_ih=(4*p, m), weight_hh=(4*p, p), inner_weight_ih=(3*p, 2*p), inner_weight_hh=(3*p, p),
-                    bias=(4*p,), inner_bias_ih=(3*p,), inner_bias_hh=(3*p,))
+                    bias_ih=(4*p,), inner_bias_ih=(3*p,), inner_bias_hh=(3*p,))
 
     @staticmethod
-    def gates(x, state, weight_ih, weight_hh, inner_weight_ih, inner_weight_hh, bias=None, inner_bias_ih=None, inner_bias_hh=None):
+    def gates(x, state, weight_ih, weight_hh, inner_weight_ih, inner_weight_hh, bias_ih=None, inner_bias_ih=None, inner_bias_hh=None):
         "Outer gates `i`, `f`, `o` and candidate `g`; the GRU's reset `r`, update `z` (1 keeps) and candidate `n`"
         h,c = state
-        a = LSTMCell.gates(x, (h,), weight_ih, weight_hh, bias)
+        a = LSTMCell.gates(x, (h,), weight_ih, weight_hh, bias_ih)
         arteries = torch.cat([a['f']*c, a['i']*a['g']], -1)
         return {**a, **dict(zip('rzn', gru_gates(arteries, c, inner_weight_ih, inner_weight_hh, inner_bias_ih, inner_bias_hh)))}
 
@@ -36,7 +36,7 @@ class MCRMCell(RecurrentCell):
         c = (1-a['z'])*a['n'] + a['z']*state[1]
         return a['o']*c.tanh(), c
 
-# %% ../../nbs/05_mcrm.ipynb #9753094a
+# %% ../../nbs/05_mcrm.ipynb #2ea6d5c4
 class MCRM(Recurrent):
     "Mother Compact Recurrent Memory (Mohamed & Claudel 2018, arXiv 1808.02016); state `(h_n, c_n)`, the inner GRU's state is `c`"
     cell = MCRMCell

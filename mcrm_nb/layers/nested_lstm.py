@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from .base import Recurrent, RecurrentCell, one_of
 from .lstm import LSTMCell
 
-# %% ../../nbs/04_nested_lstm.ipynb #67d98a66
+# %% ../../nbs/04_nested_lstm.ipynb #e36ea8aa
 readings = 'concat','split'
 
 class NestedLSTMCell(RecurrentCell):
@@ -24,16 +24,16 @@ class NestedLSTMCell(RecurrentCell):
         m,p = input_size,hidden_size
         width = 2*p if one_of('inner_input', inner_input, readings) == 'concat' else p
         return dict(weight_ih=(4*p, m), weight_hh=(4*p, p), inner_weight_ih=(4*p, width), inner_weight_hh=(4*p, p),
-                    bias=(4*p,), inner_bias=(4*p,))
+                    bias_ih=(4*p,), inner_bias_ih=(4*p,))
 
     @staticmethod
-    def gates(x, state, weight_ih, weight_hh, inner_weight_ih, inner_weight_hh, bias=None, inner_bias=None, inner_input='concat'):
+    def gates(x, state, weight_ih, weight_hh, inner_weight_ih, inner_weight_hh, bias_ih=None, inner_bias_ih=None, inner_input='concat'):
         "Outer gates `i`, `f`, `o` and candidate `g`; inner ones as `inner_i`, ..."
         h,c,_ = state
-        outer = LSTMCell.gates(x, (h,), weight_ih, weight_hh, bias)
+        outer = LSTMCell.gates(x, (h,), weight_ih, weight_hh, bias_ih)
         kept,new = outer['f']*c, outer['i']*outer['g']
         inp,hid = (torch.cat([kept, new], -1), c) if inner_input == 'concat' else (new, kept)
-        inner = LSTMCell.gates(inp, (hid,), inner_weight_ih, inner_weight_hh, inner_bias)
+        inner = LSTMCell.gates(inp, (hid,), inner_weight_ih, inner_weight_hh, inner_bias_ih)
         return {**outer, **{f'inner_{k}': v for k,v in inner.items()}}
 
     @staticmethod
@@ -43,7 +43,7 @@ class NestedLSTMCell(RecurrentCell):
         c = a['inner_o']*inner.tanh()
         return a['o']*c.tanh(), c, inner
 
-# %% ../../nbs/04_nested_lstm.ipynb #38207e33
+# %% ../../nbs/04_nested_lstm.ipynb #fecd8bef
 class NestedLSTM(Recurrent):
     "Nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308); state `(h_n, c_n, inner_n)`; `inner_input` is 'concat' or 'split'"
     cell = NestedLSTMCell
