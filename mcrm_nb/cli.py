@@ -112,7 +112,7 @@ def _write(out, task, curves, runs, settings, device):
     (out/'record.json.part').write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
     os.replace(out/'record.json.part', out/'record.json')
 
-# %% ../nbs/90_cli.ipynb #7b7c061e
+# %% ../nbs/90_cli.ipynb #258e0871
 @app.command()
 def demo(
     seq_len:Annotated[int, typer.Option(help='Steps of the adding problem.', min=2)]=50,
@@ -145,9 +145,11 @@ def demo(
     _write(out, task, curves, runs, settings, device)
     console.print()
     _show(runs, task)
-    console.print(f'\nFigure: {out/"curves.png"}   curves: {out/"curves.csv"}   record: {out/"record.json"}')
-    console.print('One task and one setting do not rank memories. How each works and what is proven: the notebooks in nbs/, from 00_checks to 05_mcrm.')
-    console.print('Next: [bold]make lab[/bold] (read and run them), [bold]mcrm_nb demo --seq-len 100 --seeds 3[/bold], [bold]mcrm_nb size 95000 --input-size 2[/bold].')
+    console.print()
+    for what,name in ('figure', 'curves.png'), ('curves', 'curves.csv'), ('record', 'record.json'): console.print(f'{what:8}{out/name}', highlight=False)
+    console.print('\nOne task and one setting do not rank memories. How each works and what is proven is in the notebooks, nbs/00_checks to nbs/05_mcrm. Next:')
+    for line in 'make lab                                   read and run them', 'mcrm_nb demo --seq-len 100 --seeds 3       a longer memory, with a spread', 'mcrm_nb size 95000 --input-size 2          sizes for a fair comparison':
+        console.print(f'  {line}', highlight=False)
 
 # %% ../nbs/90_cli.ipynb #1c6ff73c
 def main():

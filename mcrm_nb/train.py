@@ -121,13 +121,14 @@ def fit(
     with learn.no_bar(), learn.no_logging(): learn.fit(epochs)
     return learn
 
-# %% ../nbs/30_learner.ipynb #bbfd95b4
+# %% ../nbs/30_learner.ipynb #488467b7
 class Tell(Callback):
-    "Call `tell(fraction done, rows of the curve so far)` after every training batch"
+    "Call `tell(fraction done, rows of the curve so far)` after every training batch and at the end"
     order = 70
     def __init__(self, tell): self.tell = tell
     def after_batch(self):
         if self.training: self.tell((self.epoch + (self.iter+1)/self.n_iter)/self.n_epoch, self.learn.curve.rows)
+    def after_fit(self): self.tell(1., self.learn.curve.rows)
 
 def compare(
     task,           # a `Task`

@@ -92,7 +92,7 @@ def check_notebook(path, nb):
         elif n > 1: yield f'{n} cells share the id {name}'
     if code and path.stem not in may_lack_assertion and not any(assertion.search(src(c)) for c in code): yield 'no assertion'
     plain = [c for c in code if not is_exported(c) and not {'default_exp', 'hide'} & directives(c).keys() and not why_skipped(c)]
-    if plain and not any(c.get('outputs') for c in code): yield f'no stored output: make render NB={rel(path)}'
+    if plain and not any(c.get('outputs') for c in code): yield f'no stored output: make render NB={rel(path)} (or let it show something)'
     for i, c in enumerate(cells):
         at = f"cell {i} {c.get('id')}: "
         s = src(c)

@@ -42,6 +42,8 @@ def markdown_table(html):
     rows = [r + ['']*(width-len(r)) for r in t.rows]
     n = max(t.head, 1)
     head = [' '.join(dict.fromkeys(o for o in col if o)) for col in zip(*rows[:n])]
+    if head[0] == '' and [r[0] for r in rows[n:]] == [str(i) for i in range(len(rows)-n)]:  # a frame's plain row numbers
+        rows, head, width = [r[1:] for r in rows], head[1:], width-1
     number = re.compile(r'[-+−]?[\d.,]+(e[-+]?\d+)?%?$|nan$|^$', re.I)
     right = [rows[n:] and all(number.match(r[j]) for r in rows[n:]) for j in range(width)]
     line = lambda r: '| ' + ' | '.join(r) + ' |'

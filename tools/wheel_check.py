@@ -15,11 +15,15 @@ def sh(*cmd, **kw):
     print('$', *(Path(o).name if Path(o).is_absolute() else o for o in map(str, cmd)), flush=True)
     subprocess.run([str(o) for o in cmd], check=True, env=clean, **kw)
 
+def leave_out(folder, names):
+    "What a build does not need; folders of the library may have any name"
+    made = {'_proc', '_docs', 'build', 'dist', 'demo'} if Path(folder) == root else set()
+    return {n for n in names if n in made or n[0] == '.' or n == '__pycache__' or n.endswith('.egg-info')}
+
 def build(python, dest):
     "The wheel, from a copy of the tree: no `build/` of an earlier day gets into it, and the tree stays as it is"
     with tempfile.TemporaryDirectory() as d:
-        no = shutil.ignore_patterns('.*', '_proc', '_docs', 'build', 'dist', '*.egg-info', '__pycache__', 'demo', 'data')
-        tree = shutil.copytree(root, Path(d)/'tree', ignore=no)
+        tree = shutil.copytree(root, Path(d)/'tree', ignore=leave_out)
         # By way of the sdist where the tools are at hand, which shows that the sdist is complete
         if python == sys.executable and find_spec('build'):
             sh(python, '-m', 'build', '--no-isolation', '--outdir', dest, tree, stdout=subprocess.DEVNULL)

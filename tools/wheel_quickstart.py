@@ -1,7 +1,7 @@
 """What a user does first. tools/wheel_check.py runs this file away from the tree, with the built wheel installed.
 
 Every function named `check_...` is run, in order; a new claim about the installed package is a new function."""
-import os, subprocess, sys, time
+import os, subprocess, sys, tempfile, time
 from pathlib import Path
 
 scripts = Path(sys.executable).parent
@@ -28,15 +28,13 @@ def check_every_module():
     print(f'  {len(names)} modules')
 
 def check_help():
-    "The best of three, so that a busy machine does not decide"
+    "How long it takes is said, not asserted: a busy machine must not decide. What makes it quick is checked above"
     def once():
         start = time.perf_counter()
         out = subprocess.run([scripts/'mcrm_nb', '--help'], check=True, stdout=subprocess.PIPE, text=True).stdout
         assert 'Usage' in out, out
         return time.perf_counter() - start
-    best = min(once() for _ in range(3))
-    print(f'  {best:.2f} s')
-    assert best < 2, f'`mcrm_nb --help` takes {best:.1f} s'
+    print(f'  {min(once() for _ in range(3)):.2f} s')
 
 def check_quick_start():
     import torch
@@ -59,6 +57,22 @@ def check_learning():
         opt.zero_grad(); loss.backward(); opt.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]/10, losses[::10]
+
+def check_training():
+    "Task, registry, fastai Learner: the whole chain, and it learns"
+    from mcrm_nb.tasks.adding import adding
+    from mcrm_nb.train import fit
+    task = adding(seq_len=6, n_train=6000, n_valid=200, n_test=200)
+    learn = fit(task, 'mcrm', epochs=6, n_params=1500, lr=1e-2, clip=1., bs=50, device='cpu')
+    print(learn.curve.table()[['epoch', 'train_loss', 'valid_loss']].round(4).to_string(index=False))
+    assert learn.curve.rows[-1]['valid_loss'] < task.baseline/2
+
+def check_demo():
+    "The command, small: it ends well and leaves its three files"
+    with tempfile.TemporaryDirectory() as d:
+        small = '--seq-len 5 --n-train 500 --epochs 1 --n-params 500 --memory gru --memory nested_lstm'.split()
+        subprocess.run([scripts/'mcrm_nb', 'demo', *small, '--out', f'{d}/demo'], check=True)
+        assert sorted(p.name for p in Path(d, 'demo').iterdir()) == ['curves.csv', 'curves.png', 'record.json']
 
 def main():
     checks = [o for n, o in globals().items() if n.startswith('check_')]

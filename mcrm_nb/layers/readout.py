@@ -9,7 +9,7 @@ __all__ = ['SequenceModel', 'LanguageModel']
 import torch
 from torch import nn
 
-# %% ../../nbs/08_readout.ipynb #d1c9ff95
+# %% ../../nbs/08_readout.ipynb #be7290e6
 def _batch_first(rnn):
     if not getattr(rnn, 'batch_first', False): raise ValueError(f'rnn={type(rnn).__name__}(...): expected a layer built with batch_first=True')
     return rnn.hidden_size*(1+rnn.bidirectional)
@@ -23,6 +23,7 @@ class SequenceModel(nn.Module):
         std:float=None,        # readout weights from N(0, std**2); None: torch's default
     ):
         super().__init__()
+        if rnn.bidirectional and not every_step: raise ValueError('every_step=False: expected True with a bidirectional layer')
         self.rnn,self.head,self.every_step = rnn,nn.Linear(_batch_first(rnn), n_out),every_step
         if std is not None: nn.init.normal_(self.head.weight, 0, std)
 

@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['TensorLoader', 'Task']
 
-# %% ../../nbs/19_tasks.ipynb #65a2bdb4
+# %% ../../nbs/19_tasks.ipynb #5e35ff5c
 from dataclasses import dataclass, field
 from typing import Callable
 
 import torch
+from ..layers.readout import SequenceModel
+from ..registry import memories   # before fastai: the package quietens a warning of its import
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
-from ..layers.readout import SequenceModel
-from ..registry import memories
 
 # %% ../../nbs/19_tasks.ipynb #04c3296c
 class TensorLoader(DataLoader):
