@@ -50,7 +50,7 @@ class Curve(Callback):
 
     def table(self): "The rows as a DataFrame"; return pd.DataFrame(self.rows)
 
-# %% ../nbs/30_learner.ipynb #49a7fbe6
+# %% ../nbs/30_learner.ipynb #80a2ab41
 def memory_learner(
     dls,             # fastai DataLoaders
     model,           # such as a `SequenceModel`
@@ -58,27 +58,36 @@ def memory_learner(
     lr:float=1e-3,   # learning rate
     opt:str='adam',  # 'adam', 'rmsprop' or 'sgd', torch's
     clip:float=None, # largest norm of the gradient; None: no clipping
-    carry:bool=False,# carry the state from batch to batch? See `CarryState`
+    carry=None,      # 'end' or a number of steps: carry the state to the next batch, see `CarryState`
     metrics=None,    # fastai metrics
     cbs=(),          # further callbacks: one or several
 )->Learner:          # with its learning curve in `learn.curve`
     "A fastai `Learner` for a recurrent model"
     if clip is not None and not clip > 0: raise ValueError(f'clip={clip}: expected a positive number, or None')
-    cbs = [Curve(), *([GradientClip(clip)] if clip else []), *([CarryState()] if carry else []), *L(cbs)]
+    cbs = [Curve(), *([GradientClip(clip)] if clip else []), *([CarryState(carry)] if carry else []), *L(cbs)]
     return Learner(dls, model, loss_func, lr=lr, opt_func=optimizer(opt), metrics=metrics, cbs=cbs)
 
-# %% ../nbs/30_learner.ipynb #52f6ebfd
+# %% ../nbs/30_learner.ipynb #db5d51f5
 class CarryState(Callback):
     "Hand the state from one batch to the next, its gradient cut; zero at the start of every pass"
+    def __init__(self,
+        at='end',  # 'end' of the window, or the step at which the next window starts
+    ):
+        if at != 'end' and not (isinstance(at, int) and not isinstance(at, bool) and at > 0): raise ValueError(f"carry={at!r}: expected 'end' or a positive number of steps")
+        self.at = at
+
     def before_train(self): self.state,self.rows = None,None
     before_validate = before_train
     def before_batch(self):
-        n = len(self.xb[0])
+        x,n = self.xb[0],len(self.xb[0])
         if self.rows not in (None, n): raise ValueError(f'a batch of {n} rows after one of {self.rows}: streams keep their rows, so expected {self.rows} (drop_last=True leaves a smaller batch out)')
-        self.learn.xb,self.rows = (*self.xb, self.state, True),n
+        self.learn.xb,self.rows = (x, self.state, True),n
+        if self.at != 'end':
+            with torch.no_grad(): self.next = self.model(x[:,:self.at], self.state, True)[1]
 
     def after_pred(self):
-        self.learn.pred,state = self.pred
+        self.learn.pred,end = self.pred
+        state = end if self.at == 'end' else self.next
         self.state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
 
 # %% ../nbs/30_learner.ipynb #de700976
@@ -96,7 +105,7 @@ class Perplexity(AvgLoss):
     @property
     def name(self): return 'perplexity'
 
-# %% ../nbs/30_learner.ipynb #1e483b28
+# %% ../nbs/30_learner.ipynb #190d5948
 def fit(
     task,                  # a `Task`
     memory,                # a key of `memories`, or anything called like `nn.LSTM`
@@ -107,6 +116,7 @@ def fit(
     opt:str='adam',        # 'adam', 'rmsprop' or 'sgd', torch's
     clip:float=None,       # largest norm of the gradient
     bs:int=32,             # rows per batch
+    carry=None,            # carry the state over batches, see `CarryState`
     seed:int=0,            # of weights and of the order of batches
     device=None,           # default: a GPU if there is one
     cbs=(),                # further callbacks: one or several
@@ -117,11 +127,11 @@ def fit(
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     set_seed(seed)
     model = task.model(memory, hidden_size).to(device)
-    learn = memory_learner(task.loaders(bs, seed, device), model, task.loss, lr=lr, opt=opt, clip=clip, cbs=cbs)
+    learn = memory_learner(task.loaders(bs, seed, device), model, task.loss, lr=lr, opt=opt, clip=clip, carry=carry, metrics=task.metric, cbs=cbs)
     with learn.no_bar(), learn.no_logging(): learn.fit(epochs)
     return learn
 
-# %% ../nbs/30_learner.ipynb #488467b7
+# %% ../nbs/30_learner.ipynb #78fbd070
 class Tell(Callback):
     "Call `tell(fraction done, rows of the curve so far)` after every training batch and at the end"
     order = 70
@@ -146,8 +156,8 @@ def compare(
             start = time.perf_counter()
             cbs = [Tell(partial(tell, name, seed))] if tell else []
             learn = fit(task, name, epochs, n_params=n_params, seed=seed, cbs=cbs, **settings)
-            with learn.no_bar(), learn.no_logging(): test_loss = learn.validate(2)[0]
+            with learn.no_bar(), learn.no_logging(): test_loss,*metric = learn.validate(2)
             curves.append(learn.curve.table().assign(memory=name, seed=seed))
             runs.append(dict(memory=name, seed=seed, hidden_size=learn.model.rnn.hidden_size, parameters=sum(p.numel() for p in learn.model.parameters()),
-                             test_loss=test_loss, diverged=learn.curve.diverged, seconds=time.perf_counter()-start))
+                             test_loss=test_loss, score=task.score(test_loss, *metric), diverged=learn.curve.diverged, seconds=time.perf_counter()-start))
     return pd.concat(curves, ignore_index=True), pd.DataFrame(runs)

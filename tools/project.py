@@ -47,7 +47,7 @@ def directives(cell):
     "`{word: argument}` as nbdev reads them: `word:` keeps its colon where a value follows"
     if cell['cell_type'] != 'code': return {}
     found = re.findall(r'^\s*#\s*\|(.*)$', split(src(cell))[0], re.M)
-    words = (re.sub(r':\s*$', '', o).replace(':', ': ').split(None, 1) for o in found)
+    words = (re.sub(r':\s*$', '', o).replace(':', ': ', 1).split(None, 1) for o in found)
     return {w[0]: w[1].strip() if len(w) > 1 else '' for w in words if w}
 
 def why_skipped(cell, forced=()):

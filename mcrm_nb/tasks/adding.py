@@ -24,7 +24,7 @@ def adding_data(
     marks = torch.zeros(n, seq_len).scatter_(1, at, 1.)
     return torch.stack([values, marks], -1), (values*marks).sum(1, keepdim=True)
 
-# %% ../../nbs/20_adding.ipynb #e9959591
+# %% ../../nbs/20_adding.ipynb #8c8cc60a
 def adding(
     seq_len:int=200,     # steps
     n_train:int=50_000,  # sequences to learn from
@@ -35,5 +35,5 @@ def adding(
     "The adding problem: remember two marked numbers and add them"
     parts = [adding_data(n, seq_len, 3*seed+k) for k,n in enumerate((n_train, n_valid, n_test))]
     return Task('adding', f'Adding problem, {seq_len} steps', *parts, input_size=2, n_out=1, every_step=False, loss=F.mse_loss,
-                unit='mean squared error', baseline=1/6, about='always answer 1',
+                baseline=1/6, about='always answer 1', unit='mean squared error',
                 settings=dict(seq_len=seq_len, n_train=n_train, n_valid=n_valid, n_test=n_test, data_seed=seed))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TensorLoader', 'Task']
 
-# %% ../../nbs/19_tasks.ipynb #5e35ff5c
+# %% ../../nbs/19_tasks.ipynb #172c864e
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -14,6 +14,7 @@ from ..layers.readout import SequenceModel
 from ..registry import memories   # before fastai: the package quietens a warning of its import
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
+from fastcore.basics import patch
 
 # %% ../../nbs/19_tasks.ipynb #04c3296c
 class TensorLoader(DataLoader):
@@ -43,7 +44,7 @@ class TensorLoader(DataLoader):
             if self.drop_last and len(at) < self.bs: return
             yield tuple(t[at] for t in self.tensors)
 
-# %% ../../nbs/19_tasks.ipynb #26b6d3b5
+# %% ../../nbs/19_tasks.ipynb #e626d737
 @dataclass
 class Task:
     "A question put to a memory: data, readout, loss and the score of a trivial answer"
@@ -52,24 +53,41 @@ class Task:
     train:tuple         # inputs (n, steps, input_size) and targets
     valid:tuple         # for choosing an epoch or a setting
     test:tuple          # for the reported figure, looked at once
-    input_size:int      # features per step
+    input_size:int      # features per step; None: as wide as the hidden state (a tied embedding)
     n_out:int           # numbers per answer
     every_step:bool     # answer at every step?
-    loss:Callable       # of answer and target, a mean over rows
-    unit:str            # what the loss measures
-    baseline:float      # the loss of the best answer that ignores the order of the input
+    loss:Callable       # of answer and target, a mean
+    baseline:float      # the loss of the trivial answer
     about:str           # what the trivial answer is
+    unit:str            # what the loss measures
     settings:dict=field(default_factory=dict)   # how the data were made
+    metric:Callable=None                        # a further figure of answer and target, a mean
+    figure:str=None                             # the reported figure's name; None: the loss
+    from_loss:Callable=None                     # the reported figure from the loss; None: metric, or the loss itself
 
-    def model(self, memory, hidden_size, std=None):
-        "The memory, by name or callable, with this task's readout; see `SequenceModel`"
-        make = memories[memory] if isinstance(memory, str) else memory
-        return SequenceModel(make(self.input_size, hidden_size, batch_first=True), self.n_out, self.every_step, std)
+# %% ../../nbs/19_tasks.ipynb #28941459
+@patch
+def model(self:Task, memory, hidden_size, std=None):
+    "The memory, by name or callable, with this task's readout; see `SequenceModel`"
+    make = memories[memory] if isinstance(memory, str) else memory
+    return SequenceModel(make(self.input_size, hidden_size, batch_first=True), self.n_out, self.every_step, std)
 
-    def readout(self, hidden_size): "How many parameters the readout has"; return self.n_out*(hidden_size+1)
+@patch
+def readout(self:Task, hidden_size): "How many parameters the readout has"; return self.n_out*(hidden_size+1)
 
-    def loaders(self, bs=32, seed=0, device=None, shuffle=True):
-        "fastai `DataLoaders` of train, validation and test data"
-        dls = [TensorLoader(part, bs if k == 0 else 8*bs, shuffle and k == 0, seed=seed, device=device)
-               for k,part in enumerate((self.train, self.valid, self.test))]
-        return DataLoaders(*dls, device=device)
+@patch
+def loaders(self:Task, bs=32, seed=0, device=None, shuffle=True):
+    "fastai `DataLoaders` of train, validation and test data"
+    dls = [TensorLoader(part, bs if k == 0 else 8*bs, shuffle and k == 0, seed=seed, device=device)
+           for k,part in enumerate((self.train, self.valid, self.test))]
+    return DataLoaders(*dls, device=device)
+
+# %% ../../nbs/19_tasks.ipynb #4eeb9cab
+@patch
+def score(self:Task,
+    loss:float,         # mean loss
+    metric:float=None,  # mean of the task's metric, if it has one
+)->float:
+    "The reported figure"
+    if self.from_loss: return self.from_loss(loss)
+    return loss if metric is None else metric
