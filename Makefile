@@ -65,5 +65,5 @@ wheel: setup ## build dist/*.whl and try it in an empty environment
 	$(BIN)/python tools/wheel_check.py --keep dist
 
 clean: ## remove what can be made again, except .venv
-	rm -rf _proc _docs build dist demo *.egg-info .hypothesis nbs/nbdev.yml nbs/sidebar.yml $(NEWEST)
+	rm -rf _proc _docs build dist demo *.egg-info .hypothesis nbs/.hypothesis nbs/nbdev.yml nbs/sidebar.yml $(NEWEST)
 	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +

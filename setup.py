@@ -1,4 +1,5 @@
 "The package, as settings.ini describes it."
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -13,11 +14,16 @@ readme = here/'README.md'
 stage = {'3': 'Development Status :: 3 - Alpha', '4': 'Development Status :: 4 - Beta',
          '5': 'Development Status :: 5 - Production/Stable'}[cfg['status']]
 
+def absolute(text):
+    "Links and pictures of the README as the package index needs them: with the address of this version's files"
+    at = lambda m: f"{m[1]}]({cfg['git_url']}/{'raw' if m[1].startswith('!') else 'blob'}/v{cfg['version']}/{m[2]})"
+    return re.sub(r'(!?\[[^\]]*)\]\((?!\w+:|#)([^)\s]+)\)', at, text)
+
 setup(
     name=lib,
     version=cfg['version'],
     description=cfg['description'],
-    long_description=readme.read_text(encoding='utf-8') if readme.exists() else cfg['description'],
+    long_description=absolute(readme.read_text(encoding='utf-8')) if readme.exists() else cfg['description'],
     long_description_content_type='text/markdown',
     keywords=cfg['keywords'].split(),
     author=cfg['author'],

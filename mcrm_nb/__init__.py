@@ -6,20 +6,31 @@ __version__ = "0.1.0"
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/91_package.ipynb #48d2d98e
+# %% ../nbs/91_package.ipynb #00645cb1
 import warnings
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from .registry import hidden_size_for, memories, paper_memories, parameters_of
 
-# %% ../nbs/91_package.ipynb #df114497
+# %% ../nbs/91_package.ipynb #9991b506
 _public = {cls+end: module for m in memories.values() for module,cls in [m.path.split(':')] if module.startswith('mcrm_nb') for end in ('', 'Cell')}
 
 def __getattr__(name):
     if name not in _public: raise AttributeError(f"module 'mcrm_nb' has no attribute {name!r}")
     return getattr(import_module(_public[name]), name)
 
-def __dir__(): return sorted([*globals(), *_public])
+__doc__ = 'Recurrent memory you can read, run and check'
+__all__ = ['memories', 'hidden_size_for', 'parameters_of', *_public]
+
+def __dir__(): return sorted([*__all__, '__version__', '__doc__', '__name__', '__path__', '__file__'])
+
+# %% ../nbs/91_package.ipynb #a4d02b6f
+if TYPE_CHECKING:
+    from mcrm_nb.layers.gru import GRU, GRUCell
+    from mcrm_nb.layers.lstm import LSTM, LSTMCell
+    from mcrm_nb.layers.mcrm import MCRM, MCRMCell
+    from mcrm_nb.layers.nested_lstm import NestedLSTM, NestedLSTMCell
 
 # %% ../nbs/91_package.ipynb #a99bce4d
 warnings.filterwarnings('ignore', message='.*torch.jit.script.* is deprecated', category=FutureWarning)

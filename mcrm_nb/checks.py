@@ -9,8 +9,9 @@ __all__ = ['laws', 'test_same', 'count_parameters', 'Case', 'as_tuple', 'like', 
            'is_deterministic', 'drops_between_layers', 'survives_saving', 'survives_copying', 'speaks_every_dtype',
            'outcome', 'edges_as_torch', 'check_laws', 'everything', 'test_twins']
 
-# %% ../nbs/00_checks.ipynb #c2f50f85
+# %% ../nbs/00_checks.ipynb #b1553930
 import copy, io
+from functools import partial
 from dataclasses import dataclass, replace
 
 import torch
@@ -68,7 +69,7 @@ class Case:
     @property
     def row(self): "The axis of rows in input and output"; return 1-self.time
 
-# %% ../nbs/00_checks.ipynb #22a987f2
+# %% ../nbs/00_checks.ipynb #e56fdd52
 def as_tuple(
     state, # what a layer returns as its state
 )->tuple:
@@ -82,7 +83,11 @@ def like(
     "`parts` in the form of `state`: a tuple stays a tuple, a tensor a tensor"
     return tuple(parts) if isinstance(state, (tuple, list)) else parts[0]
 
-def random_state(layer, x, seed=0):
+def random_state(
+    layer,       # a recurrent layer
+    x,           # an input for it
+    seed:int=0,  # of the numbers
+):               # a state in the layer's own form
     "A random initial state of the shape that `layer` uses for input `x`"
     _,state = layer(x)
     gen = torch.Generator().manual_seed(seed+2)
@@ -203,8 +208,15 @@ def packed_equals_padded(make, case):
         test_same(y.narrow(case.row, b, 1).narrow(case.time, 0, n), yb, 1e-9)
         test_same([s[:,b:b+1] for s in as_tuple(h)], as_tuple(hb), 1e-9)
 
-# %% ../nbs/00_checks.ipynb #fdada61a
-def sublayer(make, case, layer, k, reverse, input_size):
+# %% ../nbs/00_checks.ipynb #1a33cc8e
+def sublayer(
+    make,           # builds a layer from `nn.LSTM`'s arguments
+    case,           # the sizes of `layer`
+    layer,          # a layer made from `case`
+    k:int,          # which of its layers
+    reverse:bool,   # which direction
+    input_size:int, # features that layer reads
+):
     "Layer `k` in one direction, as a single-layer module with the same weights"
     one = replace(case, num_layers=1, bidirectional=False, input_size=input_size).layer(make)
     end = f'_l{k}' + '_reverse'*reverse
@@ -260,19 +272,22 @@ def layouts_agree(make, case):
     test_same(y1, y.select(case.row, 0), 1e-9)
     test_same(as_tuple(h1), [s[:,0] for s in as_tuple(h)], 1e-9)
 
-# %% ../nbs/00_checks.ipynb #0586c96c
+# %% ../nbs/00_checks.ipynb #508349fa
 @law(num_layers=2, batch=2, steps=3, hidden_size=2)
 def gradients_are_derivatives(make, case):
-    "Gradients of output and final state equal finite differences, for input, state and weights"
+    "Gradients of output and final state equal finite differences, for input, state and weights, padded and packed"
     layer,x = case.layer(make), case.input()
     h0 = random_state(layer, x, case.seed)
     names,weights = zip(*layer.named_parameters())
     n = len(as_tuple(h0))
-    def run(x, *rest):
+    def run(packed, x, *rest):
+        if packed: x = pack_padded_sequence(x, torch.tensor([1, 3]), case.batch_first, enforce_sorted=False)
         y,h = torch.func.functional_call(layer, dict(zip(names, rest[n:])), (x, like(h0, rest[:n])))
-        return y, *as_tuple(h)
+        parts = y.data if packed else y, *as_tuple(h)
+        assert all(p.requires_grad for p in parts), 'a part of the answer has no gradient'
+        return parts
     leaves = [t.detach().clone().requires_grad_() for t in (x, *as_tuple(h0), *weights)]
-    assert torch.autograd.gradcheck(run, leaves, fast_mode=True)
+    for packed in False,True: assert torch.autograd.gradcheck(partial(run, packed), leaves, fast_mode=True)
 
 # %% ../nbs/00_checks.ipynb #a1a4afe5
 @law()
@@ -320,25 +335,25 @@ def survives_copying(make, case):
         for w in layer.parameters(): w.add_(1.)
     test_same(twin(x)[0], y, 0.)
 
-# %% ../nbs/00_checks.ipynb #5cdff01e
+# %% ../nbs/00_checks.ipynb #27c055ef
 @law(batch=3)
 def speaks_every_dtype(make, case):
     "float32 and bfloat16 give the float64 numbers up to their precision, in their own type"
     layer,x = case.layer(make), case.input()
-    y,_ = layer(x)
+    y,h = layer(x)
     for dtype,tol in (torch.float32, 1e-5), (torch.bfloat16, .1):
         yd,hd = copy.deepcopy(layer).to(dtype)(x.to(dtype))
         assert yd.dtype == dtype and all(s.dtype == dtype for s in as_tuple(hd)), f'{dtype} in, {yd.dtype} out'
-        torch.testing.assert_close(yd.double(), y, rtol=tol, atol=tol)
+        test_same([yd.double(), *(s.double() for s in as_tuple(hd))], [y, *as_tuple(h)], tol)
 
-# %% ../nbs/00_checks.ipynb #b8e293e2
+# %% ../nbs/00_checks.ipynb #35697359
 def outcome(
     f, # a function without arguments that calls a layer
 )->tuple:
     "The shapes a call returns, or the type and words of the error it raises"
     try: y,h = f()
     except Exception as e: return type(e).__name__, str(e)
-    return tuple(y.shape), tuple(as_tuple(h)[0].shape)
+    return tuple(y.shape), *{tuple(s.shape) for s in as_tuple(h)}   # the states of a layer are of one shape
 
 @law()
 def edges_as_torch(make, case):
@@ -348,7 +363,7 @@ def edges_as_torch(make, case):
         x = replace(case, batch=batch, steps=steps).input()
         assert outcome(lambda: ours(x)) == outcome(lambda: torchs(x)), f'{batch=} {steps=}'
 
-# %% ../nbs/00_checks.ipynb #83fce58d
+# %% ../nbs/00_checks.ipynb #11bb4ea8
 def check_laws(
     make,                # builds a layer from `nn.LSTM`'s arguments
     max_examples:int=15, # cases per law
@@ -356,11 +371,11 @@ def check_laws(
     "Run every law on one memory; raise, naming the law, where one is broken"
     tried = {}
     for name,law in laws.items():
-        try: tried[name] = obeys(make, law, 3 if name == 'gradients_are_derivatives' else max_examples)
+        try: tried[name] = obeys(make, law, 5 if name == 'gradients_are_derivatives' else max_examples)
         except Exception as e: raise AssertionError(f'{getattr(make, "__name__", make)} breaks the law {name!r}: {law.__doc__}') from e
     return tried
 
-# %% ../nbs/00_checks.ipynb #58e6fdf3
+# %% ../nbs/00_checks.ipynb #9d2f1530
 def everything(
     layer,       # a recurrent layer
     x,           # its input
@@ -377,7 +392,13 @@ def everything(
     grads = torch.autograd.grad(mix, leaves.values())
     return dict(output=y, **{f'state{i}': s for i,s in enumerate(as_tuple(h))}, **{f'd {k}': g for k,g in zip(leaves, grads)})
 
-def test_twins(a, b, x, hx=None, tol=1e-12):
+def test_twins(
+    a,                # a layer
+    b,                # another with the same weight names and shapes: it gets `a`'s weights
+    x,                # input
+    hx=None,          # initial state, or None
+    tol:float=1e-12,  # absolute and relative tolerance
+):
     "`b` with the weights of `a` gives the same outputs, states and gradients"
     b.load_state_dict(a.state_dict())
     ours,theirs = everything(a, x, hx), everything(b, x, hx)

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['app', 'console', 'data', 'list_memories', 'size', 'check', 'get', 'demo', 'main', 'fail']
 
-# %% ../nbs/90_cli.ipynb #5dd36791
-import json, os, sys
+# %% ../nbs/90_cli.ipynb #b455a736
+import io, json, os, sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 # %% ../nbs/90_cli.ipynb #0a44ef51
@@ -38,16 +39,20 @@ def list_memories():
         table.add_row(m.name, m.call, m.source)
     console.print(table)
 
-# %% ../nbs/90_cli.ipynb #19690370
+# %% ../nbs/90_cli.ipynb #3fecd870
 @app.command()
 def size(
     n_params:Annotated[int, typer.Argument(help='The budget: number of parameters, without a readout.')],
-    input_size:Annotated[int, typer.Option(help='Features per step.')]=1,
+    input_size:Annotated[int, typer.Option(help='Features per step.', min=1)]=1,
 ):
     "Hidden sizes that bring every memory closest to a budget.\n\nExample: mcrm_nb size 95000 --input-size 2"
     from mcrm_nb.registry import hidden_size_for, memories, parameters_of
     table = Table('memory', 'hidden size', 'parameters', 'off by', box=None, header_style='bold')
     for name,m in memories.items():
+        least = parameters_of(name, input_size, 1)
+        if least > n_params:
+            table.add_row(m.label, '-', f'{least:,} at least', '')
+            continue
         p = hidden_size_for(name, input_size, n_params)
         n = parameters_of(name, input_size, p)
         table.add_row(m.label, f'{p}', f'{n:,}', f'{n/n_params-1:+.1%}')
@@ -74,8 +79,8 @@ def get():
         data_bytes(name)
         console.print(f'  {name:36} ok', highlight=False)
 
-# %% ../nbs/90_cli.ipynb #8f4e7066
-def _train_all(task, names, epochs, n_params, seeds, device):
+# %% ../nbs/90_cli.ipynb #130ff1a1
+def _train_all(task, names, settings):
     "`compare` with a progress bar per run"
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from mcrm_nb.registry import labels
@@ -85,25 +90,27 @@ def _train_all(task, names, epochs, n_params, seeds, device):
         bars = {}
         def tell(name, seed, done, rows):
             if (name, seed) not in bars:
-                label = labels[name] + (f', seed {seed}' if len(seeds) > 1 else '')
+                label = labels[name] + (f', seed {seed}' if len(settings['seeds']) > 1 else '')
                 bars[name, seed] = progress.add_task(f'{label:12}', total=1., loss='')
             loss = f"epoch {len(rows)}: {rows[-1]['valid_loss']:.5f}" if rows else ''
             progress.update(bars[name, seed], completed=done, loss=loss)
-        return compare(task, names, epochs, n_params, seeds, tell, lr=5e-3, clip=1., bs=50, device=device)
+        return compare(task, names, tell=tell, **settings)
 
-# %% ../nbs/90_cli.ipynb #ce0cb190
+# %% ../nbs/90_cli.ipynb #358ef006
 def _show(runs, task):
-    "The comparison as a table"
+    "The comparison as a table: with several seeds their mean, and the lowest and highest in brackets"
     from mcrm_nb.registry import labels
     table = Table('memory', *(Column(k, justify='right') for k in ('units', 'parameters', 'test error', 'seconds')), 'holds', box=None, header_style='bold')
     for name,rows in runs.groupby('memory', sort=False):
         loss = rows.test_loss.mean()
         holds = 'diverged' if rows.diverged.any() else 'both numbers' if loss < task.baseline/2 else 'nothing yet'
-        table.add_row(labels[name], *(f'{int(rows[k].iloc[0]):,}' for k in ('hidden_size', 'parameters')), f'{loss:.5f}', f'{rows.seconds.sum():.0f}', holds)
+        error = f'{loss:.5f}' + (f' ({rows.test_loss.min():.5f} to {rows.test_loss.max():.5f})' if len(rows) > 1 else '')
+        sizes = (f'{int(rows[k].iloc[0]):,}' for k in ('hidden_size', 'parameters'))
+        table.add_row(labels[name], *sizes, error, f'{rows.seconds.mean():.0f}', holds)
     table.add_row(task.about, '', '', f'{task.baseline:.5f}', '', 'the trivial answer', style='dim')
     console.print(table)
 
-# %% ../nbs/90_cli.ipynb #fb527a50
+# %% ../nbs/90_cli.ipynb #e217e589
 def _write(out, task, curves, runs, settings, device):
     import matplotlib; matplotlib.use('Agg')
     from mcrm_nb.runs import provenance, write_whole
@@ -112,13 +119,15 @@ def _write(out, task, curves, runs, settings, device):
     style()
     ax = plot_curves(curves, baseline=task.baseline, label=task.unit, names=labels)
     ax.set_title(task.title, loc='left')
-    ax.figure.savefig(out/'curves.png')
-    curves.to_csv(out/'curves.csv', index=False)
+    picture = io.BytesIO()
+    ax.figure.savefig(picture)
+    write_whole(out/'curves.png', picture.getvalue())
+    write_whole(out/'curves.csv', curves.to_csv(index=False).encode())
     record = dict(task=task.name, settings={**task.settings, **settings}, baseline=task.baseline, unit=task.unit,
                   runs=runs.to_dict('records'), made_on=provenance(device))
     write_whole(out/'record.json', (json.dumps(record, indent=1) + '\n').encode())
 
-# %% ../nbs/90_cli.ipynb #565a8665
+# %% ../nbs/90_cli.ipynb #babf1fca
 @app.command()
 def demo(
     seq_len:Annotated[int, typer.Option(help='Steps of the adding problem.', min=2)]=50,
@@ -133,8 +142,9 @@ def demo(
 
     Example: mcrm_nb demo --seq-len 30 --memory mcrm --memory lstm"""
     from mcrm_nb.registry import memories, paper_memories
-    names = memory or paper_memories
+    names = list(dict.fromkeys(memory or paper_memories))
     for name in names: memories[name]   # an unknown one is an error before anything is made
+    if out.exists() and not out.is_dir(): raise ValueError(f'--out: {out} is a file, expected a folder')
     out.mkdir(parents=True, exist_ok=True)
     (out/'.writable').touch(); (out/'.writable').unlink()
     with console.status('Starting'):
@@ -146,26 +156,41 @@ def demo(
         task = adding(seq_len=seq_len, n_train=n_train)
     console.print(f'[bold]{task.title}[/bold]: two of the numbers are marked, what is their sum? Trivial answer: {task.about}, error {task.baseline:.4f}.')
     console.print(f'{n_train:,} sequences, {epochs} epochs, {n_params:,} parameters each, on {provenance(device)["device_name"]}. Loss shown: validation.\n')
-    try: curves,runs = _train_all(task, names, epochs, n_params, range(seeds), device)
-    except KeyboardInterrupt: fail('stopped; the demonstration keeps nothing unless it ends.', 1)
-    settings = dict(epochs=epochs, n_params=n_params, seeds=seeds, lr=5e-3, clip=1., bs=50, opt='adam')
+    settings = dict(epochs=epochs, n_params=n_params, seeds=list(range(seeds)), lr=5e-3, clip=1., bs=50, opt='adam', device=device)
+    try: curves,runs = _train_all(task, names, settings)
+    except KeyboardInterrupt: fail('stopped; the demonstration keeps nothing unless it ends.', 130)
     _write(out, task, curves, runs, settings, device)
     console.print()
     _show(runs, task)
     console.print()
-    for what,name in ('figure', 'curves.png'), ('curves', 'curves.csv'), ('record', 'record.json'): console.print(f'{what:8}{out/name}', highlight=False)
-    console.print('\nOne task and one setting do not rank memories. How each works and what is proven is in the notebooks, nbs/00_checks to nbs/05_mcrm. Next:')
-    for line in 'make lab                                   read and run them', 'mcrm_nb demo --seq-len 100 --seeds 3       a longer memory, with a spread', 'mcrm_nb size 95000 --input-size 2          sizes for a fair comparison':
-        console.print(f'  {line}', highlight=False)
+    for what,name in ('figure', 'curves.png'), ('curves', 'curves.csv'), ('record', 'record.json'): console.print(f'{what:8}{out/name}', highlight=False, markup=False, soft_wrap=True)
+    console.print('\nOne task and one setting do not rank memories. How each works and what is proven is in the notebooks.\n')
+    _say_next()
 
-# %% ../nbs/90_cli.ipynb #1c6ff73c
+# %% ../nbs/90_cli.ipynb #03468680
+def _say_next():
+    "The next commands, as they can be typed here"
+    import shutil
+    from importlib.metadata import metadata
+    here = Path('nbs/05_mcrm.ipynb').exists()
+    site = next((o.split(', ')[1] for o in metadata('mcrm_nb').get_all('Project-URL', []) if o.startswith('Documentation')), '')
+    me = 'mcrm_nb' if shutil.which('mcrm_nb') or not here else os.path.relpath(sys.argv[0])
+    lines = {'make lab' if here else site: 'read the notebooks' + (' and run them' if here else ''), f'{me} demo --seq-len 100 --seeds 3': 'a longer memory, with a spread',
+             f'{me} size 95000 --input-size 2': 'sizes for a fair comparison'}
+    for command,what in lines.items(): console.print(f'  {command:42} {what}', highlight=False, markup=False)
+
+# %% ../nbs/90_cli.ipynb #8b80f810
 def main():
     "Entry point of the command `mcrm_nb`"
     try: app(prog_name='mcrm_nb')
-    except (ValueError, OSError) as e: fail(str(e), 2)
-    except KeyError as e: fail(e.args[0], 2)
+    except (ValueError, OSError, KeyError) as e:
+        if os.environ.get('MCRM_NB_DEBUG'): raise
+        fail(e.args[0] if isinstance(e, KeyError) else e, 2)
 
-def fail(message, code):
+def fail(
+    message,  # what is wrong
+    code:int, # exit code
+):
     "One line on stderr, then out"
-    Console(stderr=True).print(f'[bold red]mcrm_nb:[/bold red] {message}', highlight=False, soft_wrap=True)
+    Console(stderr=True).print('[bold red]mcrm_nb:[/bold red] ' + escape(str(message)), highlight=False, soft_wrap=True)
     sys.exit(code)

@@ -9,7 +9,7 @@ __all__ = ['memories', 'paper_memories', 'labels', 'MemoryEntry', 'Memories', 'p
 from dataclasses import dataclass, field
 from importlib import import_module
 
-# %% ../nbs/09_memories.ipynb #d0a6f34f
+# %% ../nbs/09_memories.ipynb #9f1c4fa9
 @dataclass(frozen=True)
 class MemoryEntry:
     "A memory by name: called like `nn.LSTM`, it builds the layer"
@@ -17,7 +17,7 @@ class MemoryEntry:
     label:str                                  # for tables and figures
     path:str                                   # 'module:Class'
     source:str                                 # where its equations are from
-    options:dict=field(default_factory=dict)   # keywords that make this variant
+    options:dict=field(default_factory=dict, hash=False)   # keywords that make this variant
 
     @property
     def layer(self):
@@ -27,37 +27,41 @@ class MemoryEntry:
 
     @property
     def call(self):
-        "How one writes it: package, class and options"
+        "How one writes it, from `mcrm_nb` or torch"
         options = ', '.join(f'{k}={v!r}' for k,v in self.options.items())
         module,cls = self.path.split(':')
-        return ('torch.nn.' if module == 'torch.nn' else 'mcrm_nb.') + cls + (f'({options})' if options else '')
+        return ('torch.nn.' if module == 'torch.nn' else '') + cls + (f'({options})' if options else '')
 
     @property
     def __name__(self): return self.name
 
-    def __call__(self, input_size, hidden_size, **kwargs): return self.layer(input_size, hidden_size, **self.options, **kwargs)
+    def __call__(self, *args, **kwargs):
+        "Build the layer; arguments as for `nn.LSTM`"
+        return self.layer(*args, **{**self.options, **kwargs})
 
-# %% ../nbs/09_memories.ipynb #642e103b
+# %% ../nbs/09_memories.ipynb #1ebf3203
 class Memories(dict):
     "Name -> `MemoryEntry`; an unknown name is answered with the known ones"
-    def add(self, name, label, path, source, **options): self[name] = MemoryEntry(name, label, path, source, options)
+    def add(self, name, label, path, source, **options):
+        "Register a memory: see `MemoryEntry`"
+        self[name] = MemoryEntry(name, label, path, source, options)
     def __missing__(self, name): raise KeyError(f'memory={name!r}: expected one of {", ".join(map(repr, self))}')
 
-# %% ../nbs/09_memories.ipynb #14c53009
+# %% ../nbs/09_memories.ipynb #607e6bb9
 memories = Memories()
-memories.add('rnn',  'RNN',  'torch.nn:RNN',  'Elman (1990), torch')
-memories.add('gru',  'GRU',  'torch.nn:GRU',  'Cho et al. (2014), torch')
-memories.add('lstm', 'LSTM', 'torch.nn:LSTM', 'Hochreiter & Schmidhuber (1997), torch')
-memories.add('nested_lstm', 'Nested LSTM', 'mcrm_nb.layers.nested_lstm:NestedLSTM', 'Moniz & Krueger (2018) as run by the MCRM authors')
-memories.add('nested_lstm_split', 'Nested LSTM (split)', 'mcrm_nb.layers.nested_lstm:NestedLSTM', 'Moniz & Krueger (2018)', inner_input='split')
-memories.add('mcrm', 'MCRM', 'mcrm_nb.layers.mcrm:MCRM', 'Mohamed & Claudel (2018)')
-memories.add('own_gru',  'GRU (ours)',  'mcrm_nb.layers.gru:GRU',   'as gru, notebook 03')
-memories.add('own_lstm', 'LSTM (ours)', 'mcrm_nb.layers.lstm:LSTM', 'as lstm, notebook 02')
+memories.add('rnn',  'RNN',  'torch.nn:RNN',  'Elman 1990')
+memories.add('gru',  'GRU',  'torch.nn:GRU',  'Cho et al. 2014')
+memories.add('lstm', 'LSTM', 'torch.nn:LSTM', 'Hochreiter, Schmidhuber 1997')
+memories.add('nested_lstm', 'Nested LSTM', 'mcrm_nb.layers.nested_lstm:NestedLSTM', 'as run by Mohamed, Claudel')
+memories.add('nested_lstm_split', 'Nested LSTM (split)', 'mcrm_nb.layers.nested_lstm:NestedLSTM', 'Moniz, Krueger 2018', inner_input='split')
+memories.add('mcrm', 'MCRM', 'mcrm_nb.layers.mcrm:MCRM', 'Mohamed, Claudel 2018')
+memories.add('own_gru',  'GRU (ours)',  'mcrm_nb.layers.gru:GRU',   'as gru')
+memories.add('own_lstm', 'LSTM (ours)', 'mcrm_nb.layers.lstm:LSTM', 'as lstm')
 
 paper_memories = 'rnn','gru','lstm','nested_lstm','mcrm'
 labels = {name: m.label for name,m in memories.items()}
 
-# %% ../nbs/09_memories.ipynb #1a10a44b
+# %% ../nbs/09_memories.ipynb #bebd80aa
 def parameters_of(
     memory,        # a key of `memories`, or anything called like `nn.LSTM`
     input_size,    # features per step; None: as wide as the hidden state (a tied embedding)
@@ -65,11 +69,12 @@ def parameters_of(
     readout=None,  # hidden_size -> further parameters (embedding, decoder)
 )->int:
     "Number of parameters of a one-layer memory, with its readout"
+    from mcrm_nb.checks import count_parameters   # here, since it brings torch
     make = memories[memory] if isinstance(memory, str) else memory
     layer = make(hidden_size if input_size is None else input_size, hidden_size, device='meta')
-    return sum(p.numel() for p in layer.parameters()) + (readout(hidden_size) if readout else 0)
+    return count_parameters(layer) + (readout(hidden_size) if readout else 0)
 
-# %% ../nbs/09_memories.ipynb #e073f1c5
+# %% ../nbs/09_memories.ipynb #b0dad313
 def hidden_size_for(
     memory,        # a key of `memories`, or anything called like `nn.LSTM`
     input_size,    # features per step; None: as wide as the hidden state (a tied embedding)
@@ -78,7 +83,9 @@ def hidden_size_for(
 )->int:            # units
     "The hidden size whose parameter count comes closest to `n_params`"
     count = lambda p: parameters_of(memory, input_size, p, readout)
-    if count(1) > n_params: raise ValueError(f'n_params={n_params}: expected at least {count(1)}, the size with one unit')
+    if count(1) > n_params:
+        name = getattr(memory, '__name__', memory)
+        raise ValueError(f'n_params={n_params}: expected at least {count(1)}, the size of {name} with one unit')
     low,high = 1,2
     while count(high) < n_params: low,high = high,2*high
     while high-low > 1:

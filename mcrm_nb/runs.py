@@ -6,7 +6,7 @@
 __all__ = ['tasks', 'make_task', 'RunSpec', 'RecordError', 'write_whole', 'rng_state', 'set_rng_state', 'save_tensors',
            'load_tensors', 'provenance', 'read_record', 'finished', 'run']
 
-# %% ../nbs/31_runs.ipynb #53db8511
+# %% ../nbs/31_runs.ipynb #f81c9a63
 import contextlib, hashlib, json, math, os, platform, random, subprocess, time
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
@@ -17,9 +17,10 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
+from .checks import count_parameters
+from .layers.base import one_of
 from .registry import memories
 from .train import build, optimizers
-from .layers.base import one_of
 
 # %% ../nbs/31_runs.ipynb #d1eabc3e
 tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memory:copy_memory',
@@ -124,14 +125,14 @@ def load_tensors(path:Path)->tuple:
     if _digest(tensors, text) != wanted: raise RecordError(f'{path}: damaged (its checksum does not fit); delete it to start this run anew')
     return tensors,json.loads(text)
 
-# %% ../nbs/31_runs.ipynb #92b35767
+# %% ../nbs/31_runs.ipynb #f8883816
 def _pack(learn, best):
     "Everything the next epoch depends on"
     opt = learn.opt.opt.state_dict()
     rng = rng_state()
     tensors = {f'model.{k}': v for k,v in learn.model.state_dict().items()} | {f'best.{k}': v for k,v in best.items()} | rng['tensors']
     tensors |= {f'opt.{i}.{k}': v for i,s in opt['state'].items() for k,v in s.items() if torch.is_tensor(v)}
-    return tensors, dict(rows=learn.curve.rows, diverged=learn.curve.diverged, loader=getattr(learn.dls.train, 'epoch', None), rng=rng['json'])
+    return tensors, dict(rows=learn.curve.rows, diverged=learn.curve.diverged, rng=rng['json'])
 
 def _unpack(learn, tensors, info):
     "Put a Learner where `_pack` found one; the best weights so far come back"
@@ -144,7 +145,6 @@ def _unpack(learn, tensors, info):
         state.setdefault(int(i), {})[name] = v
     learn.opt.opt.load_state_dict({**opt, 'state': state})
     learn.curve.rows,learn.curve.diverged = info['rows'],info['diverged']
-    if info['loader'] is not None: learn.dls.train.epoch = info['loader']
     set_rng_state(tensors, info['rng'])
     return part('best.')
 
@@ -192,7 +192,13 @@ def _commit():
     r = subprocess.run(['git', '-C', here, 'rev-parse', '--short=12', 'HEAD'], capture_output=True, text=True)
     return r.stdout.strip() if r.returncode == 0 and (here.parent/'settings.ini').exists() else None
 
-# %% ../nbs/31_runs.ipynb #a21b9a2a
+# %% ../nbs/31_runs.ipynb #94c29c41
+def _plain(o):
+    "As JSON has it: tuples as lists, and None for what is not a finite number"
+    if isinstance(o, dict): return {k: _plain(v) for k,v in o.items()}
+    if isinstance(o, (list, tuple)): return [_plain(v) for v in o]
+    return None if isinstance(o, float) and not math.isfinite(o) else o
+
 def _seal(record): return hashlib.sha256(json.dumps({k: v for k,v in record.items() if k != 'digest'}, sort_keys=True).encode()).hexdigest()
 
 def read_record(path:Path)->dict:
@@ -204,7 +210,7 @@ def read_record(path:Path)->dict:
 
 def finished(spec, folder)->bool: "Is there a record of this run?"; return (Path(folder)/f'{spec.name}.json').exists()
 
-# %% ../nbs/31_runs.ipynb #c0c4795d
+# %% ../nbs/31_runs.ipynb #997892b7
 def run(
     spec:RunSpec,         # what to run
     folder,               # where records and checkpoints go
@@ -228,10 +234,11 @@ def _run_locked(spec, device, at, done, tell):
     status = 'diverged' if learn.curve.diverged else 'finished'
     record = dict(name=spec.name, status=status, spec={**asdict(spec), 'data': dict(spec.data)}, task=dict(title=task.title, unit=task.unit,
         figure=task.figure or task.unit, baseline=task.baseline, trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings),
-        parameters=sum(p.numel() for p in learn.model.parameters()), curve=rows, seconds=sum(r['seconds'] for r in rows), made_on=provenance(device))
+        parameters=count_parameters(learn.model), curve=rows, seconds=sum(r['seconds'] for r in rows), made_on=provenance(device))
     if status == 'finished':
         record |= dict(last=_test(task, learn), best=dict(epoch=min(rows, key=lambda r: r['valid_loss'])['epoch'], **_test(task, learn, best)))
-    record['digest'] = _seal(record := json.loads(json.dumps(record, allow_nan=True)))
+    record = _plain(record)
+    record['digest'] = _seal(record)
     write_whole(done, (json.dumps(record, indent=1) + '\n').encode())
     at.unlink(missing_ok=True)
     return record

@@ -6,20 +6,22 @@
 __all__ = ['optimizers', 'optimizer', 'Curve', 'memory_learner', 'CarryState', 'BitsPerCharacter', 'Perplexity', 'build', 'fit',
            'Tell', 'compare']
 
-# %% ../nbs/30_learner.ipynb #3e83ba4b
+# %% ../nbs/30_learner.ipynb #371eb76b
 import math, time
 from functools import partial
 
 import pandas as pd
 import torch
-from .registry import hidden_size_for   # first: the package quietens a warning of fastai's import
+from .checks import count_parameters   # ours first: the package quietens a warning of fastai's import
+from .layers.base import one_of
+from .registry import hidden_size_for
 from fastai.basics import AvgLoss, Callback, CancelFitException, Learner, set_seed
 from fastai.callback.training import GradientClip
 from fastai.optimizer import OptimWrapper
 from fastcore.foundation import L
 from fastcore.meta import delegates
 
-# %% ../nbs/30_learner.ipynb #c4396990
+# %% ../nbs/30_learner.ipynb #f2095b1a
 optimizers = dict(adam=torch.optim.Adam, rmsprop=torch.optim.RMSprop, sgd=torch.optim.SGD)
 
 def optimizer(
@@ -27,14 +29,16 @@ def optimizer(
     **kwargs,  # of torch's optimiser, beside the learning rate
 ):             # an `opt_func` for a fastai `Learner`
     "torch's optimiser of that name, with torch's defaults"
-    if name not in optimizers: raise ValueError(f'opt={name!r}: expected one of {", ".join(map(repr, optimizers))}')
-    return partial(OptimWrapper, opt=optimizers[name], **kwargs)
+    return partial(OptimWrapper, opt=optimizers[one_of('opt', name, optimizers)], **kwargs)
 
-# %% ../nbs/30_learner.ipynb #825637be
+# %% ../nbs/30_learner.ipynb #11d2235f
 class Curve(Callback):
     "The learning curve: a row per epoch in `rows`; stops a run that has diverged"
     order = 60
     def __init__(self): self.rows,self.diverged = [],False
+    def before_fit(self): self.run = not hasattr(self.learn, 'lr_finder')
+    def before_train(self):
+        if hasattr(self.dl, 'epoch'): self.dl.epoch = len(self.rows)
     def before_epoch(self): self.start,self.total,self.count = time.perf_counter(),0.,0
     def after_batch(self):
         if not self.training: return
@@ -46,10 +50,12 @@ class Curve(Callback):
         names = list(self.recorder.metric_names)[1:-1]
         row = dict(zip(names, self.recorder.values[-1]), train_loss=float(self.total)/self.count)
         self.rows.append(dict(epoch=len(self.rows)+1, **row, seconds=time.perf_counter()-self.start))
-        self.diverged = not math.isfinite(row['train_loss'])
+        self.diverged = not (math.isfinite(row['train_loss']) and math.isfinite(row['valid_loss']))
         if self.diverged: raise CancelFitException
 
-    def table(self): "The rows as a DataFrame"; return pd.DataFrame(self.rows)
+    def table(self):
+        "The rows as a DataFrame"
+        return pd.DataFrame(self.rows)
 
 # %% ../nbs/30_learner.ipynb #80a2ab41
 def memory_learner(
@@ -68,7 +74,7 @@ def memory_learner(
     cbs = [Curve(), *([GradientClip(clip)] if clip else []), *([CarryState(carry)] if carry else []), *L(cbs)]
     return Learner(dls, model, loss_func, lr=lr, opt_func=optimizer(opt), metrics=metrics, cbs=cbs)
 
-# %% ../nbs/30_learner.ipynb #db5d51f5
+# %% ../nbs/30_learner.ipynb #b4c7dcae
 class CarryState(Callback):
     "Hand the state from one batch to the next, its gradient cut; zero at the start of every pass"
     def __init__(self,
@@ -76,6 +82,9 @@ class CarryState(Callback):
     ):
         if at != 'end' and not (isinstance(at, int) and not isinstance(at, bool) and at > 0): raise ValueError(f"carry={at!r}: expected 'end' or a positive number of steps")
         self.at = at
+
+    def before_fit(self):
+        if getattr(self.dls.train, 'shuffle', False): raise ValueError('carry: expected consecutive windows of the same streams, got a shuffled loader')
 
     def before_train(self): self.state,self.rows = None,None
     before_validate = before_train
@@ -143,7 +152,7 @@ def fit(
     with learn.no_bar(), learn.no_logging(): learn.fit(epochs)
     return learn
 
-# %% ../nbs/30_learner.ipynb #78fbd070
+# %% ../nbs/30_learner.ipynb #50e2bc86
 class Tell(Callback):
     "Call `tell(fraction done, rows of the curve so far)` after every training batch and at the end"
     order = 70
@@ -170,6 +179,6 @@ def compare(
             learn = fit(task, name, epochs, n_params=n_params, seed=seed, cbs=cbs, **settings)
             with learn.no_bar(), learn.no_logging(): test_loss,*metric = learn.validate(2)
             curves.append(learn.curve.table().assign(memory=name, seed=seed))
-            runs.append(dict(memory=name, seed=seed, hidden_size=learn.model.rnn.hidden_size, parameters=sum(p.numel() for p in learn.model.parameters()),
+            runs.append(dict(memory=name, seed=seed, hidden_size=learn.model.rnn.hidden_size, parameters=count_parameters(learn.model),
                              test_loss=test_loss, score=task.score(test_loss, *metric), diverged=learn.curve.diverged, seconds=time.perf_counter()-start))
     return pd.concat(curves, ignore_index=True), pd.DataFrame(runs)

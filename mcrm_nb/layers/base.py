@@ -28,8 +28,14 @@ def scan(
         states.append(state)
     return tuple(torch.stack(s) for s in zip(*states))
 
-# %% ../../nbs/01_recurrence.ipynb #7852f10e
-def reference(cell, x, state, weights, options):
+# %% ../../nbs/01_recurrence.ipynb #6cc34abb
+def reference(
+    cell,          # a `RecurrentCell` class
+    x,             # input, (steps, batch, input_size)
+    state:tuple,   # initial state, tensors of (batch, hidden_size)
+    weights:dict,  # name -> tensor
+    options:dict,  # of the memory
+)->tuple:          # every state tensor at every step, (steps, batch, hidden_size) each
     "The literal loop over `cell.step`: the oracle for every other backend"
     return scan(lambda xt,s: cell.step(xt, s, **weights, **options), x, state)
 
@@ -74,7 +80,7 @@ def _add_weights(self:Memory, cell, input_size, end='', device=None, dtype=None)
     for k in names: self.register_parameter(k+end, nn.Parameter(torch.empty(shapes[k], device=device, dtype=dtype)))
     return names
 
-# %% ../../nbs/01_recurrence.ipynb #ce2f76ce
+# %% ../../nbs/01_recurrence.ipynb #8de0d354
 class RecurrentCell(Memory):
     "One step of a memory, with the interface of `nn.LSTMCell`"
     @staticmethod
@@ -100,24 +106,40 @@ class RecurrentCell(Memory):
         dtype=None,        # of the weights
         **options,         # of this memory: see its class attribute `options`
     ):
+        "Arguments as for `nn.LSTMCell`; options of the memory are keywords, see its class attribute `options`"
         super().__init__(input_size, hidden_size, bias, options)
         self.names = self._add_weights(type(self), input_size, device=device, dtype=dtype)
         self.reset_parameters()
 
-# %% ../../nbs/01_recurrence.ipynb #5362b014
-def as_states(owner, hx, name='hx'):
+# %% ../../nbs/01_recurrence.ipynb #4110945e
+def as_states(
+    owner,  # a cell or layer
+    hx,     # what was given as its state
+)->tuple:
     "The state as a tuple of tensors, one for each of `owner.states`, or a `TypeError`"
     n = len(owner.states)
     parts = (hx,) if n == 1 and torch.is_tensor(hx) else hx
     if not (isinstance(parts, (tuple, list)) and len(parts) == n and all(map(torch.is_tensor, parts))):
         want = 'a tensor' if n == 1 else f'a tuple of {n} tensors ({", ".join(owner.states)})'
-        raise TypeError(f'{type(owner).__name__}: expected {name} to be {want}, got {_describe(hx)}')
+        raise TypeError(f'{type(owner).__name__}: expected hx to be {want}, got {_describe(hx)}')
     return tuple(parts)
 
 def _describe(o):
-    if isinstance(o, (tuple, list)): return f'a {type(o).__name__} of {len(o)}'
-    return f'a {type(o).__name__}'
+    if not isinstance(o, (tuple, list)): return f'a {type(o).__name__}'
+    return f'a {type(o).__name__} of {len(o)} ({", ".join(type(p).__name__ for p in o)})'
 
+@patch
+def _check_step(self:RecurrentCell, x, state):
+    "torch's checks of a cell's input and state, in its words"
+    if x.shape[1] != self.input_size:
+        raise RuntimeError(f'input has inconsistent input_size: got {x.shape[1]} expected {self.input_size}')
+    for i,s in enumerate(state):
+        if s.dim() != 2: raise RuntimeError(f'Expected 2D hidden{i} (batch x hidden_size), but got {s.dim()}D tensor')
+        if len(s) != len(x): raise RuntimeError(f"Input batch size {len(x)} doesn't match hidden{i} batch size {len(s)}")
+        if s.shape[1] != self.hidden_size:
+            raise RuntimeError(f'hidden{i} has inconsistent hidden_size: got {s.shape[1]}, expected {self.hidden_size}')
+
+# %% ../../nbs/01_recurrence.ipynb #410993aa
 @patch
 def forward(self:RecurrentCell,
     input,     # (batch, input_size) or (input_size,)
@@ -134,17 +156,19 @@ def forward(self:RecurrentCell,
             at = 'hidden' if len(state) == 1 else f'hx[{i}]'
             if s.dim() not in (1, 2): raise ValueError(f'{name}: Expected {at} to be 1D or 2D, got {s.dim()}D instead')
         state = state if input.dim() == 2 else tuple(s[None] for s in state)
+    self._check_step(x, state)
     state = self.step(x, state, **{k: getattr(self, k) for k in self.names}, **self.options)
     if input.dim() == 1: state = tuple(s[0] for s in state)
     return state if len(state) > 1 else state[0]
 
 @patch
 def extra_repr(self:RecurrentCell):
+    "Sizes, and what is not default"
     return ', '.join([f'{self.input_size}, {self.hidden_size}', *(['bias=False'] if not self.bias else []), *_changed(self)])
 
 def _changed(m): return [f'{k}={v!r}' for k,v in m.options.items() if v != type(m).options[k]]
 
-# %% ../../nbs/01_recurrence.ipynb #65dab5cc
+# %% ../../nbs/01_recurrence.ipynb #7d3bd0aa
 class Recurrent(Memory):
     "A recurrent layer with the interface of `nn.LSTM`, made from the step of its `cell`"
     cell = RecurrentCell   # the class whose `step` this layer repeats
@@ -161,11 +185,15 @@ class Recurrent(Memory):
         batch_first:bool=False,   # input and output as (batch, steps, features)?
         dropout:float=0.,         # between layers, in training
         bidirectional:bool=False, # run both ways?
+        *,                        # (where `nn.LSTM` has `proj_size`, which there is not here)
         device=None,              # of the weights
         dtype=None,               # of the weights
         backend:str='auto',       # how to compute: 'auto', or a key of `backends`
         **options,                # of this memory: see its class attribute `options`
     ):
+        """Arguments as for `nn.LSTM`, without `proj_size`: `input_size`, `hidden_size`, `num_layers=1`, `bias=True`, `batch_first=False`,
+        `dropout=0.`, `bidirectional=False`, `device`, `dtype`; `backend` says how to compute. Options that change the equations are
+        keywords, with their defaults in the class attribute `options`."""
         super().__init__(input_size, hidden_size, bias, options, num_layers=num_layers,
                          batch_first=batch_first, dropout=dropout, bidirectional=bidirectional)
         self.num_layers,self.batch_first,self.dropout,self.bidirectional = num_layers,batch_first,float(dropout),bidirectional
@@ -221,7 +249,7 @@ def _run_all(self:Recurrent, x, state, lengths):
         if k < self.num_layers-1: x = F.dropout(x, self.dropout, self.training)
     return x, tuple(torch.stack(s) for s in zip(*finals))
 
-# %% ../../nbs/01_recurrence.ipynb #2be1113f
+# %% ../../nbs/01_recurrence.ipynb #b29691ec
 @patch
 def _check_input(self:Recurrent, x, dims):
     w = next(self.parameters())
@@ -233,11 +261,15 @@ def _check_input(self:Recurrent, x, dims):
         raise RuntimeError(f'input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}')
 
 @patch
-def _check_state(self:Recurrent, state, batch):
-    want = (len(self.ends), batch, self.hidden_size)
+def _check_state(self:Recurrent, state, x):
+    want = (len(self.ends), x.shape[1], self.hidden_size)
     for i,s in enumerate(state):
         which = 'hidden' if len(state) == 1 else f'hidden[{i}]'
         if tuple(s.shape) != want: raise RuntimeError(f'Expected {which} size {want}, got {list(s.shape)}')
+        if s.device != x.device:
+            raise RuntimeError(f'Input and hidden tensors are not at the same device, found input tensor at {x.device} and hidden tensor at {s.device}')
+        if s.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise ValueError(f'{which} dtype ({s.dtype}) does not match input dtype ({x.dtype})')
 
 @patch
 def _check_dims(self:Recurrent, state, dims):
@@ -248,13 +280,13 @@ def _check_dims(self:Recurrent, state, dims):
     raise RuntimeError(f'For {"un" if dims == 2 else ""}batched {dims}-D input, {what} should also be {dims}-D but got '
                        + (f'({got}) tensors' if most else f'{got} tensor'))
 
-# %% ../../nbs/01_recurrence.ipynb #66abf395
+# %% ../../nbs/01_recurrence.ipynb #e974c3b2
 @patch
 def _state(self:Recurrent, x, hx, order=None):
     "The initial state for `x` (steps, batch, features): `hx` with its rows in `order`, or zeros"
     if hx is None: return (x.new_zeros(len(self.ends), x.shape[1], self.hidden_size),)*len(self.states)
     state = as_states(self, hx)
-    self._check_state(state, x.shape[1])
+    self._check_state(state, x)
     return state if order is None else tuple(s.index_select(1, order) for s in state)
 
 @patch
@@ -284,18 +316,20 @@ def _forward_padded(self:Recurrent, input, hx):
     if alone: return y[:,0], tuple(s[:,0] for s in state)
     return (y.transpose(0, 1) if rows_first else y), state
 
-# %% ../../nbs/01_recurrence.ipynb #2c2f1ae3
+# %% ../../nbs/01_recurrence.ipynb #c908698f
 @patch
 def forward(self:Recurrent,
     input,    # (steps, batch, input_size), batch first if so built, (steps, input_size), or a PackedSequence
     hx=None,  # initial state: tensors of (layers * directions, batch, hidden_size); zeros if left out
 )->tuple:     # outputs in the form of `input`, (..., hidden_size * directions); final state in the form of `hx`
-    "Run the layer over a batch of sequences"
+    """Run the layer. `input`: (steps, batch, input_size), or batch first if so built, (steps, input_size), or a `PackedSequence`. `hx`:
+    one tensor per state, (layers * directions, batch, hidden_size); zeros if left out. Returns the outputs, (..., hidden_size * directions)
+    in the form of the input, and the final state in the form of `hx`: a tensor if the memory has one state, else a tuple."""
     run = self._forward_packed if isinstance(input, PackedSequence) else self._forward_padded
     y,state = run(input, hx)
     return y, state if len(state) > 1 else state[0]
 
-# %% ../../nbs/01_recurrence.ipynb #c4938847
+# %% ../../nbs/01_recurrence.ipynb #e26d6741
 @patch
 def flatten_parameters(self:Recurrent): "Does nothing: there so that code written for `nn.LSTM` runs unchanged"
 
@@ -304,11 +338,12 @@ def all_weights(self:Recurrent): "The weights of every layer and direction, as l
 
 @patch
 def extra_repr(self:Recurrent):
+    "Sizes, and what is not default"
     defaults = dict(num_layers=1, bias=True, batch_first=False, dropout=0., bidirectional=False, backend='auto')
     return ', '.join([f'{self.input_size}, {self.hidden_size}',
                       *(f'{k}={getattr(self, k)}' for k,v in defaults.items() if getattr(self, k) != v), *_changed(self)])
 
-# %% ../../nbs/01_recurrence.ipynb #64902d98
+# %% ../../nbs/01_recurrence.ipynb #1eef6082
 @patch
 def trace(self:Recurrent,
     input,    # (steps, batch, input_size), or batch first if so built
@@ -316,6 +351,8 @@ def trace(self:Recurrent,
 )->dict:      # name -> (steps, batch, hidden_size), always time first
     "Every state and every gate at every step of a layer with one layer and one direction"
     if len(self.ends) > 1: raise ValueError(f'trace looks at one layer in one direction, got {len(self.ends)}')
+    if not torch.is_tensor(input) or input.dim() != 3 or 0 in input.shape[:2]:
+        raise ValueError(f'input: expected a tensor of three axes with at least one step and one row, got {getattr(input, "shape", _describe(input))}')
     x = input.transpose(0, 1) if self.batch_first else input
     self._check_input(x, 3)
     start,weights = tuple(s[0] for s in self._state(x, hx)), {k: getattr(self, k+'_l0') for k in self.names}

@@ -9,7 +9,7 @@ __all__ = ['SequenceModel', 'LanguageModel']
 import torch
 from torch import nn
 
-# %% ../../nbs/08_readout.ipynb #be7290e6
+# %% ../../nbs/08_readout.ipynb #4413bbe8
 def _batch_first(rnn):
     if not getattr(rnn, 'batch_first', False): raise ValueError(f'rnn={type(rnn).__name__}(...): expected a layer built with batch_first=True')
     return rnn.hidden_size*(1+rnn.bidirectional)
@@ -32,11 +32,12 @@ class SequenceModel(nn.Module):
         hx=None,               # initial state of the layer
         with_state:bool=False, # return the final state, too?
     ):                         # (batch, n_out) or (batch, steps, n_out); with_state: that and the state
+        "The answers to a batch of sequences"
         y,state = self.rnn(x, hx)
         y = self.head(y if self.every_step else y[:,-1])
         return (y, state) if with_state else y
 
-# %% ../../nbs/08_readout.ipynb #cd4c25b0
+# %% ../../nbs/08_readout.ipynb #db42f1f3
 class LanguageModel(nn.Module):
     "Next-symbol prediction with one matrix as embedding and decoder"
     def __init__(self,
@@ -55,6 +56,7 @@ class LanguageModel(nn.Module):
         hx=None,               # initial state of the layer
         with_state:bool=False, # return the final state, too?
     ):                         # scores (batch, steps, n_symbols); with_state: those and the state
+        "A score for every symbol as the next, at every step"
         y,state = self.rnn(self.embedding(x), hx)
         y = nn.functional.linear(y, self.embedding.weight, self.bias)
         return (y, state) if with_state else y

@@ -5,18 +5,19 @@
 # %% auto #0
 __all__ = ['TensorLoader', 'Task']
 
-# %% ../../nbs/19_tasks.ipynb #172c864e
+# %% ../../nbs/19_tasks.ipynb #38ce3325
 from dataclasses import dataclass, field
 from typing import Callable
 
 import torch
+from torch.utils.data import TensorDataset
 from ..layers.readout import SequenceModel
 from ..registry import memories   # before fastai: the package quietens a warning of its import
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastcore.basics import patch
 
-# %% ../../nbs/19_tasks.ipynb #04c3296c
+# %% ../../nbs/19_tasks.ipynb #42e9692c
 class TensorLoader(DataLoader):
     "Batches by indexing whole tensors; the order is a function of `seed` and `epoch`"
     def __init__(self,
@@ -27,22 +28,27 @@ class TensorLoader(DataLoader):
         seed:int=0,          # of the orders
         device=None,         # where batches go
     ):
-        n = {len(t) for t in tensors}
-        if len(n) != 1: raise ValueError(f'tensors: expected the same number of rows in each, got {[len(t) for t in tensors]}')
-        super().__init__(list(range(n.pop())), bs=bs, shuffle=shuffle, drop_last=drop_last, device=device)
+        if len({len(t) for t in tensors}) != 1:
+            raise ValueError(f'tensors: expected the same number of rows in each, got {[len(t) for t in tensors]}')
         self.tensors,self.seed,self.epoch = tuple(t if device is None else t.to(device) for t in tensors),seed,0
+        super().__init__(TensorDataset(*self.tensors), bs=bs, shuffle=shuffle, drop_last=drop_last, device=device)
 
     def get_idxs(self):
         if not self.shuffle: return torch.arange(self.n)
-        gen = torch.Generator().manual_seed(2**20*self.seed + self.epoch)
-        self.epoch += 1
-        return torch.randperm(self.n, generator=gen)
+        return torch.randperm(self.n, generator=torch.Generator().manual_seed(2**20*self.seed + self.epoch))
 
     def __iter__(self):
         rows = self.get_idxs().to(self.tensors[0].device)
         for at in rows.split(self.bs):
-            if self.drop_last and len(at) < self.bs: return
-            yield tuple(t[at] for t in self.tensors)
+            if len(at) == self.bs or not self.drop_last: yield tuple(t[at] for t in self.tensors)
+        self.epoch += 1
+
+    def new(self, dataset=None, cls=None, **kwargs):
+        "A loader like this one, with other settings or rows: fastai asks for it (`get_preds`, `export`)"
+        n = None if dataset is None else len(dataset)
+        keep = dict(bs=self.bs, shuffle=self.shuffle, drop_last=self.drop_last, seed=self.seed, device=self.device)
+        known = {k: v for k,v in kwargs.items() if k in keep}
+        return type(self)(tuple(t[:n] for t in self.tensors) if n in (None, 0) else dataset.tensors, **{**keep, **known})
 
 # %% ../../nbs/19_tasks.ipynb #e626d737
 @dataclass
@@ -65,18 +71,31 @@ class Task:
     figure:str=None                             # the reported figure's name; None: the loss
     from_loss:Callable=None                     # the reported figure from the loss; None: metric, or the loss itself
 
-# %% ../../nbs/19_tasks.ipynb #28941459
+# %% ../../nbs/19_tasks.ipynb #673e1174
 @patch
-def model(self:Task, memory, hidden_size, std=None):
+def model(self:Task,
+    memory,           # a key of `memories`, or anything called like `nn.LSTM`
+    hidden_size:int,  # units
+    std:float=None,   # readout weights from N(0, std**2); None: torch's default
+):                    # a `SequenceModel`
     "The memory, by name or callable, with this task's readout; see `SequenceModel`"
     make = memories[memory] if isinstance(memory, str) else memory
     return SequenceModel(make(self.input_size, hidden_size, batch_first=True), self.n_out, self.every_step, std)
 
 @patch
-def readout(self:Task, hidden_size): "How many parameters the readout has"; return self.n_out*(hidden_size+1)
+def readout(self:Task,
+    hidden_size, # units
+)->int:
+    "How many parameters the readout has"
+    return self.n_out*(hidden_size+1)
 
 @patch
-def loaders(self:Task, bs=32, seed=0, device=None, shuffle=True):
+def loaders(self:Task,
+    bs:int=32,          # rows per batch in training; eight times as many in validation and test
+    seed:int=0,         # of the order of training batches
+    device=None,        # where batches go
+    shuffle:bool=True,  # a new order every epoch?
+):
     "fastai `DataLoaders` of train, validation and test data"
     dls = [TensorLoader(part, bs if k == 0 else 8*bs, shuffle and k == 0, seed=seed, device=device)
            for k,part in enumerate((self.train, self.valid, self.test))]

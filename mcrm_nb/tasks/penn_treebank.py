@@ -33,7 +33,7 @@ def symbols(
     if unit == 'char_mikolov': return ''.join(line.strip().replace(' ', '_') + '\n' for line in text.splitlines())
     return [w for line in text.splitlines() for w in (*line.split(), '<eos>')]
 
-# %% ../../nbs/23_penn_treebank.ipynb #4fdd7a10
+# %% ../../nbs/23_penn_treebank.ipynb #4903f526
 def alphabet(
     *texts,   # sequences of symbols
 )->list:      # symbol of each number
@@ -42,9 +42,14 @@ def alphabet(
     for t in texts: counts.update(t)
     return sorted(counts, key=lambda s: (-counts[s], s))
 
-def encode(text, number): "A sequence of symbols as a tensor of numbers"; return torch.tensor([number[s] for s in text])
+def encode(
+    text,        # a sequence of symbols
+    number:dict, # symbol -> number
+):
+    "A sequence of symbols as a tensor of numbers"
+    return torch.tensor([number[s] for s in text])
 
-# %% ../../nbs/23_penn_treebank.ipynb #ea416f63
+# %% ../../nbs/23_penn_treebank.ipynb #84f4ac65
 class WindowLoader(DataLoader):
     "Consecutive windows of parallel streams: (symbols, next symbols), (streams, window) each"
     def __init__(self,
@@ -61,7 +66,11 @@ class WindowLoader(DataLoader):
         self.starts = range(0, steps-window+1, stride)
         super().__init__(list(self.starts), bs=None, device=device)
         self.streams = tokens[:(steps+1)*bs].view(bs, -1).to(device or tokens.device)
-        self.window,self.stride = window,stride
+        self.window,self.stride,self.tokens = window,stride,tokens
+
+    def new(self, dataset=None, cls=None, **kwargs):
+        "The same windows again: fastai asks for it (`get_preds`)"
+        return type(self)(self.tokens, len(self.streams), self.window, self.stride, self.device)
 
     def __iter__(self):
         for i in self.starts:

@@ -39,8 +39,13 @@ def to_sequences(
     if permute_seed is None: return x
     return x[:,torch.randperm(x.shape[1], generator=torch.Generator().manual_seed(permute_seed))]
 
-# %% ../../nbs/22_pixel_mnist.ipynb #5454b385
-def accuracy(scores, target): "Share of rows whose highest score is the target's"; return (scores.argmax(-1) == target).float().mean()
+# %% ../../nbs/22_pixel_mnist.ipynb #50aa6d83
+def accuracy(
+    scores, # (rows, classes)
+    target, # (rows,)
+):
+    "Share of rows whose highest score is the target's"
+    return (scores.argmax(-1) == target).float().mean()
 
 def pixel_mnist(
     pool:int=1,             # see `to_sequences`
