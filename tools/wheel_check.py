@@ -2,7 +2,7 @@
 
     python tools/wheel_check.py                  # an empty environment that borrows this one's packages
     python tools/wheel_check.py --python PATH    # that environment, with the newest of everything the wheel asks for"""
-import argparse, os, shutil, subprocess, sys, sysconfig, tempfile, venv, zipfile
+import argparse, os, re, shutil, subprocess, sys, sysconfig, tempfile, venv, zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,13 +35,15 @@ def check_contents(wheel):
     "Every module and record of the tree is in the wheel, and nothing else is"
     inside = set(zipfile.ZipFile(wheel).namelist())
     skip = lambda p: '__pycache__' in p.parts or not p.is_file()
-    tree = {p.relative_to(root).as_posix() for p in lib.rglob('*') if not skip(p) and (p.suffix == '.py' or 'records' in p.parts)}
+    tree = {p.relative_to(root).as_posix() for p in lib.rglob('*') if not skip(p) and (p.suffix == '.py' or p.name == 'py.typed' or 'records' in p.parts)}
     extra = {o for o in inside if '.dist-info/' not in o} - tree
     assert not tree - inside, f'the wheel lacks {sorted(tree - inside)}'
     assert not extra, f'the wheel holds {sorted(extra)}'
     meta = zipfile.ZipFile(wheel).read(next(o for o in inside if o.endswith('METADATA'))).decode()
     needs = [l for l in meta.splitlines() if l.startswith('Requires-Dist') and 'extra ==' not in l]
     assert len(needs) == len(cfg['requirements'].split()) and not any('nbdev' in l or '<' in l for l in needs), needs
+    relative = re.findall(r'\]\((?!https?://|#)[^)]*\)', meta)
+    assert not relative, f'links of the description that lead nowhere on the package index: {relative}'
     print(f'{wheel.name}: {len(tree)} files of the package, {len(needs)} requirements')
 
 def borrow(where):
