@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from .registry import hidden_size_for, memories, paper_memories, parameters_of
 
 # %% ../nbs/91_package.ipynb #9991b506
-_public = {cls+end: module for m in memories.values() for module,cls in [m.path.split(':')] if module.startswith('mcrm_nb') for end in ('', 'Cell')}
+_public = {cls+end: module
+           for m in memories.values() for module,cls in [m.path.split(':')] if module.startswith('mcrm_nb')
+           for end in ('', 'Cell')}
 
 def __getattr__(name):
     if name not in _public: raise AttributeError(f"module 'mcrm_nb' has no attribute {name!r}")

@@ -96,7 +96,8 @@ def random_state(
 # %% ../nbs/00_checks.ipynb #b82337bb
 def _hypothesis():
     try: import hypothesis
-    except ImportError as e: raise ImportError("the laws draw their cases with hypothesis: pip install 'mcrm_nb[checks]'") from e
+    except ImportError as e:
+        raise ImportError("the laws draw their cases with hypothesis: pip install 'mcrm_nb[checks]'") from e
     return hypothesis
 
 def cases(**fixed):
@@ -159,7 +160,8 @@ def starts_at_zero(make, case):
     y,h = layer(x)
     zeros = like(h, [torch.zeros_like(s) for s in as_tuple(h)])
     test_same(layer(x, zeros)[0], y, 1e-12)
-    if case.steps*case.batch > 1: assert not torch.allclose(layer(x, random_state(layer, x, case.seed))[0], y), 'the initial state is ignored'
+    if case.steps*case.batch > 1:
+        assert not torch.allclose(layer(x, random_state(layer, x, case.seed))[0], y), 'the initial state is ignored'
 
 # %% ../nbs/00_checks.ipynb #428aebd2
 @law()
@@ -204,7 +206,8 @@ def packed_equals_padded(make, case):
     y,out_lengths = pad_packed_sequence(y, batch_first=case.batch_first)
     test_same(out_lengths, lengths)
     for b,n in enumerate(lengths.tolist()):
-        yb,hb = layer(x.narrow(case.row, b, 1).narrow(case.time, 0, n), like(h0, [s[:,b:b+1].contiguous() for s in as_tuple(h0)]))
+        yb,hb = layer(x.narrow(case.row, b, 1).narrow(case.time, 0, n),
+                      like(h0, [s[:,b:b+1].contiguous() for s in as_tuple(h0)]))
         test_same(y.narrow(case.row, b, 1).narrow(case.time, 0, n), yb, 1e-9)
         test_same([s[:,b:b+1] for s in as_tuple(h)], as_tuple(hb), 1e-9)
 
@@ -372,7 +375,8 @@ def check_laws(
     tried = {}
     for name,law in laws.items():
         try: tried[name] = obeys(make, law, 5 if name == 'gradients_are_derivatives' else max_examples)
-        except Exception as e: raise AssertionError(f'{getattr(make, "__name__", make)} breaks the law {name!r}: {law.__doc__}') from e
+        except Exception as e:
+            raise AssertionError(f'{getattr(make, "__name__", make)} breaks the law {name!r}: {law.__doc__}') from e
     return tried
 
 # %% ../nbs/00_checks.ipynb #9d2f1530
@@ -390,7 +394,8 @@ def everything(
     mix = sum((torch.randn(o.shape, generator=gen).to(o)*o).sum() for o in (y, *as_tuple(h)))
     leaves = dict(input=x, **{f'hx{i}': s for i,s in enumerate(states)}, **dict(layer.named_parameters()))
     grads = torch.autograd.grad(mix, leaves.values())
-    return dict(output=y, **{f'state{i}': s for i,s in enumerate(as_tuple(h))}, **{f'd {k}': g for k,g in zip(leaves, grads)})
+    return dict(output=y, **{f'state{i}': s for i,s in enumerate(as_tuple(h))},
+                **{f'd {k}': g for k,g in zip(leaves, grads)})
 
 def test_twins(
     a,                # a layer

@@ -27,7 +27,10 @@ def _version(wanted:bool):
         raise typer.Exit
 
 @app.callback()
-def _top(version:Annotated[bool, typer.Option('--version', callback=_version, is_eager=True, help='Say the version and stop.')]=False): pass
+def _top(
+    version:Annotated[bool, typer.Option('--version', callback=_version, is_eager=True,
+                                         help='Say the version and stop.')]=False
+): pass
 
 # %% ../nbs/90_cli.ipynb #6945c86c
 @app.command('list')
@@ -85,7 +88,8 @@ def _train_all(task, names, settings):
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from mcrm_nb.registry import labels
     from mcrm_nb.train import compare
-    columns = TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[loss]}'), TimeElapsedColumn(), TimeRemainingColumn()
+    columns = (TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[loss]}'),
+               TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         bars = {}
         def tell(name, seed, done, rows):
@@ -100,11 +104,13 @@ def _train_all(task, names, settings):
 def _show(runs, task):
     "The comparison as a table: with several seeds their mean, and the lowest and highest in brackets"
     from mcrm_nb.registry import labels
-    table = Table('memory', *(Column(k, justify='right') for k in ('units', 'parameters', 'test error', 'seconds')), 'holds', box=None, header_style='bold')
+    table = Table('memory', *(Column(k, justify='right') for k in ('units', 'parameters', 'test error', 'seconds')),
+                  'holds', box=None, header_style='bold')
     for name,rows in runs.groupby('memory', sort=False):
         loss = rows.test_loss.mean()
         holds = 'diverged' if rows.diverged.any() else 'both numbers' if loss < task.baseline/2 else 'nothing yet'
-        error = f'{loss:.5f}' + (f' ({rows.test_loss.min():.5f} to {rows.test_loss.max():.5f})' if len(rows) > 1 else '')
+        error = f'{loss:.5f}' + (f' ({rows.test_loss.min():.5f} to {rows.test_loss.max():.5f})'
+                                 if len(rows) > 1 else '')
         sizes = (f'{int(rows[k].iloc[0]):,}' for k in ('hidden_size', 'parameters'))
         table.add_row(labels[name], *sizes, error, f'{rows.seconds.mean():.0f}', holds)
     table.add_row(task.about, '', '', f'{task.baseline:.5f}', '', 'the trivial answer', style='dim')
@@ -154,17 +160,22 @@ def demo(
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
         if device == 'cpu': torch.set_num_threads(1)   # small steps: a second thread only waits
         task = adding(seq_len=seq_len, n_train=n_train)
-    console.print(f'[bold]{task.title}[/bold]: two of the numbers are marked, what is their sum? Trivial answer: {task.about}, error {task.baseline:.4f}.')
-    console.print(f'{n_train:,} sequences, {epochs} epochs, {n_params:,} parameters each, on {provenance(device)["device_name"]}. Loss shown: validation.\n')
-    settings = dict(epochs=epochs, n_params=n_params, seeds=list(range(seeds)), lr=5e-3, clip=1., bs=50, opt='adam', device=device)
+    console.print(f'[bold]{task.title}[/bold]: two of the numbers are marked, what is their sum? '
+                  f'Trivial answer: {task.about}, error {task.baseline:.4f}.')
+    console.print(f'{n_train:,} sequences, {epochs} epochs, {n_params:,} parameters each, on '
+                  f'{provenance(device)["device_name"]}. Loss shown: validation.\n')
+    settings = dict(epochs=epochs, n_params=n_params, seeds=list(range(seeds)), lr=5e-3, clip=1., bs=50, opt='adam',
+                    device=device)
     try: curves,runs = _train_all(task, names, settings)
     except KeyboardInterrupt: fail('stopped; the demonstration keeps nothing unless it ends.', 130)
     _write(out, task, curves, runs, settings, device)
     console.print()
     _show(runs, task)
     console.print()
-    for what,name in ('figure', 'curves.png'), ('curves', 'curves.csv'), ('record', 'record.json'): console.print(f'{what:8}{out/name}', highlight=False, markup=False, soft_wrap=True)
-    console.print('\nOne task and one setting do not rank memories. How each works and what is proven is in the notebooks.\n')
+    for what,name in ('figure', 'curves.png'), ('curves', 'curves.csv'), ('record', 'record.json'):
+        console.print(f'{what:8}{out/name}', highlight=False, markup=False, soft_wrap=True)
+    console.print('\nOne task and one setting do not rank memories. '
+                  'How each works and what is proven is in the notebooks.\n')
     _say_next()
 
 # %% ../nbs/90_cli.ipynb #03468680
@@ -173,9 +184,11 @@ def _say_next():
     import shutil
     from importlib.metadata import metadata
     here = Path('nbs/05_mcrm.ipynb').exists()
-    site = next((o.split(', ')[1] for o in metadata('mcrm_nb').get_all('Project-URL', []) if o.startswith('Documentation')), '')
+    site = next((o.split(', ')[1] for o in metadata('mcrm_nb').get_all('Project-URL', [])
+                 if o.startswith('Documentation')), '')
     me = 'mcrm_nb' if shutil.which('mcrm_nb') or not here else os.path.relpath(sys.argv[0])
-    lines = {'make lab' if here else site: 'read the notebooks' + (' and run them' if here else ''), f'{me} demo --seq-len 100 --seeds 3': 'a longer memory, with a spread',
+    lines = {'make lab' if here else site: 'read the notebooks' + (' and run them' if here else ''),
+             f'{me} demo --seq-len 100 --seeds 3': 'a longer memory, with a spread',
              f'{me} size 95000 --input-size 2': 'sizes for a fair comparison'}
     for command,what in lines.items(): console.print(f'  {command:42} {what}', highlight=False, markup=False)
 
@@ -192,5 +205,6 @@ def fail(
     code:int, # exit code
 ):
     "One line on stderr, then out"
-    Console(stderr=True).print('[bold red]mcrm_nb:[/bold red] ' + escape(str(message)), highlight=False, soft_wrap=True)
+    Console(stderr=True).print('[bold red]mcrm_nb:[/bold red] ' + escape(str(message)),
+                               highlight=False, soft_wrap=True)
     sys.exit(code)

@@ -24,7 +24,8 @@ from .train import build, optimizers
 
 # %% ../nbs/31_runs.ipynb #d1eabc3e
 tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memory:copy_memory',
-             pixel_mnist='mcrm_nb.tasks.pixel_mnist:pixel_mnist', penn_treebank='mcrm_nb.tasks.penn_treebank:penn_treebank')
+             pixel_mnist='mcrm_nb.tasks.pixel_mnist:pixel_mnist',
+             penn_treebank='mcrm_nb.tasks.penn_treebank:penn_treebank')
 
 def make_task(
     name:str,   # a key of `tasks`
@@ -55,8 +56,10 @@ class RunSpec:
     def __post_init__(self):
         one_of('task', self.task, tasks); one_of('memory', self.memory, memories); one_of('opt', self.opt, optimizers)
         for k in 'hidden_size','epochs','bs':
-            if not isinstance(v := getattr(self, k), int) or v < 1: raise ValueError(f'{k}={v!r}: expected a positive whole number')
-        object.__setattr__(self, 'data', tuple(sorted((k, v) for k,v in (self.data.items() if isinstance(self.data, dict) else self.data))))
+            if not isinstance(v := getattr(self, k), int) or v < 1:
+                raise ValueError(f'{k}={v!r}: expected a positive whole number')
+        object.__setattr__(self, 'data',
+            tuple(sorted((k, v) for k,v in (self.data.items() if isinstance(self.data, dict) else self.data))))
 
     @property
     def name(self):
@@ -103,7 +106,8 @@ def set_rng_state(tensors, info):
 # %% ../nbs/31_runs.ipynb #a10abee0
 def _digest(tensors, text):
     h = hashlib.sha256(text.encode())
-    for k in sorted(tensors): h.update(k.encode()); h.update(tensors[k].contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    for k in sorted(tensors):
+        h.update(k.encode()); h.update(tensors[k].contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return h.hexdigest()
 
 def save_tensors(
@@ -121,8 +125,10 @@ def load_tensors(path:Path)->tuple:
     try:
         with safe_open(path, 'pt') as f: meta,tensors = f.metadata(), {k: f.get_tensor(k) for k in f.keys()}
         text,wanted = meta['info'],meta['sha256']
-    except (SafetensorError, KeyError, TypeError) as e: raise RecordError(f'{path}: damaged ({e}); delete it to start this run anew') from e
-    if _digest(tensors, text) != wanted: raise RecordError(f'{path}: damaged (its checksum does not fit); delete it to start this run anew')
+    except (SafetensorError, KeyError, TypeError) as e:
+        raise RecordError(f'{path}: damaged ({e}); delete it to start this run anew') from e
+    if _digest(tensors, text) != wanted:
+        raise RecordError(f'{path}: damaged (its checksum does not fit); delete it to start this run anew')
     return tensors,json.loads(text)
 
 # %% ../nbs/31_runs.ipynb #f8883816
@@ -130,7 +136,8 @@ def _pack(learn, best):
     "Everything the next epoch depends on"
     opt = learn.opt.opt.state_dict()
     rng = rng_state()
-    tensors = {f'model.{k}': v for k,v in learn.model.state_dict().items()} | {f'best.{k}': v for k,v in best.items()} | rng['tensors']
+    tensors = ({f'model.{k}': v for k,v in learn.model.state_dict().items()}
+               | {f'best.{k}': v for k,v in best.items()} | rng['tensors'])
     tensors |= {f'opt.{i}.{k}': v for i,s in opt['state'].items() for k,v in s.items() if torch.is_tensor(v)}
     return tensors, dict(rows=learn.curve.rows, diverged=learn.curve.diverged, rng=rng['json'])
 
@@ -151,13 +158,14 @@ def _unpack(learn, tensors, info):
 # %% ../nbs/31_runs.ipynb #8889676d
 def _train(spec, task, device, at, tell):
     "Train from where `at` says, saving after every epoch; the Learner and the weights of the best epoch"
-    learn = build(task, spec.memory, hidden_size=spec.hidden_size, lr=spec.lr, opt=spec.opt, clip=spec.clip, bs=spec.bs,
-                  carry=spec.carry, seed=spec.seed, device=device)
+    learn = build(task, spec.memory, hidden_size=spec.hidden_size, lr=spec.lr, opt=spec.opt, clip=spec.clip,
+                  bs=spec.bs, carry=spec.carry, seed=spec.seed, device=device)
     rows,best = learn.curve.rows,{}
     if at.exists(): best = _unpack(learn, *load_tensors(at)); rows = learn.curve.rows
     while len(rows) < spec.epochs and not learn.curve.diverged:
         with learn.no_bar(), learn.no_logging(): learn.fit(1)
-        if not best or rows[-1]['valid_loss'] <= min(r['valid_loss'] for r in rows): best = {k: v.clone() for k,v in learn.model.state_dict().items()}
+        if not best or rows[-1]['valid_loss'] <= min(r['valid_loss'] for r in rows):
+            best = {k: v.clone() for k,v in learn.model.state_dict().items()}
         save_tensors(at, *_pack(learn, best))
         if tell: tell(spec, rows)
     return learn,best
@@ -176,9 +184,11 @@ def provenance(
     import fastai
     from mcrm_nb import __version__
     name = torch.cuda.get_device_name(device) if str(device).startswith('cuda') else _cpu_name()
-    return dict(mcrm_nb=__version__, commit=_commit(), torch=torch.__version__, fastai=fastai.__version__, python=platform.python_version(),
+    return dict(mcrm_nb=__version__, commit=_commit(), torch=torch.__version__, fastai=fastai.__version__,
+                python=platform.python_version(),
                 system=platform.system(), device=str(device), device_name=name, threads=torch.get_num_threads(),
-                precision='float32' + (' (tf32 products)' if torch.backends.cuda.matmul.allow_tf32 and str(device) != 'cpu' else ''))
+                precision='float32' + (' (tf32 products)' if torch.backends.cuda.matmul.allow_tf32
+                                       and str(device) != 'cpu' else ''))
 
 def _cpu_name():
     with contextlib.suppress(OSError):
@@ -199,13 +209,17 @@ def _plain(o):
     if isinstance(o, (list, tuple)): return [_plain(v) for v in o]
     return None if isinstance(o, float) and not math.isfinite(o) else o
 
-def _seal(record): return hashlib.sha256(json.dumps({k: v for k,v in record.items() if k != 'digest'}, sort_keys=True).encode()).hexdigest()
+def _seal(record):
+    return hashlib.sha256(json.dumps({k: v for k,v in record.items() if k != 'digest'},
+                                     sort_keys=True).encode()).hexdigest()
 
 def read_record(path:Path)->dict:
     "A record, checked; a damaged one is a `RecordError`"
     try: record = json.loads(Path(path).read_text(encoding='utf-8'))
-    except (ValueError, UnicodeDecodeError) as e: raise RecordError(f'{path}: not a record ({e}); delete it to have the run done again') from e
-    if not isinstance(record, dict) or record.get('digest') != _seal(record): raise RecordError(f'{path}: damaged (its checksum does not fit); delete it to have the run done again')
+    except (ValueError, UnicodeDecodeError) as e:
+        raise RecordError(f'{path}: not a record ({e}); delete it to have the run done again') from e
+    if not isinstance(record, dict) or record.get('digest') != _seal(record):
+        raise RecordError(f'{path}: damaged (its checksum does not fit); delete it to have the run done again')
     return record
 
 def finished(spec, folder)->bool: "Is there a record of this run?"; return (Path(folder)/f'{spec.name}.json').exists()
@@ -232,11 +246,14 @@ def _run_locked(spec, device, at, done, tell):
     learn,best = _train(spec, task, device, at, tell)
     rows = learn.curve.rows
     status = 'diverged' if learn.curve.diverged else 'finished'
-    record = dict(name=spec.name, status=status, spec={**asdict(spec), 'data': dict(spec.data)}, task=dict(title=task.title, unit=task.unit,
-        figure=task.figure or task.unit, baseline=task.baseline, trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings),
-        parameters=count_parameters(learn.model), curve=rows, seconds=sum(r['seconds'] for r in rows), made_on=provenance(device))
+    record = dict(name=spec.name, status=status, spec={**asdict(spec), 'data': dict(spec.data)},
+        task=dict(title=task.title, unit=task.unit, figure=task.figure or task.unit, baseline=task.baseline,
+                  trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings),
+        parameters=count_parameters(learn.model), curve=rows, seconds=sum(r['seconds'] for r in rows),
+        made_on=provenance(device))
     if status == 'finished':
-        record |= dict(last=_test(task, learn), best=dict(epoch=min(rows, key=lambda r: r['valid_loss'])['epoch'], **_test(task, learn, best)))
+        record |= dict(last=_test(task, learn),
+                       best=dict(epoch=min(rows, key=lambda r: r['valid_loss'])['epoch'], **_test(task, learn, best)))
     record = _plain(record)
     record['digest'] = _seal(record)
     write_whole(done, (json.dumps(record, indent=1) + '\n').encode())

@@ -80,17 +80,21 @@ class CarryState(Callback):
     def __init__(self,
         at='end',  # 'end' of the window, or the step at which the next window starts
     ):
-        if at != 'end' and not (isinstance(at, int) and not isinstance(at, bool) and at > 0): raise ValueError(f"carry={at!r}: expected 'end' or a positive number of steps")
+        if at != 'end' and not (isinstance(at, int) and not isinstance(at, bool) and at > 0):
+            raise ValueError(f"carry={at!r}: expected 'end' or a positive number of steps")
         self.at = at
 
     def before_fit(self):
-        if getattr(self.dls.train, 'shuffle', False): raise ValueError('carry: expected consecutive windows of the same streams, got a shuffled loader')
+        if getattr(self.dls.train, 'shuffle', False):
+            raise ValueError('carry: expected consecutive windows of the same streams, got a shuffled loader')
 
     def before_train(self): self.state,self.rows = None,None
     before_validate = before_train
     def before_batch(self):
         x,n = self.xb[0],len(self.xb[0])
-        if self.rows not in (None, n): raise ValueError(f'a batch of {n} rows after one of {self.rows}: streams keep their rows, so expected {self.rows} (drop_last=True leaves a smaller batch out)')
+        if self.rows not in (None, n):
+            raise ValueError(f'a batch of {n} rows after one of {self.rows}: streams keep their rows, '
+                             f'so expected {self.rows} (drop_last=True leaves a smaller batch out)')
         self.learn.xb,self.rows = (x, self.state, True),n
         if self.at != 'end':
             with torch.no_grad(): self.next = self.model(x[:,:self.at], self.state, True)[1]
@@ -162,14 +166,14 @@ class Tell(Callback):
     def after_fit(self): self.tell(1., self.learn.curve.rows)
 
 def compare(
-    task,           # a `Task`
-    names,          # keys of `memories`
-    epochs:int,     # passes over the training data
-    n_params:int,   # parameters of every model, readout included, as nearly as units allow
-    seeds=(0,),     # one run each
-    tell=None,      # called with (name, seed, fraction done, rows of the curve so far)
-    **settings,     # of `fit`
-)->tuple:           # two DataFrames: the curves (memory, seed, epoch, ...) and the runs (memory, seed, test_loss, ...)
+    task,          # a `Task`
+    names,         # keys of `memories`
+    epochs:int,    # passes over the training data
+    n_params:int,  # parameters of every model, readout included, as nearly as units allow
+    seeds=(0,),    # one run each
+    tell=None,     # called with (name, seed, fraction done, rows of the curve so far)
+    **settings,    # of `fit`
+)->tuple:          # two DataFrames: the curves (memory, seed, epoch, ...) and the runs (memory, seed, test_loss, ...)
     "Train several memories of equal size on one task"
     curves,runs = [],[]
     for name in names:
@@ -179,6 +183,8 @@ def compare(
             learn = fit(task, name, epochs, n_params=n_params, seed=seed, cbs=cbs, **settings)
             with learn.no_bar(), learn.no_logging(): test_loss,*metric = learn.validate(2)
             curves.append(learn.curve.table().assign(memory=name, seed=seed))
-            runs.append(dict(memory=name, seed=seed, hidden_size=learn.model.rnn.hidden_size, parameters=count_parameters(learn.model),
-                             test_loss=test_loss, score=task.score(test_loss, *metric), diverged=learn.curve.diverged, seconds=time.perf_counter()-start))
+            runs.append(dict(memory=name, seed=seed, hidden_size=learn.model.rnn.hidden_size,
+                             parameters=count_parameters(learn.model),
+                             test_loss=test_loss, score=task.score(test_loss, *metric), diverged=learn.curve.diverged,
+                             seconds=time.perf_counter()-start))
     return pd.concat(curves, ignore_index=True), pd.DataFrame(runs)

@@ -19,7 +19,8 @@ def style():
     "Set matplotlib to the style of the package's figures"
     plt.rcParams.update({'figure.dpi': 110, 'savefig.dpi': 160, 'savefig.bbox': 'tight', 'figure.facecolor': 'white',
                          'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
-                         'grid.color': '0.92', 'axes.axisbelow': True, 'legend.frameon': False, 'lines.linewidth': 1.6})
+                         'grid.color': '0.92', 'axes.axisbelow': True, 'legend.frameon': False,
+                         'lines.linewidth': 1.6})
 
 spare = '#882255','#44AA99','#AA4499','#999933','#6699CC','#661100'
 
@@ -45,13 +46,16 @@ def plot_curves(
         by_epoch = rows.groupby('epoch')[y]
         mean,c = by_epoch.mean(), color_of(memory)
         ax.plot(mean.index, mean, color=c, label=(names or {}).get(memory, memory), marker='o', ms=2.5)
-        if by_epoch.count().max() > 1: ax.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=c, alpha=.15, lw=0)
-    if baseline is not None: ax.axhline(baseline, color='0.3', ls='--', lw=1, label=f'trivial answer ({baseline:.3g})')
+        if by_epoch.count().max() > 1:
+            ax.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=c, alpha=.15, lw=0)
+    if baseline is not None:
+        ax.axhline(baseline, color='0.3', ls='--', lw=1, label=f'trivial answer ({baseline:.3g})')
     if log: ax.set_yscale('log')
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel='epoch', ylabel=label or y)
     banded = curves.groupby(['memory', 'epoch']).size().max() > 1
-    ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5), title='band: lowest to\nhighest seed' if banded else None, title_fontsize=7.5)
+    ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5),
+              title='band: lowest to\nhighest seed' if banded else None, title_fontsize=7.5)
     return ax
 
 # %% ../nbs/07_pictures.ipynb #d2d07a49
@@ -63,12 +67,13 @@ def plot_traces(
     "Heat maps over time, one panel per trace: gates in grey, signed values in blue and red"
     mats = {k: np.asarray(v, dtype=float) for k,v in traces.items()}
     heights = [max(2, len(m)) for m in mats.values()]
-    fig,axs = plt.subplots(len(mats), 1, figsize=(width, .11*sum(heights)+.42*len(mats)), sharex=True, layout='constrained',
-                           gridspec_kw=dict(height_ratios=heights), squeeze=False)
+    fig,axs = plt.subplots(len(mats), 1, figsize=(width, .11*sum(heights)+.42*len(mats)), sharex=True,
+                           layout='constrained', gridspec_kw=dict(height_ratios=heights), squeeze=False)
     for ax,(k,m) in zip(axs[:,0], mats.items()):
         gate = m.min() >= 0 and m.max() <= 1
         top = 1 if gate else max(abs(m).max(), 1e-12)
-        im = ax.imshow(m, aspect='auto', cmap='Greys' if gate else 'RdBu_r', vmin=0 if gate else -top, vmax=top, interpolation='nearest')
+        im = ax.imshow(m, aspect='auto', cmap='Greys' if gate else 'RdBu_r', vmin=0 if gate else -top, vmax=top,
+                       interpolation='nearest')
         ax.set_title((labels or {}).get(k, k), loc='left', fontsize=8.5); ax.set_yticks([]); ax.grid(False)
         fig.colorbar(im, ax=ax, pad=.01, fraction=.03)
     ax.set_xlabel('step')
@@ -77,13 +82,16 @@ def plot_traces(
 
 # %% ../nbs/07_pictures.ipynb #1d659e64
 def _box(ax, x, y, text, w=.7, h=.5, color='#f2f2f2', size=10):
-    ax.add_patch(FancyBboxPatch((x-w/2, y-h/2), w, h, boxstyle='round,pad=0.02,rounding_size=0.08', fc=color, ec='0.25', lw=1))
+    ax.add_patch(FancyBboxPatch((x-w/2, y-h/2), w, h, boxstyle='round,pad=0.02,rounding_size=0.08',
+                                fc=color, ec='0.25', lw=1))
     ax.text(x, y, text, ha='center', va='center', fontsize=size)
 
 def _path(ax, *points, color='0.25', lw=1.2, head=True):
     xs,ys = zip(*points)
-    ax.plot(xs[:-1]+((xs[-1],) if not head else ()), ys[:-1]+((ys[-1],) if not head else ()), color=color, lw=lw, solid_capstyle='round')
-    if head: ax.annotate('', points[-1], points[-2], arrowprops=dict(arrowstyle='-|>', color=color, lw=lw, shrinkA=0, shrinkB=0))
+    ax.plot(xs[:-1]+((xs[-1],) if not head else ()), ys[:-1]+((ys[-1],) if not head else ()),
+            color=color, lw=lw, solid_capstyle='round')
+    if head: ax.annotate('', points[-1], points[-2],
+                         arrowprops=dict(arrowstyle='-|>', color=color, lw=lw, shrinkA=0, shrinkB=0))
 
 # %% ../nbs/07_pictures.ipynb #37339b59
 def draw_mcrm(
@@ -98,14 +106,17 @@ def draw_mcrm(
     _box(ax, 5.7, 2.2, 'GRU\n' + r'$r,\ z,\ n$', w=1.2, h=1.9, color='#fde3d3')
     for x,y in (3.2, 2.35), (3.2, 1.6), (7.6, .1): _box(ax, x, y, r'$\odot$', w=.34, h=.34, color='white', size=11)
     _box(ax, 7.6, 1.1, 'tanh', w=.8, h=.36)
-    _path(ax, (2.17, 2.35), (3.01, 2.35)); _path(ax, (2.17, 1.6), (3.01, 1.6)); _path(ax, (2.17, .85), (3.2, .85), (3.2, 1.41))
+    _path(ax, (2.17, 2.35), (3.01, 2.35)); _path(ax, (2.17, 1.6), (3.01, 1.6))
+    _path(ax, (2.17, .85), (3.2, .85), (3.2, 1.41))
     _path(ax, (2.17, .1), (7.41, .1))
     _path(ax, (.2, 3.45), (3.2, 3.45), (3.2, 2.54), color=red, lw=2)
     _path(ax, (3.2, 3.45), (5.7, 3.45), (5.7, 3.19), color=red, lw=2)
     _path(ax, (3.39, 2.35), (5.07, 2.35), color=blue, lw=2); _path(ax, (3.39, 1.6), (5.07, 1.6), color=blue, lw=2)
-    _path(ax, (6.33, 2.2), (8.8, 2.2), color=red, lw=2); _path(ax, (7.6, 2.2), (7.6, 1.3)); _path(ax, (7.6, .9), (7.6, .29)); _path(ax, (7.79, .1), (8.8, .1))
+    _path(ax, (6.33, 2.2), (8.8, 2.2), color=red, lw=2); _path(ax, (7.6, 2.2), (7.6, 1.3))
+    _path(ax, (7.6, .9), (7.6, .29)); _path(ax, (7.79, .1), (8.8, .1))
     for x,y,t in (.1, 3.45, '$c_{t-1}$'), (9.15, 2.2, '$c_t$'), (9.15, .1, '$h_t$'), (1.0, -.9, '$x_t,\\ h_{t-1}$'):
         ax.text(x, y, t, ha='center' if x > .5 else 'right', va='center', fontsize=11)
-    ax.text(4.2, 1.97, 'two arteries', ha='center', va='center', color=blue, fontsize=8); ax.text(7., 2.42, 'the vein', ha='center', color=red, fontsize=8)
+    ax.text(4.2, 1.97, 'two arteries', ha='center', va='center', color=blue, fontsize=8)
+    ax.text(7., 2.42, 'the vein', ha='center', color=red, fontsize=8)
     ax.set(xlim=(-.5, 9.5), ylim=(-1.15, 3.75)); ax.set_aspect('equal'); ax.axis('off')
     return ax

@@ -8,6 +8,7 @@ from project import (cfg, directives, exporting, flags, is_exported, lib, nbs, n
                      why_skipped)
 
 ceiling = 40                  # lines in a code cell
+width = 120                   # characters in a line of code: more is cut on the page
 may_lack_assertion = {'index'}
 may_skip_exec = set()         # notebooks that nbdev_test is told not to run
 nbdev_words = set('default_exp export exports exporti hide hide_line exec_doc filter_stream default_cls_lvl'.split())
@@ -46,6 +47,8 @@ def check_code(cell, has_docs):
     yield from check_directives(cell)
     n = len(split(source)[1].splitlines())
     if n > ceiling: yield f'{n} lines, more than {ceiling}'
+    for l in split(source)[1].splitlines():
+        if len(l) > width: yield f'a line of {len(l)} characters, more than {width}: {l.strip()[:40]}...'
     if is_exported(cell):
         try: ast.parse(source)
         except SyntaxError as e: yield f'exported, but not plain Python: {e.msg}'

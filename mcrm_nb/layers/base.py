@@ -62,7 +62,8 @@ class Memory(nn.Module):
         nn.RNN(input_size, hidden_size, bias=bias, device='meta', **torchs)
         self.input_size,self.hidden_size,self.bias = input_size,hidden_size,bias
         for k in options:
-            if k not in self.options: raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument '{k}'")
+            if k not in self.options:
+                raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument '{k}'")
         self.options = {**self.options, **options}
 
 # %% ../../nbs/01_recurrence.ipynb #60342865
@@ -135,9 +136,11 @@ def _check_step(self:RecurrentCell, x, state):
         raise RuntimeError(f'input has inconsistent input_size: got {x.shape[1]} expected {self.input_size}')
     for i,s in enumerate(state):
         if s.dim() != 2: raise RuntimeError(f'Expected 2D hidden{i} (batch x hidden_size), but got {s.dim()}D tensor')
-        if len(s) != len(x): raise RuntimeError(f"Input batch size {len(x)} doesn't match hidden{i} batch size {len(s)}")
+        if len(s) != len(x):
+            raise RuntimeError(f"Input batch size {len(x)} doesn't match hidden{i} batch size {len(s)}")
         if s.shape[1] != self.hidden_size:
-            raise RuntimeError(f'hidden{i} has inconsistent hidden_size: got {s.shape[1]}, expected {self.hidden_size}')
+            raise RuntimeError(
+                f'hidden{i} has inconsistent hidden_size: got {s.shape[1]}, expected {self.hidden_size}')
 
 # %% ../../nbs/01_recurrence.ipynb #410993aa
 @patch
@@ -147,14 +150,16 @@ def forward(self:RecurrentCell,
 ):             # the next state, in the form of `hx`
     "One step"
     name = type(self).__name__
-    if input.dim() not in (1, 2): raise ValueError(f'{name}: Expected input to be 1D or 2D, got {input.dim()}D instead')
+    if input.dim() not in (1, 2):
+        raise ValueError(f'{name}: Expected input to be 1D or 2D, got {input.dim()}D instead')
     x = input if input.dim() == 2 else input[None]
     if hx is None: state = (x.new_zeros(x.shape[0], self.hidden_size),)*len(self.states)
     else:
         state = as_states(self, hx)
         for i,s in enumerate(state):
             at = 'hidden' if len(state) == 1 else f'hx[{i}]'
-            if s.dim() not in (1, 2): raise ValueError(f'{name}: Expected {at} to be 1D or 2D, got {s.dim()}D instead')
+            if s.dim() not in (1, 2):
+                raise ValueError(f'{name}: Expected {at} to be 1D or 2D, got {s.dim()}D instead')
         state = state if input.dim() == 2 else tuple(s[None] for s in state)
     self._check_step(x, state)
     state = self.step(x, state, **{k: getattr(self, k) for k in self.names}, **self.options)
@@ -164,7 +169,8 @@ def forward(self:RecurrentCell,
 @patch
 def extra_repr(self:RecurrentCell):
     "Sizes, and what is not default"
-    return ', '.join([f'{self.input_size}, {self.hidden_size}', *(['bias=False'] if not self.bias else []), *_changed(self)])
+    return ', '.join([f'{self.input_size}, {self.hidden_size}',
+                      *(['bias=False'] if not self.bias else []), *_changed(self)])
 
 def _changed(m): return [f'{k}={v!r}' for k,v in m.options.items() if v != type(m).options[k]]
 
@@ -191,12 +197,13 @@ class Recurrent(Memory):
         backend:str='auto',       # how to compute: 'auto', or a key of `backends`
         **options,                # of this memory: see its class attribute `options`
     ):
-        """Arguments as for `nn.LSTM`, without `proj_size`: `input_size`, `hidden_size`, `num_layers=1`, `bias=True`, `batch_first=False`,
-        `dropout=0.`, `bidirectional=False`, `device`, `dtype`; `backend` says how to compute. Options that change the equations are
-        keywords, with their defaults in the class attribute `options`."""
+        """Arguments as for `nn.LSTM`, without `proj_size`: `input_size`, `hidden_size`, `num_layers=1`, `bias=True`,
+        `batch_first=False`, `dropout=0.`, `bidirectional=False`, `device`, `dtype`; `backend` says how to compute.
+        Options that change the equations are keywords, with their defaults in the class attribute `options`."""
         super().__init__(input_size, hidden_size, bias, options, num_layers=num_layers,
                          batch_first=batch_first, dropout=dropout, bidirectional=bidirectional)
-        self.num_layers,self.batch_first,self.dropout,self.bidirectional = num_layers,batch_first,float(dropout),bidirectional
+        self.num_layers,self.batch_first,self.dropout,self.bidirectional = (
+            num_layers,batch_first,float(dropout),bidirectional)
         self.backend = one_of('backend', backend, ['auto', *backends])
         self.ends = [f'_l{k}{way}' for k in range(num_layers) for way in ('', '_reverse')[:1+bidirectional]]
         for i,end in enumerate(self.ends):
@@ -258,7 +265,8 @@ def _check_input(self:Recurrent, x, dims):
                          f'Convert input: input.to({w.dtype}), or convert model: model.to({x.dtype})')
     if x.dim() != dims: raise RuntimeError(f'input must have {dims} dimensions, got {x.dim()}')
     if x.shape[-1] != self.input_size:
-        raise RuntimeError(f'input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}')
+        raise RuntimeError(
+            f'input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}')
 
 @patch
 def _check_state(self:Recurrent, state, x):
@@ -267,7 +275,8 @@ def _check_state(self:Recurrent, state, x):
         which = 'hidden' if len(state) == 1 else f'hidden[{i}]'
         if tuple(s.shape) != want: raise RuntimeError(f'Expected {which} size {want}, got {list(s.shape)}')
         if s.device != x.device:
-            raise RuntimeError(f'Input and hidden tensors are not at the same device, found input tensor at {x.device} and hidden tensor at {s.device}')
+            raise RuntimeError('Input and hidden tensors are not at the same device, '
+                               f'found input tensor at {x.device} and hidden tensor at {s.device}')
         if s.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
             raise ValueError(f'{which} dtype ({s.dtype}) does not match input dtype ({x.dtype})')
 
@@ -277,8 +286,8 @@ def _check_dims(self:Recurrent, state, dims):
     *most,last = [f'{s}x' for s in self.states]
     what = f'{", ".join(most)} and {last}' if most else last
     got = ', '.join(f'{s.dim()}-D' for s in state)
-    raise RuntimeError(f'For {"un" if dims == 2 else ""}batched {dims}-D input, {what} should also be {dims}-D but got '
-                       + (f'({got}) tensors' if most else f'{got} tensor'))
+    raise RuntimeError(f'For {"un" if dims == 2 else ""}batched {dims}-D input, {what} should also be {dims}-D '
+                       'but got ' + (f'({got}) tensors' if most else f'{got} tensor'))
 
 # %% ../../nbs/01_recurrence.ipynb #e974c3b2
 @patch
@@ -296,7 +305,8 @@ def _forward_packed(self:Recurrent, packed, hx):
     x,lengths = pad_packed_sequence(PackedSequence(data, sizes))
     y,state = self._run_all(x, self._state(x, hx, order), lengths.to(x.device))
     y = pack_padded_sequence(y, lengths).data
-    return PackedSequence(y, sizes, order, back), state if back is None else tuple(s.index_select(1, back) for s in state)
+    return (PackedSequence(y, sizes, order, back),
+            state if back is None else tuple(s.index_select(1, back) for s in state))
 
 # %% ../../nbs/01_recurrence.ipynb #d6a1bf00
 @patch
@@ -322,9 +332,10 @@ def forward(self:Recurrent,
     input,    # (steps, batch, input_size), batch first if so built, (steps, input_size), or a PackedSequence
     hx=None,  # initial state: tensors of (layers * directions, batch, hidden_size); zeros if left out
 )->tuple:     # outputs in the form of `input`, (..., hidden_size * directions); final state in the form of `hx`
-    """Run the layer. `input`: (steps, batch, input_size), or batch first if so built, (steps, input_size), or a `PackedSequence`. `hx`:
-    one tensor per state, (layers * directions, batch, hidden_size); zeros if left out. Returns the outputs, (..., hidden_size * directions)
-    in the form of the input, and the final state in the form of `hx`: a tensor if the memory has one state, else a tuple."""
+    """Run the layer. `input`: (steps, batch, input_size), or batch first if so built, (steps, input_size), or a
+    `PackedSequence`. `hx`: one tensor per state, (layers * directions, batch, hidden_size); zeros if left out.
+    Returns the outputs, (..., hidden_size * directions), in the form of the input, and the final state in the form
+    of `hx`: a tensor if the memory has one state, else a tuple."""
     run = self._forward_packed if isinstance(input, PackedSequence) else self._forward_padded
     y,state = run(input, hx)
     return y, state if len(state) > 1 else state[0]
@@ -334,14 +345,17 @@ def forward(self:Recurrent,
 def flatten_parameters(self:Recurrent): "Does nothing: there so that code written for `nn.LSTM` runs unchanged"
 
 @patch(as_prop=True)
-def all_weights(self:Recurrent): "The weights of every layer and direction, as lists"; return [[getattr(self, k+e) for k in self.names] for e in self.ends]
+def all_weights(self:Recurrent):
+    "The weights of every layer and direction, as lists"
+    return [[getattr(self, k+e) for k in self.names] for e in self.ends]
 
 @patch
 def extra_repr(self:Recurrent):
     "Sizes, and what is not default"
     defaults = dict(num_layers=1, bias=True, batch_first=False, dropout=0., bidirectional=False, backend='auto')
     return ', '.join([f'{self.input_size}, {self.hidden_size}',
-                      *(f'{k}={getattr(self, k)}' for k,v in defaults.items() if getattr(self, k) != v), *_changed(self)])
+                      *(f'{k}={getattr(self, k)}' for k,v in defaults.items() if getattr(self, k) != v),
+                      *_changed(self)])
 
 # %% ../../nbs/01_recurrence.ipynb #1eef6082
 @patch
@@ -352,7 +366,8 @@ def trace(self:Recurrent,
     "Every state and every gate at every step of a layer with one layer and one direction"
     if len(self.ends) > 1: raise ValueError(f'trace looks at one layer in one direction, got {len(self.ends)}')
     if not torch.is_tensor(input) or input.dim() != 3 or 0 in input.shape[:2]:
-        raise ValueError(f'input: expected a tensor of three axes with at least one step and one row, got {getattr(input, "shape", _describe(input))}')
+        raise ValueError('input: expected a tensor of three axes with at least one step and one row, '
+                         f'got {getattr(input, "shape", _describe(input))}')
     x = input.transpose(0, 1) if self.batch_first else input
     self._check_input(x, 3)
     start,weights = tuple(s[0] for s in self._state(x, hx)), {k: getattr(self, k+'_l0') for k in self.names}

@@ -33,5 +33,5 @@ class LSTMCell(RecurrentCell):
 
 # %% ../../nbs/02_lstm.ipynb #7264d22a
 class LSTM(Recurrent):
-    "LSTM of Hochreiter & Schmidhuber (1997), the paper's eq. (1); state `(h_n, c_n)`, `nn.LSTM`'s numbers and weights"
+    "LSTM (Hochreiter & Schmidhuber 1997), eq. (1); state `(h_n, c_n)`, `nn.LSTM`'s numbers and weights"
     cell = LSTMCell

@@ -23,12 +23,14 @@ class MCRMCell(RecurrentCell):
                     bias_ih=(4*p,), inner_bias_ih=(3*p,), inner_bias_hh=(3*p,))
 
     @staticmethod
-    def gates(x, state, weight_ih, weight_hh, inner_weight_ih, inner_weight_hh, bias_ih=None, inner_bias_ih=None, inner_bias_hh=None):
+    def gates(x, state, weight_ih, weight_hh, inner_weight_ih, inner_weight_hh,
+              bias_ih=None, inner_bias_ih=None, inner_bias_hh=None):
         "Outer gates `i`, `f`, `o` and candidate `g`; the GRU's reset `r`, update `z` (1 keeps) and candidate `n`"
         h,c = state
         a = LSTMCell.gates(x, (h,), weight_ih, weight_hh, bias_ih)
         arteries = torch.cat([a['f']*c, a['i']*a['g']], -1)
-        return {**a, **dict(zip('rzn', gru_gates(arteries, c, inner_weight_ih, inner_weight_hh, inner_bias_ih, inner_bias_hh)))}
+        return {**a, **dict(zip('rzn', gru_gates(arteries, c, inner_weight_ih, inner_weight_hh,
+                                                 inner_bias_ih, inner_bias_hh)))}
 
     @staticmethod
     def step(x, state, **weights):
@@ -38,5 +40,5 @@ class MCRMCell(RecurrentCell):
 
 # %% ../../nbs/05_mcrm.ipynb #2ea6d5c4
 class MCRM(Recurrent):
-    "Mother Compact Recurrent Memory (Mohamed & Claudel 2018, arXiv 1808.02016); state `(h_n, c_n)`, the inner GRU's state is `c`"
+    "Mother Compact Recurrent Memory (arXiv 1808.02016); state `(h_n, c_n)`, the inner GRU's state is `c`"
     cell = MCRMCell

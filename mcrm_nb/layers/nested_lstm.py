@@ -15,7 +15,7 @@ from .lstm import LSTMCell
 readings = 'concat','split'
 
 class NestedLSTMCell(RecurrentCell):
-    "One step of a nested LSTM (Moniz & Krueger 2018); `inner_input='concat'` as the MCRM authors run it, `'split'` as invented"
+    "One step of a nested LSTM; `inner_input='concat'` as the MCRM authors run it, `'split'` as invented in 2018"
     states = 'h','c','inner'
     options = dict(inner_input='concat')
 
@@ -27,7 +27,8 @@ class NestedLSTMCell(RecurrentCell):
                     bias_ih=(4*p,), inner_bias_ih=(4*p,))
 
     @staticmethod
-    def gates(x, state, weight_ih, weight_hh, inner_weight_ih, inner_weight_hh, bias_ih=None, inner_bias_ih=None, inner_input='concat'):
+    def gates(x, state, weight_ih, weight_hh, inner_weight_ih, inner_weight_hh,
+              bias_ih=None, inner_bias_ih=None, inner_input='concat'):
         "Outer gates `i`, `f`, `o` and candidate `g`; inner ones as `inner_i`, ..."
         h,c,_ = state
         outer = LSTMCell.gates(x, (h,), weight_ih, weight_hh, bias_ih)
@@ -45,5 +46,5 @@ class NestedLSTMCell(RecurrentCell):
 
 # %% ../../nbs/04_nested_lstm.ipynb #fecd8bef
 class NestedLSTM(Recurrent):
-    "Nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308); state `(h_n, c_n, inner_n)`; `inner_input` is 'concat' or 'split'"
+    "Nested LSTM (arXiv 1801.10308); state `(h_n, c_n, inner_n)`; `inner_input` is 'concat' or 'split'"
     cell = NestedLSTMCell

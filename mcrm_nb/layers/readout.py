@@ -11,7 +11,8 @@ from torch import nn
 
 # %% ../../nbs/08_readout.ipynb #4413bbe8
 def _batch_first(rnn):
-    if not getattr(rnn, 'batch_first', False): raise ValueError(f'rnn={type(rnn).__name__}(...): expected a layer built with batch_first=True')
+    if not getattr(rnn, 'batch_first', False):
+        raise ValueError(f'rnn={type(rnn).__name__}(...): expected a layer built with batch_first=True')
     return rnn.hidden_size*(1+rnn.bidirectional)
 
 class SequenceModel(nn.Module):
@@ -23,7 +24,8 @@ class SequenceModel(nn.Module):
         std:float=None,        # readout weights from N(0, std**2); None: torch's default
     ):
         super().__init__()
-        if rnn.bidirectional and not every_step: raise ValueError('every_step=False: expected True with a bidirectional layer')
+        if rnn.bidirectional and not every_step:
+            raise ValueError('every_step=False: expected True with a bidirectional layer')
         self.rnn,self.head,self.every_step = rnn,nn.Linear(_batch_first(rnn), n_out),every_step
         if std is not None: nn.init.normal_(self.head.weight, 0, std)
 
@@ -47,7 +49,9 @@ class LanguageModel(nn.Module):
     ):
         super().__init__()
         width = _batch_first(rnn)
-        if rnn.input_size != width: raise ValueError(f'input_size={rnn.input_size}: expected {width}, the width of the output, since embedding and decoder share weights')
+        if rnn.input_size != width:
+            raise ValueError(f'input_size={rnn.input_size}: expected {width}, the width of the output, '
+                             'since embedding and decoder share weights')
         self.rnn,self.embedding,self.bias = rnn,nn.Embedding(n_symbols, width),nn.Parameter(torch.zeros(n_symbols))
         nn.init.uniform_(self.embedding.weight, -bound, bound)
 

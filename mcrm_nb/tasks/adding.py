@@ -34,6 +34,7 @@ def adding(
 )->Task:
     "The adding problem: remember two marked numbers and add them"
     parts = [adding_data(n, seq_len, 3*seed+k) for k,n in enumerate((n_train, n_valid, n_test))]
-    return Task('adding', f'Adding problem, {seq_len} steps', *parts, input_size=2, n_out=1, every_step=False, loss=F.mse_loss,
+    return Task('adding', f'Adding problem, {seq_len} steps', *parts,
+                input_size=2, n_out=1, every_step=False, loss=F.mse_loss,
                 baseline=1/6, about='always answer 1', unit='mean squared error',
                 settings=dict(seq_len=seq_len, n_train=n_train, n_valid=n_valid, n_test=n_test, data_seed=seed))

@@ -48,7 +48,8 @@ class TensorLoader(DataLoader):
         n = None if dataset is None else len(dataset)
         keep = dict(bs=self.bs, shuffle=self.shuffle, drop_last=self.drop_last, seed=self.seed, device=self.device)
         known = {k: v for k,v in kwargs.items() if k in keep}
-        return type(self)(tuple(t[:n] for t in self.tensors) if n in (None, 0) else dataset.tensors, **{**keep, **known})
+        return type(self)(tuple(t[:n] for t in self.tensors) if n in (None, 0) else dataset.tensors,
+                          **{**keep, **known})
 
 # %% ../../nbs/19_tasks.ipynb #e626d737
 @dataclass

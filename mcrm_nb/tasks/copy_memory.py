@@ -42,6 +42,7 @@ def copy_memory(
 )->Task:
     "Copy memory: repeat ten digits after `blank` silent steps"
     parts = [copy_data(n, blank, 3*seed+k) for k,n in enumerate((n_train, n_valid, n_test))]
-    return Task('copy', f'Copy memory, {blank} silent steps', *parts, input_size=1, n_out=10, every_step=True, loss=step_cross_entropy,
+    return Task('copy', f'Copy memory, {blank} silent steps', *parts,
+                input_size=1, n_out=10, every_step=True, loss=step_cross_entropy,
                 baseline=10*math.log(8)/(blank+20), about='zeros, then any digit', unit='cross-entropy in nats',
                 settings=dict(blank=blank, n_train=n_train, n_valid=n_valid, n_test=n_test, data_seed=seed))

@@ -19,7 +19,8 @@ class DataFile:
     sha256:str  # of the content
     urls:tuple  # where it can be had, in order
 
-def _files(folder, mirrors, *rows): return {f'{folder}/{n}': DataFile(f'{folder}/{n}', size, sha, tuple(m+n for m in mirrors)) for n,size,sha in rows}
+def _files(folder, mirrors, *rows):
+    return {f'{folder}/{n}': DataFile(f'{folder}/{n}', size, sha, tuple(m+n for m in mirrors)) for n,size,sha in rows}
 
 files = {
     **_files('MNIST/raw', ('https://ossci-datasets.s3.amazonaws.com/mnist/', 'http://yann.lecun.com/exdb/mnist/'),
@@ -54,7 +55,8 @@ def fault(
     f:DataFile,     # what it should be
 ):                  # None, or a sentence
     "What is wrong with the bytes of a file, in words"
-    if len(content) != f.size: return f'expected {f.size:,} bytes, found {len(content):,}' + (' (cut off?)' if len(content) < f.size else '')
+    if len(content) != f.size:
+        return f'expected {f.size:,} bytes, found {len(content):,}' + (' (cut off?)' if len(content) < f.size else '')
     found = hashlib.sha256(content).hexdigest()
     if found != f.sha256: return f'expected SHA-256 {f.sha256}, found {found}'
 
@@ -78,7 +80,8 @@ def data_bytes(
         if not download: raise DataError(f'{name}: not in {data_home()}. Get it with: mcrm_nb data get')
         _download(f, path)
     content = path.read_bytes()
-    if wrong := fault(content, f): raise DataError(f'{path}: {wrong}. Delete the file and get it again with: mcrm_nb data get')
+    if wrong := fault(content, f):
+        raise DataError(f'{path}: {wrong}. Delete the file and get it again with: mcrm_nb data get')
     return content
 
 # %% ../../nbs/18_data.ipynb #1c163310

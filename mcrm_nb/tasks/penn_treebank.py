@@ -62,7 +62,9 @@ class WindowLoader(DataLoader):
         stride = stride or window
         if not 1 <= stride <= window: raise ValueError(f'stride={stride}: expected 1 to window={window}')
         steps = len(tokens)//bs - 1
-        if steps < window: raise ValueError(f'{len(tokens)} symbols in {bs} streams: expected at least {bs*(window+1)} for windows of {window}')
+        if steps < window:
+            raise ValueError(
+                f'{len(tokens)} symbols in {bs} streams: expected at least {bs*(window+1)} for windows of {window}')
         self.starts = range(0, steps-window+1, stride)
         super().__init__(list(self.starts), bs=None, device=device)
         self.streams = tokens[:(steps+1)*bs].view(bs, -1).to(device or tokens.device)
@@ -98,11 +100,14 @@ class LanguageTask(Task):
         make = memories[memory] if isinstance(memory, str) else memory
         return LanguageModel(make(hidden_size, hidden_size, batch_first=True), self.n_out, bound)
 
-    def readout(self, hidden_size): "Parameters of embedding (tied) and decoder bias"; return self.n_out*(hidden_size+1)
+    def readout(self, hidden_size):
+        "Parameters of embedding (tied) and decoder bias"
+        return self.n_out*(hidden_size+1)
 
     def loaders(self, bs=32, seed=0, device=None, shuffle=True):
         "fastai `DataLoaders` of consecutive windows; there is nothing to shuffle"
-        dls = [WindowLoader(part, bs if k == 0 else self.eval_bs, self.window, self.stride, device) for k,part in enumerate((self.train, self.valid, self.test))]
+        dls = [WindowLoader(part, bs if k == 0 else self.eval_bs, self.window, self.stride, device)
+               for k,part in enumerate((self.train, self.valid, self.test))]
         return DataLoaders(*dls, device=device)
 
 # %% ../../nbs/23_penn_treebank.ipynb #9077665c
@@ -117,15 +122,21 @@ def penn_treebank(
     texts:tuple=None,    # (train, valid, test) to use instead of Penn Treebank's files
 )->LanguageTask:
     "Penn Treebank by character (bits per character) or by word (perplexity)"
-    parts = [symbols(t, unit) for t in texts or [data_bytes(f'ptb/ptb.{s}.txt').decode() for s in ('train', 'valid', 'test')]]
+    parts = [symbols(t, unit)
+             for t in texts or [data_bytes(f'ptb/ptb.{s}.txt').decode() for s in ('train', 'valid', 'test')]]
     names = alphabet(*parts)
     number = {s: i for i,s in enumerate(names)}
     train,valid,test = (encode(p[:n], number) for p,n in zip(parts, (n_train, n_valid, n_test)))
     word = unit == 'word'
-    window,stride = (80, 40) if word and window is None else (400, 320) if window is None else (window, stride or window)
-    return LanguageTask(f'{unit}_ptb', f'Penn Treebank by {"word" if word else "character"}' + (" (Mikolov's text)" if unit == 'char_mikolov' else ''),
+    window,stride = ((80, 40) if word and window is None else (400, 320) if window is None
+                     else (window, stride or window))
+    return LanguageTask(f'{unit}_ptb', f'Penn Treebank by {"word" if word else "character"}' +
+        (" (Mikolov's text)" if unit == 'char_mikolov' else ''),
         train, valid, test, input_size=None, n_out=len(names), every_step=True, loss=step_cross_entropy,
-        baseline=unigram_loss(train, test, len(names)), about='how frequent each symbol is', unit='cross-entropy in nats',
-        figure='perplexity' if word else 'bits per character', from_loss=math.exp if word else lambda nats: nats/math.log(2),
+        baseline=unigram_loss(train, test, len(names)), about='how frequent each symbol is',
+        unit='cross-entropy in nats',
+        figure='perplexity' if word else 'bits per character',
+        from_loss=math.exp if word else lambda nats: nats/math.log(2),
         symbols=names, window=window, stride=stride, eval_bs=eval_bs or (10 if word else 32),
-        settings=dict(unit=unit, window=window, stride=stride, n_train=len(train), n_valid=len(valid), n_test=len(test)))
+        settings=dict(unit=unit, window=window, stride=stride,
+                      n_train=len(train), n_valid=len(valid), n_test=len(test)))

@@ -20,10 +20,12 @@ def read_idx(
 ):                  # a tensor of uint8
     "The array in an IDX file"
     raw = gzip.decompress(content)
-    if raw[:3] != b'\0\0\x08': raise ValueError(f'expected an IDX file of bytes (first bytes 0, 0, 8), got {list(raw[:3])}')
+    if raw[:3] != b'\0\0\x08':
+        raise ValueError(f'expected an IDX file of bytes (first bytes 0, 0, 8), got {list(raw[:3])}')
     shape = np.frombuffer(raw, '>u4', raw[3], 4)
     body = np.frombuffer(raw, np.uint8, offset=4+4*raw[3])
-    if len(body) != shape.prod(): raise ValueError(f'expected {shape.prod()} values for the shape {tuple(shape.tolist())}, got {len(body)}')
+    if len(body) != shape.prod():
+        raise ValueError(f'expected {shape.prod()} values for the shape {tuple(shape.tolist())}, got {len(body)}')
     return torch.from_numpy(body.reshape(shape.tolist()).copy())
 
 # %% ../../nbs/22_pixel_mnist.ipynb #22624fcb
@@ -56,13 +58,18 @@ def pixel_mnist(
 )->Task:
     "Sequential MNIST, one pixel per step; permuted with `permute_seed`"
     def part(name, rows):
-        images,labels = (read_idx(data_bytes(f'MNIST/raw/{name}-{k}-ubyte.gz'))[rows] for k in ('images-idx3', 'labels-idx1'))
+        images,labels = (read_idx(data_bytes(f'MNIST/raw/{name}-{k}-ubyte.gz'))[rows]
+                         for k in ('images-idx3', 'labels-idx1'))
         return to_sequences(images, pool, permute_seed), labels.long()
     last = 60_000-n_valid
     train = part('train', slice(0, min(last, n_train or last)))
     valid = part('train', slice(last, None)) if n_valid else tuple(t[:1000] for t in train)
     steps = (28//pool)**2
-    return Task('pixel_mnist' if permute_seed is None else 'permuted_mnist', f'Sequential MNIST, {steps} steps' + ('' if permute_seed is None else ', permuted'),
-                train, valid, part('t10k', slice(0, n_test)), input_size=1, n_out=10, every_step=False, loss=F.cross_entropy,
-                baseline=math.log(10), about='any class', unit='cross-entropy in nats', metric=accuracy, figure='accuracy',
-                settings=dict(pool=pool, permute_seed=permute_seed, n_train=len(train[0]), n_valid=n_valid, n_test=n_test or 10_000))
+    return Task('pixel_mnist' if permute_seed is None else 'permuted_mnist',
+                f'Sequential MNIST, {steps} steps' + ('' if permute_seed is None else ', permuted'),
+                train, valid, part('t10k', slice(0, n_test)),
+                input_size=1, n_out=10, every_step=False, loss=F.cross_entropy,
+                baseline=math.log(10), about='any class', unit='cross-entropy in nats',
+                metric=accuracy, figure='accuracy',
+                settings=dict(pool=pool, permute_seed=permute_seed, n_train=len(train[0]),
+                              n_valid=n_valid, n_test=n_test or 10_000))
