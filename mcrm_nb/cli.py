@@ -133,7 +133,7 @@ def _write(out, task, curves, runs, settings, device):
                   runs=runs.to_dict('records'), made_on=provenance(device))
     write_whole(out/'record.json', (json.dumps(record, indent=1) + '\n').encode())
 
-# %% ../nbs/90_cli.ipynb #babf1fca
+# %% ../nbs/90_cli.ipynb #96ae5d60
 @app.command()
 def demo(
     seq_len:Annotated[int, typer.Option(help='Steps of the adding problem.', min=2)]=50,
@@ -147,12 +147,8 @@ def demo(
     """Train RNN, GRU, LSTM, nested LSTM and MCRM of equal size on the adding problem, and compare.
 
     Example: mcrm_nb demo --seq-len 30 --memory mcrm --memory lstm"""
-    from mcrm_nb.registry import memories, paper_memories
-    names = list(dict.fromkeys(memory or paper_memories))
-    for name in names: memories[name]   # an unknown one is an error before anything is made
-    if out.exists() and not out.is_dir(): raise ValueError(f'--out: {out} is a file, expected a folder')
-    out.mkdir(parents=True, exist_ok=True)
-    (out/'.writable').touch(); (out/'.writable').unlink()
+    names = _known(memory)
+    _writable(out)
     with console.status('Starting'):
         import torch
         from mcrm_nb.runs import provenance
@@ -171,12 +167,28 @@ def demo(
     _write(out, task, curves, runs, settings, device)
     console.print()
     _show(runs, task)
+    _say_where(out)
+    _say_next()
+
+# %% ../nbs/90_cli.ipynb #dfe1fa20
+def _known(names):
+    "The memories asked for, each once; an unknown one is an error before anything is made"
+    from mcrm_nb.registry import memories, paper_memories
+    return [memories[n].name for n in dict.fromkeys(names or paper_memories)]
+
+def _writable(out):
+    "Make the folder and try it"
+    if out.exists() and not out.is_dir(): raise ValueError(f'--out: {out} is a file, expected a folder')
+    out.mkdir(parents=True, exist_ok=True)
+    (out/'.writable').touch()
+    (out/'.writable').unlink()
+
+def _say_where(out):
     console.print()
     for what,name in ('figure', 'curves.png'), ('curves', 'curves.csv'), ('record', 'record.json'):
         console.print(f'{what:8}{out/name}', highlight=False, markup=False, soft_wrap=True)
     console.print('\nOne task and one setting do not rank memories. '
                   'How each works and what is proven is in the notebooks.\n')
-    _say_next()
 
 # %% ../nbs/90_cli.ipynb #03468680
 def _say_next():
