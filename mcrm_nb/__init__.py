@@ -11,7 +11,7 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .registry import hidden_size_for, memories, paper_memories, parameters_of
+from .registry import hidden_size_for, memories, parameters_of
 
 # %% ../nbs/91_package.ipynb #9991b506
 _public = {cls+end: module

@@ -7,8 +7,8 @@ __all__ = ['tasks', 'make_task', 'RunSpec', 'RecordError', 'write_whole', 'rng_s
            'load_tensors', 'provenance', 'read_record', 'finished', 'run']
 
 # %% ../nbs/31_runs.ipynb #f81c9a63
-import contextlib, hashlib, json, math, os, platform, random, subprocess, time
-from dataclasses import asdict, dataclass, fields
+import contextlib, hashlib, json, math, os, platform, random, subprocess
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 

@@ -99,7 +99,7 @@ def draw_mcrm(
 ):           # the axes
     "The architecture of MCRM: an LSTM whose memory is the hidden state of a GRU"
     ax = ax or plt.subplots(figsize=(6.6, 3.1))[1]
-    red,blue,ink = palette['mcrm'],palette['lstm'],'0.25'
+    red,blue = palette['mcrm'],palette['lstm']
     for y,k in (2.35, 'f'), (1.6, 'i'), (.85, 'g'), (.1, 'o'):
         _box(ax, 1.9, y, f'${k}$', w=.5, color='#dbe9f6')
         _path(ax, (1.0, -.65), (1.0, y), (1.63, y))

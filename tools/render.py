@@ -2,7 +2,7 @@
 
 Cells marked with a test flag or `eval: false` are left alone, outputs included, unless `--flags` asks for them. A notebook
 that fails is not written."""
-import argparse, os, re, sys, time
+import argparse, os, re, time
 
 import nbformat
 from nbclient import NotebookClient

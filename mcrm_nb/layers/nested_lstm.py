@@ -7,7 +7,6 @@ __all__ = ['readings', 'NestedLSTMCell', 'NestedLSTM']
 
 # %% ../../nbs/04_nested_lstm.ipynb #a2af989f
 import torch
-from torch.nn import functional as F
 from .base import Recurrent, RecurrentCell, one_of
 from .lstm import LSTMCell
 

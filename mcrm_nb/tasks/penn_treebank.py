@@ -14,8 +14,7 @@ import torch
 from ..layers.base import one_of
 from ..layers.readout import LanguageModel
 from ..registry import memories   # before fastai: the package quietens a warning of its import
-from .base import Task
-from .copy_memory import step_cross_entropy
+from .base import Task, step_cross_entropy
 from .data import data_bytes
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
