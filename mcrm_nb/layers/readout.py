@@ -39,6 +39,13 @@ class SequenceModel(nn.Module):
         y = self.head(y if self.every_step else y[:,-1])
         return (y, state) if with_state else y
 
+    def state_after(self,
+        x,        # (batch, steps, input_size)
+        hx=None,  # initial state of the layer
+    ):            # the layer's final state
+        "The state after a batch of sequences, with no answer computed"
+        return self.rnn(x, hx)[1]
+
 # %% ../../nbs/08_readout.ipynb #db42f1f3
 class LanguageModel(nn.Module):
     "Next-symbol prediction with one matrix as embedding and decoder"
@@ -46,6 +53,7 @@ class LanguageModel(nn.Module):
         rnn:nn.Module,   # a recurrent layer, batch first, with input_size = hidden_size
         n_symbols:int,   # size of the alphabet or vocabulary
         bound:float=.1,  # embedding from U(-bound, bound)
+        context:int=0,   # first steps of every input that get no scores
     ):
         super().__init__()
         width = _batch_first(rnn)
@@ -54,13 +62,21 @@ class LanguageModel(nn.Module):
                              'since embedding and decoder share weights')
         self.rnn,self.embedding,self.bias = rnn,nn.Embedding(n_symbols, width),nn.Parameter(torch.zeros(n_symbols))
         nn.init.uniform_(self.embedding.weight, -bound, bound)
+        self.context = context
 
     def forward(self,
         x,                     # (batch, steps) of symbol numbers
         hx=None,               # initial state of the layer
         with_state:bool=False, # return the final state, too?
-    ):                         # scores (batch, steps, n_symbols); with_state: those and the state
-        "A score for every symbol as the next, at every step"
+    ):                         # scores (batch, steps-context, n_symbols); with_state: those and the state
+        "A score for every symbol as the next, at every step after the context"
         y,state = self.rnn(self.embedding(x), hx)
-        y = nn.functional.linear(y, self.embedding.weight, self.bias)
+        y = nn.functional.linear(y[:,self.context:], self.embedding.weight, self.bias)
         return (y, state) if with_state else y
+
+    def state_after(self,
+        x,        # (batch, steps) of symbol numbers
+        hx=None,  # initial state of the layer
+    ):            # the layer's final state
+        "The state after a batch of texts, with no scores computed"
+        return self.rnn(self.embedding(x), hx)[1]

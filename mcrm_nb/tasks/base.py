@@ -93,13 +93,14 @@ def readout(self:Task,
 
 @patch
 def loaders(self:Task,
-    bs:int=32,          # rows per batch in training; eight times as many in validation and test
+    bs:int=32,          # rows per batch in training
     seed:int=0,         # of the order of training batches
     device=None,        # where batches go
     shuffle:bool=True,  # a new order every epoch?
+    eval_bs:int=None,   # rows per batch in validation and test; None: eight times `bs`
 ):
     "fastai `DataLoaders` of train, validation and test data"
-    dls = [TensorLoader(part, bs if k == 0 else 8*bs, shuffle and k == 0, seed=seed, device=device)
+    dls = [TensorLoader(part, bs if k == 0 else eval_bs or 8*bs, shuffle and k == 0, seed=seed, device=device)
            for k,part in enumerate((self.train, self.valid, self.test))]
     return DataLoaders(*dls, device=device)
 

@@ -50,7 +50,7 @@ def encode(
 
 # %% ../../nbs/23_penn_treebank.ipynb #84f4ac65
 class WindowLoader(DataLoader):
-    "Consecutive windows of parallel streams: (symbols, next symbols), (streams, window) each"
+    "Consecutive windows of parallel streams: symbols (streams, window), next symbols (streams, stride)"
     def __init__(self,
         tokens,           # 1-D tensor of symbol numbers
         bs:int,           # streams
@@ -75,9 +75,8 @@ class WindowLoader(DataLoader):
 
     def __iter__(self):
         for i in self.starts:
-            y = self.streams[:,i+1:i+1+self.window].clone()
-            y[:,:self.window-self.stride] = -100
-            yield self.streams[:,i:i+self.window],y
+            end = i+self.window
+            yield self.streams[:,i:end], self.streams[:,end+1-self.stride:end+1]
 
 # %% ../../nbs/23_penn_treebank.ipynb #01d221aa
 def unigram_loss(train, other, n_symbols:int)->float:
@@ -97,15 +96,16 @@ class LanguageTask(Task):
     def model(self, memory, hidden_size, bound=.1):
         "The memory, by name or callable, in a tied `LanguageModel`"
         make = memories[memory] if isinstance(memory, str) else memory
-        return LanguageModel(make(hidden_size, hidden_size, batch_first=True), self.n_out, bound)
+        return LanguageModel(make(hidden_size, hidden_size, batch_first=True), self.n_out, bound,
+                             context=self.window-self.stride)
 
     def readout(self, hidden_size):
         "Parameters of embedding (tied) and decoder bias"
         return self.n_out*(hidden_size+1)
 
-    def loaders(self, bs=32, seed=0, device=None, shuffle=True):
+    def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
         "fastai `DataLoaders` of consecutive windows; there is nothing to shuffle"
-        dls = [WindowLoader(part, bs if k == 0 else self.eval_bs, self.window, self.stride, device)
+        dls = [WindowLoader(part, bs if k == 0 else eval_bs or self.eval_bs, self.window, self.stride, device)
                for k,part in enumerate((self.train, self.valid, self.test))]
         return DataLoaders(*dls, device=device)
 
