@@ -51,10 +51,14 @@ def parse_plan(
             for experiment in b['experiments']:
                 for protocol in b['protocols']:
                     for memory in b['memories']:
-                        spec = spec_for(experiment, memory, protocol, b['scale'], seed, **b['change'])
+                        spec = spec_for(experiment, memory, protocol, b['scale'], seed, **_change(b))
                         specs.setdefault(spec.name, spec)
     if not specs: raise ValueError(f'plan {name}: expected at least one block [[runs]]')
     return Plan(name, content.get('about', ''), list(specs.values()))
+
+def _change(block):
+    "TOML has no None: the word 'none' stands for it"
+    return {k: None if v == 'none' else v for k,v in block['change'].items()}
 
 def _known(name, block, keys):
     for k in block:
