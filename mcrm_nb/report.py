@@ -4,16 +4,20 @@
 
 # %% auto #0
 __all__ = ['MCRM2018', 'BAI2018', 'published', 'shipped_records', 'read_records', 'figure_of', 'results', 'interval', 'verdict',
-           'difference', 'against', 'table', 'devices', 'curves', 'draw', 'figure_text', 'wide_table']
+           'difference', 'against', 'table', 'devices', 'curves', 'draw', 'figure_text', 'wide_table',
+           'protocol_differences', 'scale_differences', 'overview', 'check_runs', 'shares', 'beside_trivial',
+           'paper_says', 'said', 'show']
 
-# %% ../nbs/34_report.ipynb #0d6d21f9
+# %% ../nbs/34_report.ipynb #aaeb0ef2
+import json, re
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from .protocols import check, experiments, protocols, scales, spec_for, table1
-from .registry import labels, memories, paper_memories
+from .protocols import check, experiments, protocols, scales, settings, spec_for, table1
+from .registry import labels, memories, paper_memories, parameters_of
 from .runs import RunSpec, read_record
 from .viz import color_of, plot_curves, style
 
@@ -135,7 +139,8 @@ def against(
         theirs = runs[runs.memory == other].figure.dropna()
         d,half = difference(mine, theirs)
         ahead = d < 0 if better == 'lower' else d > 0
-        said = 'one seed' if np.isnan(half) else 'no difference seen' if abs(d) <= half else 'better' if ahead else 'worse'
+        word = 'better' if ahead else 'worse'
+        said = 'one seed' if np.isnan(half) else 'no difference seen' if abs(d) <= half else word
         rows[other] = {'difference': d, '± 95 %': half, labels[memory]: said}
     return pd.DataFrame(rows).T.rename(index=labels)
 
@@ -148,7 +153,8 @@ def table(
     **change,            # fields of `RunSpec` set otherwise
 )->pd.DataFrame:         # a row per memory
     "Ours beside the paper's: mean, 95 % interval, seeds, and what it says"
-    runs,theirs,bai = results(experiment, protocol, scale, records, **change), published(experiment, MCRM2018), published(experiment, BAI2018)
+    runs,better = results(experiment, protocol, scale, records, **change),experiments[experiment].better
+    theirs,bai = published(experiment, MCRM2018),published(experiment, BAI2018)
     rows = {}
     for m in paper_memories:
         r = runs[runs.memory == m]
@@ -157,7 +163,7 @@ def table(
         rows[labels[m]] = {'paper': theirs.get(m), 'Bai et al.': bai.get(m), 'ours': mean, '± 95 %': half,
                            'seeds': len(r), 'diverged': int((r.status == 'diverged').sum()),
                            'epochs': r.epochs.max() if len(r) else 0, 'parameters': r.parameters.max() if len(r) else 0,
-                           'minutes': r.seconds.mean()/60, 'verdict': verdict(values, theirs.get(m), experiments[experiment].better, scale)}
+                           'minutes': r.seconds.mean()/60, 'verdict': verdict(values, theirs.get(m), better, scale)}
     return pd.DataFrame(rows).T.rename_axis('memory')
 
 def devices(records)->list:
@@ -176,7 +182,8 @@ def curves(
     runs = results(experiment, protocol, scale, records)
     parts = [pd.DataFrame(records[r.name_]['curve']).assign(memory=r.memory, seed=r.seed)
              for r in runs.rename(columns=dict(name='name_')).itertuples()]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=['memory', 'seed', 'epoch', 'train_loss', 'valid_loss'])
+    columns = ['memory', 'seed', 'epoch', 'train_loss', 'valid_loss']
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 def draw(
     experiment:str,      # a key of `experiments`
@@ -228,3 +235,182 @@ def wide_table(
             rows[title, 'paper'] = {labels[m]: figure_text(e, v) for m,v in published(e, MCRM2018).items()}
         rows[title, f'{protocol}, {scale}'] = {m: figure_text(e, r['ours'], r['± 95 %']) for m,r in ours.iterrows()}
     return pd.DataFrame(rows).T.rename_axis(['experiment', 'run']).fillna('')
+
+# %% ../nbs/34_report.ipynb #817b3410
+def _settled(experiment, memory, protocol, scale):
+    "Everything that a run is told, and its number of parameters: name -> value as text"
+    spec,x = spec_for(experiment, memory, protocol, scale),experiments[experiment]
+    n = parameters_of(memory, x.input_size, spec.hidden_size, lambda p: x.n_out*(p+1))
+    apart = ('protocol', 'scale', 'data', 'schedule') + ('shuffle',)*x.language   # text keeps its order
+    flat = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name not in apart}
+    flat |= {f'data.{k}': v for k,v in spec.data} | dict(schedule=dict(spec.schedule), parameters=f'{n:,}')
+    return {k: 'none' if v is None else str(v) for k,v in flat.items()}
+
+def protocol_differences(
+    experiment:str,      # a key of `experiments`
+    scale:str='paper',   # 'quick', 'cpu' or 'paper'
+)->pd.DataFrame:         # index: setting and memories; a column per protocol, and the finding behind it
+    "The settings in which the protocols differ"
+    rows = {}
+    for m in paper_memories:
+        told = {p: _settled(experiment, m, p, scale) for p in protocols}
+        given = {p: settings.of(experiment, p, m, scale) for p in protocols}
+        for k in told['fair']:
+            values = tuple(told[p][k] for p in protocols)
+            if len(set(values)) == 1: continue
+            names = ('hidden_size', 'n_params') if k == 'hidden_size' else (k,)
+            said = {f for g in given.values() for n in names if n in g for f in re.findall(r'A\d+', g[n].source)}
+            rows.setdefault((k, values, ', '.join(sorted(said, key=lambda f: int(f[1:])))), []).append(m)
+    who = lambda m: 'all' if len(m) == len(paper_memories) else ', '.join(m)
+    table = [dict(setting=k, memories=who(m), **dict(zip(protocols, v)), finding=f) for (k,v,f),m in rows.items()]
+    return pd.DataFrame(table, columns=['setting', 'memories', *protocols, 'finding']).sort_values(
+        'setting', kind='stable').set_index(['setting', 'memories'])
+
+# %% ../nbs/34_report.ipynb #6d2dc1a8
+def scale_differences(
+    experiment:str,      # a key of `experiments`
+    protocol:str='fair', # 'paper', 'code' or 'fair'
+    memory:str='mcrm',   # whose sizes are shown
+)->pd.DataFrame:         # a row per setting, a column per scale
+    "The settings in which the scales differ"
+    told = pd.DataFrame({s: _settled(experiment, memory, protocol, s) for s in scales})
+    return told[told.nunique(axis=1) > 1].sort_index()
+
+# %% ../nbs/34_report.ipynb #01e33628
+def overview(
+    experiment:str,     # a key of `experiments`
+    records:dict=None,  # from `read_records`; default: those of the package
+)->pd.DataFrame:        # index: protocol and scale, `fair` first
+    "What is on record for an experiment: runs, seeds, epochs, hours, device"
+    records = read_records() if records is None else records
+    rows = {}
+    for s in scales:
+        fair = set(results(experiment, 'fair', s, records).name)
+        for p in 'fair','paper','code':
+            r = results(experiment, p, s, records)
+            rows[p, s] = {'runs': len(r), 'as in fair': len(fair & set(r.name)), 'memories': r.memory.nunique(),
+                          'seeds': r.seed.nunique(), 'epochs': r.epochs.max() if len(r) else 0,
+                          'diverged': (r.status == 'diverged').sum(), 'hours': round(r.seconds.sum()/3600, 2),
+                          'made on': ', '.join(sorted(set(r.device)))}
+    order = [(p, s) for p in ('fair', 'paper', 'code') for s in scales]
+    return pd.DataFrame(rows).T.loc[order].rename_axis(['protocol', 'scale'])
+
+# %% ../nbs/34_report.ipynb #d1a4b572
+def check_runs(
+    experiment:str,     # a key of `experiments`
+    records:dict=None,  # from `read_records`; default: those of the package
+)->int:                 # how many runs were looked at
+    "What must hold for all that is on record of an experiment; an `AssertionError` says what does not"
+    records = read_records() if records is None else records
+    names = set()
+    for p in protocols:
+        for s in scales:
+            r = results(experiment, p, s, records)
+            of = {n: records[n] for n in r.name}
+            data = {json.dumps(o['task']['sha256'], sort_keys=True) for o in of.values()}
+            assert len(data) <= 1, f'{p}, {s}: the runs did not see the same data'
+            for n,o in of.items():
+                if o['status'] != 'finished': continue
+                losses = [e['valid_loss'] for e in o['curve']]
+                assert len(losses) == o['spec']['epochs'], f'{n}: {len(losses)} epochs'
+                assert losses[o['best']['epoch']-1] == min(losses), f'{n}: the best epoch is another'
+            if p == 'fair' and len(r): assert r.parameters.max()/r.parameters.min() < 1.021, f'{p}, {s}: unequal sizes'
+            names |= set(of)
+    return len(names)
+
+# %% ../nbs/34_report.ipynb #32e59b25
+def shares(
+    experiment:str,      # a key of `experiments`
+    protocol:str='fair', # 'paper', 'code' or 'fair'
+    scale:str='quick',   # 'quick', 'cpu' or 'paper'
+    records:dict=None,   # from `read_records`; default: those of the package
+    **change,            # fields of `RunSpec` set otherwise
+)->pd.DataFrame:         # as `results`, with a column `share`
+    "Every run's loss, where its figure is taken, as a share of the trivial answer's"
+    records = read_records() if records is None else records
+    def loss(r):
+        if r['status'] != 'finished': return np.nan
+        if protocol == 'fair': return r['best']['loss']
+        return min(o['valid_loss'] for o in r['curve']) if r['spec']['task'] == 'penn_treebank' else r['last']['loss']
+    runs = results(experiment, protocol, scale, records, **change)
+    return runs.assign(share=[loss(records[n])/records[n]['task']['baseline'] for n in runs.name])
+
+def beside_trivial(
+    experiment:str,      # a key of `experiments`
+    protocol:str='fair', # 'paper', 'code' or 'fair'
+    scale:str='quick',   # 'quick', 'cpu' or 'paper'
+    records:dict=None,   # from `read_records`; default: those of the package
+    below:float=.5,      # the share that counts as having learnt
+    **change,            # fields of `RunSpec` set otherwise
+)->pd.DataFrame:         # a row per memory
+    "Loss as a share of the trivial answer's: lowest and highest seed, and how many seeds are below a share"
+    by = shares(experiment, protocol, scale, records, **change).groupby('memory', sort=False).share
+    out = {'seeds': by.size(), 'lowest': by.min(), 'highest': by.max()}
+    return pd.DataFrame(out | {f'below {below:g}': by.agg(lambda v: (v < below).sum())}).rename(index=labels)
+
+# %% ../nbs/34_report.ipynb #37cc4d3b
+def _listed(names): return names[0] if len(names) == 1 else ', '.join(names[:-1]) + ' and ' + names[-1]
+
+def _many(n, word): return f'{n} {word}' + ('' if n == 1 else 's')
+
+def paper_says(
+    experiment:str,     # a key of `experiments`
+    memory:str='mcrm',  # compared with every other
+)->str:
+    "What Table 1 of the paper says about a memory against the others, in words"
+    theirs,better = published(experiment, MCRM2018),experiments[experiment].better
+    if not theirs: return 'The paper has no figures for this.'
+    ahead = lambda m: theirs[memory] < theirs[m] if better == 'lower' else theirs[memory] > theirs[m]
+    found = {w: [labels[m] for m in theirs if m != memory and ahead(m) == a]
+             for w,a in (('ahead of', True), ('behind', False))}
+    return f'In the paper {labels[memory]} is ' + ' and '.join(f'{w} {_listed(n)}' for w,n in found.items() if n) + '.'
+
+# %% ../nbs/34_report.ipynb #de58fabd
+_words = {'better': 'better than {}', 'worse': 'worse than {}', 'no difference seen': 'not to be told from {}',
+          'ahead': 'ahead of {}, with too few seeds to judge', 'behind': 'behind {}, with too few seeds to judge'}
+
+def said(
+    experiment:str,      # a key of `experiments`
+    protocol:str='fair', # 'paper', 'code' or 'fair'
+    scale:str='quick',   # 'quick', 'cpu' or 'paper'
+    records:dict=None,   # from `read_records`; default: those of the package
+    memory:str='mcrm',   # compared with every other
+)->str:
+    "What is on record about a memory against the others, in words"
+    x,runs,me = experiments[experiment],results(experiment, protocol, scale, records),labels[memory]
+    start,done = f'{x.title}, {protocol}, {scale}',runs[runs.figure.notna()]
+    if not (done.memory == memory).any(): return f'{start}: no finished run of {me} on record.'
+    found,seeds = {},done.groupby('memory').size()
+    for other,r in against(done, x.better, memory).iterrows():
+        ahead = 'ahead' if (r['difference'] < 0) == (x.better == 'lower') else 'behind'
+        found.setdefault(ahead if r[me] == 'one seed' else r[me], []).append(other)
+    verdicts = '; '.join(_words[k].format(_listed(v)) for k,v in found.items()) or 'alone on record'
+    low,high = seeds.min(),seeds.max()
+    out = f'{start}, {_many(high, "seed") if low == high else f"{low} to {high} seeds"}: {me} is {verdicts}.'
+    bad = runs[runs.status == 'diverged'].groupby('memory', sort=False).size()
+    lost = [f'{labels[m]} ({_many(n, "run")})' for m,n in bad.items()]
+    if lost: out += f' Diverged, and so left out: {_listed(lost)}.'
+    absent = [labels[m] for m in paper_memories if m not in set(runs.memory)]
+    return out + (f' Not on record: {_listed(absent)}.' if absent else '')
+
+# %% ../nbs/34_report.ipynb #6dd83fd1
+def show(
+    experiment:str,      # a key of `experiments`
+    protocol:str='fair', # 'paper', 'code' or 'fair'
+    scale:str='quick',   # 'quick', 'cpu' or 'paper'
+    records:dict=None,   # from `read_records`; default: those of the package
+):                       # the table with its figures as text, or None
+    "Draw the curves of an experiment and give its table; a line instead where nothing is on record"
+    import matplotlib.pyplot as plt
+    records = read_records() if records is None else records
+    names,fair = (set(results(experiment, p, scale, records).name) for p in (protocol, 'fair'))
+    if not names: return print(f'{protocol}, {scale}: nothing on record')
+    if protocol != 'fair' and names <= fair: return print(f'{protocol}, {scale}: only runs that are those of fair')
+    draw(experiment, protocol, scale, records)
+    plt.show()
+    t,text = table(experiment, protocol, scale, records),lambda v: figure_text(experiment, v)
+    as_printed = lambda v: '' if pd.isna(v) else f'{100*v:g} %' if experiments[experiment].better == 'higher' else f'{v:g}'
+    t = t.assign(**{k: t[k].map(as_printed) for k in ('paper', 'Bai et al.')},
+                 **{k: t[k].map(text) for k in ('ours', '± 95 %')},
+                 minutes=t.minutes.map(lambda v: '' if np.isnan(v) else f'{v:.1f}'))
+    return t[t.seeds > 0]

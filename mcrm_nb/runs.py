@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from .checks import count_parameters
-from .layers.base import one_of
+from .layers.base import choose, one_of
 from .registry import memories
 from .train import Tell, build, optimizers, scheduled_lr
 
@@ -199,17 +199,23 @@ def _test(task, learn, weights=None):
 
 # %% ../nbs/31_runs.ipynb #0f00082f
 def provenance(
-    device, # 'cpu', 'cuda', ...
+    device,     # 'cpu', 'cuda', ...
+    rnn=None,   # the recurrent layer, to say how it is computed
 )->dict:
-    "Where a result was made: versions, device, threads"
+    "Where and how a result was made: versions, device, threads, backend"
     import fastai
     from mcrm_nb import __version__
     name = torch.cuda.get_device_name(device) if str(device).startswith('cuda') else _cpu_name()
     return dict(mcrm_nb=__version__, commit=_commit(), torch=torch.__version__, fastai=fastai.__version__,
-                python=platform.python_version(),
+                python=platform.python_version(), backend=_backend(rnn, device),
                 system=platform.system(), device=str(device), device_name=name, threads=torch.get_num_threads(),
                 precision='float32' + (' (tf32 products)' if torch.backends.cuda.matmul.allow_tf32
                                        and str(device) != 'cpu' else ''))
+
+def _backend(rnn, device):
+    "How a layer is computed: a backend of ours, or 'torch' for torch's own layers"
+    if rnn is None: return None
+    return choose(rnn.cell, torch.empty(0, device=device))[0] if hasattr(rnn, 'cell') else 'torch'
 
 def _cpu_name():
     with contextlib.suppress(OSError):
@@ -275,7 +281,7 @@ def run(
     except Timeout: raise Busy(f'{spec.name}: another process is at this run') from None
 
 def _run_locked(spec, device, at, done, tell):
-    made_on,task = provenance(device), make_task(spec.task, **dict(spec.data))
+    commit,task = _commit(), make_task(spec.task, **dict(spec.data))
     learn,best = _train(spec, task, device, at, tell)
     rows = learn.curve.rows
     status = 'diverged' if learn.curve.diverged else 'finished'
@@ -285,7 +291,7 @@ def _run_locked(spec, device, at, done, tell):
                   trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings,
                   sha256=data_digest(task)),
         parameters=count_parameters(learn.model), curve=rows, seconds=sum(r['seconds'] for r in rows),
-        made_on=made_on)
+        made_on={**provenance(device, learn.model.rnn), 'commit': commit})
     if status == 'finished':
         top = min(rows, key=lambda r: r['valid_loss'])
         shown = lambda r: task.score(r['valid_loss'], r.get(getattr(task.metric, '__name__', None)))

@@ -41,7 +41,7 @@ def check_contents(wheel):
     assert not extra, f'the wheel holds {sorted(extra)}'
     meta = zipfile.ZipFile(wheel).read(next(o for o in inside if o.endswith('METADATA'))).decode()
     needs = [l for l in meta.splitlines() if l.startswith('Requires-Dist') and 'extra ==' not in l]
-    assert len(needs) == len(cfg['requirements'].split()) and not any('nbdev' in l or '<' in l for l in needs), needs
+    assert len(needs) == len(cfg['requirements'].split()) and not any('nbdev' in l or '<' in l.split(';')[0] for l in needs), needs
     relative = re.findall(r'\]\((?!https?://|#)[^)]*\)', meta)
     assert not relative, f'links of the description that lead nowhere on the package index: {relative}'
     print(f'{wheel.name}: {len(tree)} files of the package, {len(needs)} requirements')

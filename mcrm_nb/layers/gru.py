@@ -27,6 +27,8 @@ def gru_gates(
 # %% ../../nbs/03_gru.ipynb #6efe82e6
 class GRUCell(RecurrentCell):
     "One step of a GRU, eq. (2) in torch's convention (z keeps): `nn.GRUCell`'s numbers and weights"
+    kernel = 'gru'
+
     @staticmethod
     def weight_shapes(input_size, hidden_size):
         m,p = input_size,hidden_size

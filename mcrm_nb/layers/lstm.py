@@ -13,6 +13,7 @@ from .base import Recurrent, RecurrentCell
 class LSTMCell(RecurrentCell):
     "One step of an LSTM, eq. (1): `nn.LSTMCell`'s numbers and weights"
     states = 'h','c'
+    kernel = 'lstm'
 
     @staticmethod
     def weight_shapes(input_size, hidden_size):

@@ -15,6 +15,7 @@ from .lstm import LSTMCell
 class MCRMCell(RecurrentCell):
     "One step of MCRM, eqs. (3) to (5) of arXiv 1808.02016: an LSTM whose memory is a GRU's hidden state"
     states = 'h','c'
+    kernel = 'mcrm'
 
     @staticmethod
     def weight_shapes(input_size, hidden_size):

@@ -16,6 +16,7 @@ readings = 'concat','split'
 class NestedLSTMCell(RecurrentCell):
     "One step of a nested LSTM; `inner_input='concat'` as the MCRM authors run it, `'split'` as invented in 2018"
     states = 'h','c','inner'
+    kernel = 'nested_lstm'
     options = dict(inner_input='concat')
 
     @staticmethod
