@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'console', 'data', 'Protocol', 'Scale', 'Out', 'Device', 'Records', 'list_names', 'size', 'check', 'get',
-           'demo', 'run_one', 'sweep_plan', 'show_table', 'draw_figures', 'main', 'fail']
+           'demo', 'run_one', 'sweep_plan', 'show_table', 'draw_figures', 'bench_speed', 'main', 'fail']
 
 # %% ../nbs/90_cli.ipynb #b455a736
 import io, json, os, sys
@@ -210,6 +210,8 @@ def _say_next():
     me = 'mcrm_nb' if shutil.which('mcrm_nb') or not here else os.path.relpath(sys.argv[0])
     lines = {'make lab' if here else site: 'read the notebooks' + (' and run them' if here else ''),
              f'{me} demo --seq-len 100 --seeds 3': 'a longer memory, with a spread',
+             f'{me} sweep quick': 'five experiments, five memories, three seeds',
+             f'{me} table': "the paper's figures and ours",
              f'{me} size 95000 --input-size 2': 'sizes for a fair comparison'}
     for command,what in lines.items(): console.print(f'  {command:42} {what}', highlight=False, markup=False)
 
@@ -231,7 +233,7 @@ def _figure(record, which='best'):
     return (f"{record['task']['figure']} {record[which]['score']:.5g}" +
             (f', trivial answer {trivial:.5g}' if trivial is not None else ''))
 
-# %% ../nbs/90_cli.ipynb #73e58285
+# %% ../nbs/90_cli.ipynb #c7b31054
 @app.command('run')
 def run_one(
     experiment:Annotated[str, typer.Argument(help='Which experiment; see mcrm_nb list.')],
@@ -259,6 +261,7 @@ def run_one(
     console.print(f'{_figure(read_record(at))} on the test data, best epoch by validation', highlight=False)
     console.print(f'record {at}', highlight=False, markup=False, soft_wrap=True)
 
+# %% ../nbs/90_cli.ipynb #3e9ad82e
 def _watched(spec, out, device, attempt):
     "An attempt with a bar, and a line per epoch"
     with _bars() as bars:
@@ -276,13 +279,13 @@ def _epoch_line(r, spec):
     return (f"  epoch {r['epoch']:3}/{spec.epochs}  train {r['train_loss']:.5g}  valid {r['valid_loss']:.5g}{more}"
             f"  {r['seconds']:.1f} s")
 
-# %% ../nbs/90_cli.ipynb #e9d7724c
+# %% ../nbs/90_cli.ipynb #5ac557f7
 @app.command('sweep')
 def sweep_plan(
     plan:Annotated[str, typer.Argument(help='A plan of the package (see mcrm_nb list), or a file.')],
     out:Out=Path('runs'),
     jobs:Annotated[Optional[int], typer.Option(help='Runs at a time; default: one per core.', min=1)]=None,
-    budget:Annotated[Optional[float], typer.Option(help='Seconds after which to stop, to be gone on with.', min=1)]=None,
+    budget:Annotated[Optional[float], typer.Option(help='Seconds to stop after, to be gone on with.', min=1)]=None,
     engine:Annotated[str, typer.Option(help='local, or ray.')]='local',
     address:Annotated[Optional[str], typer.Option(help='Of the Ray cluster.')]=None,
     device:Device=None,
@@ -307,7 +310,7 @@ def sweep_plan(
     except KeyboardInterrupt: fail('stopped; the same command goes on, each run from its last epoch.', 130)
     _conclude(done)
 
-# %% ../nbs/90_cli.ipynb #ebaa062c
+# %% ../nbs/90_cli.ipynb #f6b5ae09
 def _sweep_with_bars(p, sweep, out, **kw):
     "The sweep, a bar for all runs and one for each that is under way"
     from mcrm_nb.runs import read_record
@@ -326,11 +329,13 @@ def _sweep_with_bars(p, sweep, out, **kw):
             bars.update(whole, completed=len(ended)+under_way, note=f'{len(ended)} of {len(p.specs)} runs')
         return sweep(p, out, tell=tell, **kw)
 
+# %% ../nbs/90_cli.ipynb #d06884b7
 def _short(spec): return f"{dict(spec.data).get('unit', '')}{spec.task}, {spec.memory}, seed {spec.seed}"
 
 def _end_line(spec, status, reason, out, read_record):
     return _figure(read_record(out/f'{spec.name}.json')) if status in ('finished', 'diverged') else reason or status
 
+# %% ../nbs/90_cli.ipynb #ecf65083
 def _conclude(done):
     from collections import Counter
     count = Counter(status for status,_ in done.values())
@@ -338,7 +343,7 @@ def _conclude(done):
     if count['stopped']: console.print('The same command goes on with those that were stopped.')
     if count['failed']: raise typer.Exit(1)
 
-# %% ../nbs/90_cli.ipynb #42f0b3c5
+# %% ../nbs/90_cli.ipynb #152f8f8c
 Records = Annotated[Path, typer.Option(help='Folder with records of your own, beside those of the package.')]
 
 def _read(folder):
@@ -368,6 +373,7 @@ def show_table(
     if format != 'text': print(formats[format](t))
     else: _print_frame(t)
 
+# %% ../nbs/90_cli.ipynb #db490723
 def _scale(scale):
     from mcrm_nb.layers.base import one_of
     from mcrm_nb.protocols import scales
@@ -412,6 +418,37 @@ def _save(figure, path):
     close(figure)
     write_whole(path, picture.getvalue())
     console.print(f'{path}', highlight=False, markup=False, soft_wrap=True)
+
+# %% ../nbs/90_cli.ipynb #75947042
+@app.command('bench')
+def bench_speed(
+    shape:Annotated[Optional[list[str]], typer.Option(help='adding, word_ptb, pixel_mnist, copy or char_ptb; may be '
+                                                           'given several times; default: all.')]=None,
+    rounds:Annotated[int, typer.Option(help='How often each takes its turn.', min=1)]=5,
+    threads:Annotated[Optional[list[int]], typer.Option(help='On a CPU; may be given several times.', min=1)]=None,
+    slow:Annotated[bool, typer.Option(help='With the literal loop, which takes most of the time.')]=True,
+    device:Device=None,
+    out:Annotated[Path, typer.Option(help='Folder for record and picture.')]=Path('bench'),
+):
+    """Time MCRM beside its literal loop and torch's LSTM and GRU of equal parameters.
+
+    Example: mcrm_nb bench --shape adding --threads 1 --threads 2"""
+    _writable(out)
+    with console.status('Starting') as status:
+        import matplotlib; matplotlib.use('Agg')
+        from mcrm_nb.bench import bench, draw_speed, shapes, speed_table
+        from mcrm_nb.layers.base import one_of
+        from mcrm_nb.runs import write_whole
+        names = [one_of('shape', n, shapes) for n in shape or shapes]
+        record = bench(names, rounds, device, tuple(threads or (1,)), slow, tell=status.update)
+    m = record['made_on']
+    console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of {rounds} rounds", highlight=False)
+    for training in True,False:
+        console.print('\nforward and backward' if training else '\nforward alone')
+        _print_frame(speed_table(record, training).round(2))
+    name = str(m['device']).split(':')[0]
+    write_whole(out/f'{name}.json', (json.dumps(record, indent=1) + '\n').encode())
+    _save(draw_speed(record).figure, out/f'{name}.png')
 
 # %% ../nbs/90_cli.ipynb #8b80f810
 def main():

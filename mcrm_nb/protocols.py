@@ -191,7 +191,7 @@ def check(experiment, memory, protocol, scale):
     one_of('experiment', experiment, experiments); one_of('protocol', protocol, protocols)
     one_of('scale', scale, scales); memories[memory]
 
-# %% ../nbs/32_protocols.ipynb #6fd812b0
+# %% ../nbs/32_protocols.ipynb #90e53b48
 def settings_table(
     experiment:str,      # a key of `experiments`
     protocol:str='fair', # 'paper', 'code' or 'fair'
@@ -201,8 +201,11 @@ def settings_table(
     check(experiment, 'mcrm', protocol, scale)
     rows = {}
     for memory in paper_memories:
-        for name,s in settings.of(experiment, protocol, memory, scale).items():
-            rows.setdefault((name, str(s.value), s.source), []).append(memory)
+        given = settings.of(experiment, protocol, memory, scale)
+        units = spec_for(experiment, memory, protocol, scale).hidden_size
+        if units != given['hidden_size'].value:
+            given['hidden_size'] = given['hidden_size']._replace(value=units, source='the nearest to n_params')
+        for name,s in given.items(): rows.setdefault((name, str(s.value), s.source), []).append(memory)
     who = lambda m: 'all' if len(m) == len(paper_memories) else ', '.join(m)
     return pd.DataFrame([dict(setting=n, memories=who(m), value=v, source=s) for (n,v,s),m in rows.items()]
                         ).sort_values('setting', kind='stable').set_index(['setting', 'memories'])

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MCRM2018', 'BAI2018', 'published', 'shipped_records', 'read_records', 'figure_of', 'results', 'interval', 'verdict',
-           'difference', 'against', 'table', 'devices', 'curves', 'draw', 'figure_text', 'wide_table',
-           'protocol_differences', 'scale_differences', 'overview', 'check_runs', 'shares', 'beside_trivial',
-           'paper_says', 'said', 'show']
+           'difference', 'against', 'table', 'devices', 'curves', 'draw', 'figure_text', 'protocol_differences',
+           'scale_differences', 'overview', 'check_runs', 'shares', 'beside_trivial', 'paper_says', 'said', 'printed',
+           'show']
 
 # %% ../nbs/34_report.ipynb #aaeb0ef2
 import json, re
@@ -97,7 +97,7 @@ def interval(
     if len(v) < 2: return v.mean(),np.nan
     return v.mean(), stats.t.ppf(.5+level/2, len(v)-1)*v.std(ddof=1)/len(v)**.5
 
-# %% ../nbs/34_report.ipynb #f989ab4b
+# %% ../nbs/34_report.ipynb #b3186cb2
 def verdict(
     values,        # ours, one per seed
     theirs:float,  # the paper's
@@ -110,10 +110,11 @@ def verdict(
     mean,half = interval(values)
     if np.isnan(half): return 'not yet run with two seeds'
     worse_end = mean+half if better == 'lower' else mean-half
-    good = worse_end <= theirs if better == 'lower' else worse_end >= theirs
-    return 'reproduced' if good or abs(mean-theirs) <= half else 'not reproduced'
+    if worse_end <= theirs if better == 'lower' else worse_end >= theirs: return 'reproduced'
+    if abs(mean-theirs) > half: return 'not reproduced'
+    return 'reproduced' if half <= abs(theirs)/4 else 'undecided: too wide an interval'
 
-# %% ../nbs/34_report.ipynb #e843d4ca
+# %% ../nbs/34_report.ipynb #17869588
 def difference(
     a, b,             # figures of two memories, one per seed each
     level:float=.95,  # probability
@@ -140,7 +141,8 @@ def against(
         d,half = difference(mine, theirs)
         ahead = d < 0 if better == 'lower' else d > 0
         word = 'better' if ahead else 'worse'
-        said = 'one seed' if np.isnan(half) else 'no difference seen' if abs(d) <= half else word
+        said = ('no finished run' if np.isnan(d) else 'one seed' if np.isnan(half) else
+                'no difference seen' if abs(d) <= half else word)
         rows[other] = {'difference': d, '± 95 %': half, labels[memory]: said}
     return pd.DataFrame(rows).T.rename(index=labels)
 
@@ -207,34 +209,17 @@ def draw(
     fig.suptitle(f"{task['title']}: {protocol}, {scale}", x=0, ha='left')
     return fig
 
-# %% ../nbs/34_report.ipynb #7dc0bf31
+# %% ../nbs/34_report.ipynb #33a3b056
 def figure_text(
     experiment:str,     # a key of `experiments`
     value:float,        # the figure
     half:float=np.nan,  # of its interval
 )->str:
-    "A figure as it is printed: accuracies in percent, three digits"
+    "A figure as it is printed: accuracies in percent, three or four digits"
     if value is None or np.isnan(value): return ''
     percent = experiments[experiment].better == 'higher'
-    show = lambda v: f'{100*v:.1f} %' if percent else f'{v:.3g}' if v < 100 else f'{v:.1f}'
+    show = lambda v: f'{100*v:.1f} %' if percent else f'{v:.4g}' if abs(v) > 1 else f'{v:.3g}'
     return show(value) + ('' if np.isnan(half) else f' ± {show(half)}')
-
-def wide_table(
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'cpu' or 'paper'
-    records:dict=None,   # from `read_records`; default: those of the package
-    which=table1,        # keys of `experiments`
-)->pd.DataFrame:
-    "Experiments by memories, the paper's figures and ours"
-    records = read_records() if records is None else records
-    rows = {}
-    for e in which:
-        ours = table(e, protocol, scale, records)
-        title = experiments[e].title
-        if published(e, MCRM2018):
-            rows[title, 'paper'] = {labels[m]: figure_text(e, v) for m,v in published(e, MCRM2018).items()}
-        rows[title, f'{protocol}, {scale}'] = {m: figure_text(e, r['ours'], r['± 95 %']) for m,r in ours.iterrows()}
-    return pd.DataFrame(rows).T.rename_axis(['experiment', 'run']).fillna('')
 
 # %% ../nbs/34_report.ipynb #817b3410
 def _settled(experiment, memory, protocol, scale):
@@ -394,23 +379,33 @@ def said(
     return out + (f' Not on record: {_listed(absent)}.' if absent else '')
 
 # %% ../nbs/34_report.ipynb #6dd83fd1
+def printed(
+    experiment:str,       # a key of `experiments`
+    t:pd.DataFrame,       # from `table`
+)->pd.DataFrame:          # memories without a run left out
+    "The table of an experiment with its figures as text, the paper's as they stand there"
+    percent = experiments[experiment].better == 'higher'
+    as_there = lambda v: '' if pd.isna(v) else f'{100*v:g} %' if percent else f'{v:g}'
+    t = t[t.seeds > 0]
+    return t.assign(**{k: t[k].map(as_there) for k in ('paper', 'Bai et al.')}, minutes=t.minutes.map('{:.1f}'.format),
+                    **{k: t[k].map(lambda v: figure_text(experiment, v)) for k in ('ours', '± 95 %')})
+
 def show(
-    experiment:str,      # a key of `experiments`
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'cpu' or 'paper'
-    records:dict=None,   # from `read_records`; default: those of the package
-):                       # the table with its figures as text, or None
-    "Draw the curves of an experiment and give its table; a line instead where nothing is on record"
+    experiment:str,       # a key of `experiments`
+    *which,               # protocols, 'fair' if none is named
+    records:dict=None,    # from `read_records`; default: those of the package
+):
+    "In a notebook: curves and table of every scale that has runs, beside `fair` of its own; and where there are none"
     import matplotlib.pyplot as plt
-    records = read_records() if records is None else records
-    names,fair = (set(results(experiment, p, scale, records).name) for p in (protocol, 'fair'))
-    if not names: return print(f'{protocol}, {scale}: nothing on record')
-    if protocol != 'fair' and names <= fair: return print(f'{protocol}, {scale}: only runs that are those of fair')
-    draw(experiment, protocol, scale, records)
-    plt.show()
-    t,text = table(experiment, protocol, scale, records),lambda v: figure_text(experiment, v)
-    as_printed = lambda v: '' if pd.isna(v) else f'{100*v:g} %' if experiments[experiment].better == 'higher' else f'{v:g}'
-    t = t.assign(**{k: t[k].map(as_printed) for k in ('paper', 'Bai et al.')},
-                 **{k: t[k].map(text) for k in ('ours', '± 95 %')},
-                 minutes=t.minutes.map(lambda v: '' if np.isnan(v) else f'{v:.1f}'))
-    return t[t.seeds > 0]
+    from IPython.display import display
+    records,gaps = read_records() if records is None else records,[]
+    for p in which or ('fair',):
+        for s in scales:
+            names,fair = (set(results(experiment, o, s, records).name) for o in (p, 'fair'))
+            if not names: gaps.append(f'{p}, {s}: nothing on record')
+            elif p != 'fair' and names <= fair: gaps.append(f'{p}, {s}: no runs that are not also those of fair')
+            else:
+                draw(experiment, p, s, records)
+                plt.show()
+                display(printed(experiment, table(experiment, p, s, records)))
+    if gaps: print('\n'.join(gaps))

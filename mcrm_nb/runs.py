@@ -6,7 +6,7 @@
 __all__ = ['tasks', 'make_task', 'RunSpec', 'RecordError', 'Busy', 'write_whole', 'rng_state', 'set_rng_state', 'save_tensors',
            'load_tensors', 'provenance', 'read_record', 'data_digest', 'finished', 'run']
 
-# %% ../nbs/31_runs.ipynb #f81c9a63
+# %% ../nbs/31_runs.ipynb #ac01724a
 import contextlib, hashlib, json, math, os, platform, random, subprocess
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -18,6 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
+from fastcore.basics import patch
 from .checks import count_parameters
 from .layers.base import choose, one_of
 from .registry import memories
@@ -36,7 +37,7 @@ def make_task(
     module,attr = tasks[one_of('task', name, tasks)].split(':')
     return getattr(import_module(module), attr)(**settings)
 
-# %% ../nbs/31_runs.ipynb #9380ca34
+# %% ../nbs/31_runs.ipynb #b590594e
 @dataclass(frozen=True)
 class RunSpec:
     "One run, described in full"
@@ -66,18 +67,19 @@ class RunSpec:
         for k in 'hidden_size','epochs','bs':
             if type(v := getattr(self, k)) is not int or v < 1:
                 raise ValueError(f'{k}={v!r}: expected a positive whole number')
-        for k in 'lr','clip','std':
-            if (v := getattr(self, k)) is None and k != 'lr': continue
-            if type(v) not in (int, float) or not v > 0: raise ValueError(f'{k}={v!r}: expected a positive number')
+        for k in ['lr', *(k for k in ('clip', 'std') if getattr(self, k) is not None)]:
+            if type(v := getattr(self, k)) not in (int, float) or not v > 0:
+                raise ValueError(f'{k}={v!r}: expected a positive number')
             put(k, float(v))
         for k in 'data','schedule': put(k, tuple(sorted(dict(getattr(self, k) or ()).items())))
 
-    @property
-    def name(self):
-        "Task, memory, seed and twelve digits of the hash of all that is not a default or a word for people"
-        text = json.dumps({f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default
-                           and f.name not in ('protocol', 'scale')}, sort_keys=True, separators=(',', ':'))
-        return f'{self.task}-{self.memory}-s{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
+# %% ../nbs/31_runs.ipynb #d3d7e6e0
+@patch(as_prop=True)
+def name(self:RunSpec):
+    "Task, memory, seed and twelve digits of the hash of all that is not a default or a word for people"
+    text = json.dumps({f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default
+                       and f.name not in ('protocol', 'scale')}, sort_keys=True, separators=(',', ':'))
+    return f'{self.task}-{self.memory}-s{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
 
 # %% ../nbs/31_runs.ipynb #922bd4ac
 class RecordError(OSError):

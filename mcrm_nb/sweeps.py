@@ -113,7 +113,7 @@ def is_busy(spec, folder):
         with FileLock(lock, timeout=0): return False
     except Timeout: return True
 
-# %% ../nbs/33_sweeps.ipynb #f6430460
+# %% ../nbs/33_sweeps.ipynb #303c4bc0
 def _child(spec, folder, device, deadline, line):
     "In the process: an attempt that reports through a pipe, twice a second at most"
     signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent decides
@@ -124,6 +124,7 @@ def _child(spec, folder, device, deadline, line):
             line.send(('at', (rows[-1] if rows else None, done)))
     line.send(('end', attempt(spec, folder, device, deadline, tell)))
 
+# %% ../nbs/33_sweeps.ipynb #22403baf
 class LocalEngine:
     "Runs as processes of this machine"
     def __init__(self, jobs, folder, device, deadline):
@@ -209,12 +210,13 @@ def _recorded(spec, folder):
 
 engines = dict(local=LocalEngine)
 
-# %% ../nbs/33_sweeps.ipynb #16e7aad7
+# %% ../nbs/33_sweeps.ipynb #ce1e7a3b
 class RayEngine:
     "Runs as tasks of a Ray cluster; one CPU each, and one GPU on `device='cuda'`"
     def __init__(self, jobs, folder, device, deadline, address=None):
         try: import ray
-        except ImportError: raise ValueError("engine='ray': Ray is missing. Get it with: pip install 'mcrm_nb[ray]'") from None
+        except ImportError:
+            raise ValueError("engine='ray': Ray is missing. Get it with: pip install 'mcrm_nb[ray]'") from None
         self.ray,self.args,self.running,self.looked = ray,(str(folder), device, deadline),{},0.
         env = {k: os.environ[k] for k in ('MCRM_NB_DATA', 'PYTHONPATH') if k in os.environ}
         self.ours = not ray.is_initialized()
@@ -246,8 +248,10 @@ class RayEngine:
 
 engines['ray'] = RayEngine
 
+# %% ../nbs/33_sweeps.ipynb #1c39b38b
 def saved_rows(spec, folder):
     "The curve so far of a run under way, without its tensors; empty if there is none"
     try:
-        with safe_open(Path(folder)/f'{spec.name}.safetensors', 'pt') as f: return json.loads(f.metadata()['info'])['rows']
+        with safe_open(Path(folder)/f'{spec.name}.safetensors', 'pt') as f: info = f.metadata()['info']
+        return json.loads(info)['rows']
     except (OSError, SafetensorError): return []

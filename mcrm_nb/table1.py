@@ -22,7 +22,8 @@ def on_record(
     "All that is on record for an experiment"
     records = read_records() if records is None else records
     found = {(p, s): results(experiment, p, s, records) for s in scales[::-1] for p in ('fair', 'paper', 'code')}
-    return {k: r for k,r in found.items() if len(r)}
+    asked_as = lambda r, p: any(records[n]['spec']['protocol'] == p for n in r['name'])
+    return {(p, s): r for (p, s),r in found.items() if asked_as(r, p)}
 
 def side_by_side(
     which=table1,      # keys of `experiments`
@@ -70,7 +71,7 @@ def draw_table(
         if scale == 'paper' and (theirs := published(e, MCRM2018)):
             ax.plot(range(5), [theirs[m] for m in paper_memories], 'k_', ms=14, label='paper')
         task = records[runs['name'].iloc[0]]['task']
-        if task['trivial'] is not None and e in ('adding', 'copy'): ax.axhline(task['trivial'], color='0.3', ls='--', lw=1)
+        if e in ('adding', 'copy'): ax.axhline(task['trivial'], color='0.3', ls='--', lw=1)
         ax.set_title(f"{experiments[e].title}\n{task['figure']}", loc='left', fontsize=8.5)
     fig.suptitle(f'{protocol}, {scale}', x=0, ha='left')
     return fig
@@ -81,9 +82,10 @@ def _panel(ax, experiment, runs):
         if not len(v): continue
         mean,half = interval(v)
         ax.plot([i]*len(v), v, 'o', color=color_of(m), ms=4, alpha=.6)
-        ax.errorbar([i+.22], [mean], yerr=None if np.isnan(half) else [half], fmt='s', color=color_of(m), ms=4, capsize=3)
+        error = None if np.isnan(half) else [half]
+        ax.errorbar([i+.22], [mean], yerr=error, fmt='s', color=color_of(m), ms=4, capsize=3)
     ax.set_xticks(range(len(paper_memories)), [labels[m] for m in paper_memories], rotation=45, ha='right')
-    if experiments[experiment].task in ('adding', 'copy'): ax.set_yscale('log')
+    if runs.figure.max() > 20*runs.figure.min(): ax.set_yscale('log')
 
 # %% ../nbs/45_table1.ipynb #6dd04f2c
 def claims(
@@ -96,4 +98,5 @@ def claims(
     records = read_records() if records is None else records
     rows = {experiments[e].title: against(r, experiments[e].better, memory)[labels[memory]]
             for e in table1 if len(r := results(e, protocol, scale, records)) and memory in set(r.memory)}
-    return pd.DataFrame(rows).T.reindex(columns=[labels[m] for m in paper_memories if m != memory]).fillna('not on record')
+    others = [labels[m] for m in paper_memories if m != memory]
+    return pd.DataFrame(rows).T.reindex(columns=others).fillna('not on record')

@@ -152,7 +152,7 @@ class Perplexity(AvgLoss):
     @property
     def name(self): return 'perplexity'
 
-# %% ../nbs/30_learner.ipynb #a4be401e
+# %% ../nbs/30_learner.ipynb #fb910903
 def build(
     task,                  # a `Task`
     memory,                # a key of `memories`, or anything called like `nn.LSTM`
@@ -183,6 +183,7 @@ def build(
                           clip=clip, clip_acts=clip_acts, carry=carry, carry_eval=carry_eval,
                           metrics=task.metric, cbs=cbs)
 
+# %% ../nbs/30_learner.ipynb #e953a293
 @delegates(build)
 def fit(
     task,         # a `Task`

@@ -43,6 +43,13 @@ def check_quick_start():
     output, (h_n, c_n) = rnn(torch.randn(5, 3, 10))
     assert output.shape == (5, 3, 20) and h_n.shape == c_n.shape == (2, 5, 20)
 
+def check_plans_and_tables():
+    "Plans and records are in the wheel: what the command prints comes from them alone"
+    def mcrm_nb(*args): return subprocess.run([scripts/'mcrm_nb', *args], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert mcrm_nb('sweep', 'quick', '--dry-run').count('-s1-') == 25
+    lines = mcrm_nb('table', '--format', 'csv', '--scale', 'quick').splitlines()
+    assert lines[0].startswith('experiment,figures,RNN') and any(l.startswith('Adding problem,"fair, quick"') for l in lines), lines
+
 def check_learning():
     "Sums of short sequences, in plain torch: the layer is trainable as it comes out of the wheel"
     import torch

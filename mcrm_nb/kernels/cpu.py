@@ -176,7 +176,7 @@ extern "C" void backward(const Args* given, const float* gh, const float* gc, co
 }
 """
 
-# %% ../../nbs/11_cpu.ipynb #534955ea
+# %% ../../nbs/11_cpu.ipynb #cb485377
 def _source(): return _functions+_forward_rows+_backward_rows+_products+_forward_loop+_backward_loop
 
 def kernel_cache()->Path:
@@ -206,19 +206,20 @@ def compile_kernel(
     print('mcrm_nb: compiling the CPU kernel, once, some seconds', file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=folder) as d:
         Path(d, 'loops.cpp').write_text(_source())
-        r = subprocess.run([cxx, *flags, 'loops.cpp', '-o', 'loops.so', f'-L{lib}', '-ltorch_cpu', '-lc10', f'-Wl,-rpath,{lib}'],
-                           cwd=d, capture_output=True, text=True)
-        if r.returncode: raise RuntimeError(f'{cxx} failed: {r.stderr.strip().splitlines()[-1] if r.stderr else r.returncode}')
+        command = [cxx, *flags, 'loops.cpp', '-o', 'loops.so', f'-L{lib}', '-ltorch_cpu', '-lc10', f'-Wl,-rpath,{lib}']
+        r = subprocess.run(command, cwd=d, capture_output=True, text=True)
+        if r.returncode: raise RuntimeError(f'{cxx} failed: {(r.stderr.strip() or str(r.returncode)).splitlines()[-1]}')
         os.replace(Path(d, 'loops.so'), out)
     return out
 
-# %% ../../nbs/11_cpu.ipynb #28f5ee3a
+# %% ../../nbs/11_cpu.ipynb #bd33f26d
 def load_kernel(folder=None):
     "The compiled loops, probed"
     lib = ctypes.CDLL(str(compile_kernel(folder)))
     if not lib.probe(): raise RuntimeError("torch's brgemm does not work on this processor")
     return lib
 
+# %% ../../nbs/11_cpu.ipynb #0e58ed50
 @lru_cache
 def _kernel():
     "The compiled loops, or None with a warning"
@@ -230,7 +231,7 @@ def available()->bool:
     "Can the compiled loops be used here? The first call compiles them"
     return _kernel() is not None
 
-# %% ../../nbs/11_cpu.ipynb #a807a6df
+# %% ../../nbs/11_cpu.ipynb #c9d000cd
 class _Args(ctypes.Structure):
     _fields_ = [(k, ctypes.c_int64) for k in ('kind', 'T', 'B', 'm', 'p')] + [
         (k, ctypes.c_void_p) for k in ('x', 'wx', 'wh', 'wu', 'wc', 'bias', 'h', 'c', 'e', 'acts')]
@@ -267,6 +268,7 @@ def backward(kind, states, acts, grads, wh, wu, wc):
     _kernel().backward(ctypes.byref(args), *pointers, ctypes.c_int64(torch.get_num_threads()))
     return acts, d, us
 
+# %% ../../nbs/11_cpu.ipynb #01bfaeae
 _compiled = engine((forward, backward))
 
 def cpu(cell, x, state, weights, options):
