@@ -14,6 +14,7 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Column, Table
 
 # %% ../nbs/90_cli.ipynb #0a44ef51
@@ -37,7 +38,7 @@ def _top(
 @app.command('list')
 def list_names():
     "List the names that all commands take: memories, experiments, plans.\n\nExample: mcrm_nb list"
-    from mcrm_nb.protocols import experiments
+    from mcrm_nb.protocols import experiments, protocols, scales
     from mcrm_nb.registry import memories
     from mcrm_nb.sweeps import read_plan, shipped_plans
     def show(title, *columns):
@@ -49,7 +50,9 @@ def list_names():
     for k,x in experiments.items(): tasks.add_row(k, x.title)
     plans = show('plan', Column('runs', justify='right'), 'is')
     for k in shipped_plans(): plans.add_row(k, str(len(read_plan(k).specs)), read_plan(k).about)
-    for t in names,tasks,plans: console.print(t, '')
+    words = show('protocol', 'scale')
+    for p,s in zip(protocols, scales): words.add_row(p, s)
+    for t in names,tasks,words,plans: console.print(t, '')
 
 # %% ../nbs/90_cli.ipynb #3fecd870
 @app.command()
@@ -190,7 +193,7 @@ def _writable(out):
     if out.exists() and not out.is_dir(): raise ValueError(f'--out: {out} is a file, expected a folder')
     out.mkdir(parents=True, exist_ok=True)
     (out/'.writable').touch()
-    (out/'.writable').unlink()
+    (out/'.writable').unlink(missing_ok=True)
 
 def _say_where(out):
     console.print()
@@ -226,12 +229,21 @@ def _bars():
     return Progress(TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[note]}'),
                     TimeElapsedColumn(), TimeRemainingColumn(), console=console)
 
-def _figure(record, which='best'):
-    "The reported figure of a record, in words"
+def _figure(record):
+    "The figures of a record on the test data, in words"
     if record['status'] == 'diverged': return f"diverged in epoch {len(record['curve'])}"
-    trivial = record['task']['trivial']
-    return (f"{record['task']['figure']} {record[which]['score']:.5g}" +
-            (f', trivial answer {trivial:.5g}' if trivial is not None else ''))
+    trivial,best,last = record['task']['trivial'],record['best'],record['last']
+    return (f"{record['task']['figure']} {best['score']:.5g} (epoch {best['epoch']}, best by validation), "
+            f"{last['score']:.5g} (last)" + (f', trivial answer {trivial:.5g}' if trivial is not None else ''))
+
+def _device(name):
+    "The device asked for, if it is there"
+    import torch
+    if name is None: return None
+    try: kind = torch.device(name).type
+    except RuntimeError: raise ValueError(f"device={name!r}: expected cpu, cuda or cuda:N") from None
+    if kind == 'cuda' and not torch.cuda.is_available(): raise ValueError(f'device={name!r}: no such GPU here')
+    return name
 
 # %% ../nbs/90_cli.ipynb #c7b31054
 @app.command('run')
@@ -249,16 +261,17 @@ def run_one(
         from mcrm_nb.protocols import experiments, spec_for
         from mcrm_nb.sweeps import attempt
         from mcrm_nb.runs import read_record
-        spec = spec_for(experiment, memory, protocol, scale, seed)
+        spec,device = spec_for(experiment, memory, protocol, scale, seed), _device(device)
         _writable(out)
     console.print(f'[bold]{experiments[experiment].title}[/bold], {memory}, {spec.hidden_size} units, '
                   f'{spec.epochs} epochs, {protocol}, {scale}, seed {seed}', highlight=False)
+    if (out/f'{spec.name}.json').exists(): console.print('already done', highlight=False)
     try: status,reason = _watched(spec, out, device, attempt)
     except KeyboardInterrupt: fail('stopped; the same command goes on from the last epoch.', 130)
     if status == 'busy': fail(f'{spec.name}: another process is at this run', 2)
     if status == 'failed': fail(reason, 2)
     at = out/f'{spec.name}.json'
-    console.print(f'{_figure(read_record(at))} on the test data, best epoch by validation', highlight=False)
+    console.print(f'test data: {_figure(read_record(at))}', highlight=False)
     console.print(f'record {at}', highlight=False, markup=False, soft_wrap=True)
 
 # %% ../nbs/90_cli.ipynb #3e9ad82e
@@ -293,14 +306,17 @@ def sweep_plan(
 ):
     """Do all runs of a plan that are not done yet; stopped or killed, the same command goes on.
 
+    A plan of your own is a small TOML file; README shows one.
+
     Example: mcrm_nb sweep quick --budget 3600"""
     with console.status('Starting'):
         from mcrm_nb.runs import finished
         from mcrm_nb.sweeps import read_plan, sweep
-        p = read_plan(plan)
+        p,device = read_plan(plan),_device(device)
         if address and engine != 'ray': raise ValueError(f'address={address!r}: expected engine ray, got {engine!r}')
     todo = [s for s in p.specs if not finished(s, out)]
-    console.print(f'[bold]{p.name}[/bold]: {p.about}. {len(p.specs)} runs, {len(todo)} to do.', highlight=False)
+    about = f'{p.about}. ' if p.about else ''
+    console.print(f'[bold]{p.name}[/bold]: {about}{len(p.specs)} runs, {len(todo)} to do.', highlight=False)
     if dry_run:
         for s in todo: console.print(f'  {s.name}', highlight=False)
         return
@@ -348,14 +364,19 @@ Records = Annotated[Path, typer.Option(help='Folder with records of your own, be
 
 def _read(folder):
     from mcrm_nb.report import read_records
-    return read_records(*([folder] if folder.is_dir() else []))
+    if folder != Path('runs') and not folder.is_dir(): raise ValueError(f'records={str(folder)!r}: no such folder')
+    bad = []
+    found = read_records(*([folder] if folder.is_dir() else []), bad=bad)
+    for b in bad: Console(stderr=True).print(f'left out: {b}', highlight=False, markup=False, soft_wrap=True)
+    return found
 
 @app.command('table')
 def show_table(
     task:Annotated[Optional[str], typer.Option('--task', '--experiment',
                                                help='One experiment with all its details; default: Table 1.')]=None,
-    protocol:Protocol='fair',
-    scale:Annotated[Optional[str], typer.Option(help='quick, cpu or paper; default: all that is on record.')]=None,
+    protocol:Annotated[Optional[str], typer.Option(help='fair, paper or code; default: all, with --task fair.')]=None,
+    scale:Annotated[Optional[str], typer.Option(help='quick, cpu or paper; default: all, with --task quick.')]=None,
+    own:Annotated[bool, typer.Option('--own', help='Instead, every record of the folder, one line each.')]=False,
     format:Annotated[str, typer.Option(help='text, md, csv or html.')]='text',
     records:Records=Path('runs'),
 ):
@@ -368,16 +389,27 @@ def show_table(
         from mcrm_nb.table1 import formats, side_by_side
         one_of('format', format, ('text', *formats))
         found = _read(records)
-        if task is None: t = side_by_side(records=found, scale=_scale(scale))
-        else: t = table(task, protocol, scale or 'quick', found)
+        if own: t = _own(records, found)
+        elif task is None: t = side_by_side(records=found, scale=_known_word('scale', scale),
+                                            protocol=_known_word('protocol', protocol))
+        else: t = table(task, protocol or 'fair', scale or 'quick', found)
     if format != 'text': print(formats[format](t))
     else: _print_frame(t)
 
 # %% ../nbs/90_cli.ipynb #db490723
-def _scale(scale):
+def _own(folder, found):
+    "Every record of a folder, also those that belong to no protocol and scale"
+    import pandas as pd
+    names = [p.stem for p in sorted(folder.glob('*.json')) if p.stem in found]
+    row = lambda r: dict(memory=r['spec']['memory'], seed=r['spec']['seed'], units=r['spec']['hidden_size'],
+                         epochs=len(r['curve']), figure=r['task']['figure'], best=r.get('best', {}).get('score'),
+                         last=r.get('last', {}).get('score'), trivial=r['task']['trivial'])
+    return pd.DataFrame({n: row(found[n]) for n in names}).T.rename_axis('run')
+
+def _known_word(what, word):
     from mcrm_nb.layers.base import one_of
-    from mcrm_nb.protocols import scales
-    return scale if scale is None else one_of('scale', scale, scales)
+    from mcrm_nb.protocols import protocols, scales
+    return word if word is None else one_of(what, word, dict(protocol=protocols, scale=scales)[what])
 
 def _print_frame(frame):
     "A DataFrame as a table of the terminal"
@@ -385,7 +417,8 @@ def _print_frame(frame):
     out = Table(*(Column(str(c), no_wrap=i < 2) for i,c in enumerate(frame.columns)), box=None, header_style='bold')
     said = lambda v: f'{v:.4g}' if isinstance(v, float) and v == v else '' if v is None or v != v else str(v)
     for row in frame.itertuples(index=False): out.add_row(*map(said, row))
-    console.print(out)
+    wide = Measurement.get(console, console.options.update(max_width=400), out).maximum
+    Console(width=max(console.width, wide)).print(out)   # whole figures in a narrow window, too
 
 # %% ../nbs/90_cli.ipynb #a7433244
 @app.command('figures')
@@ -430,7 +463,7 @@ def bench_speed(
     device:Device=None,
     out:Annotated[Path, typer.Option(help='Folder for record and picture.')]=Path('bench'),
 ):
-    """Time MCRM beside its literal loop and torch's LSTM and GRU of equal parameters.
+    """Time MCRM beside its literal loop, the nested LSTM, and torch's LSTM and GRU, all of equal parameters.
 
     Example: mcrm_nb bench --shape adding --threads 1 --threads 2"""
     _writable(out)
@@ -440,7 +473,7 @@ def bench_speed(
         from mcrm_nb.layers.base import one_of
         from mcrm_nb.runs import write_whole
         names = [one_of('shape', n, shapes) for n in shape or shapes]
-        record = bench(names, rounds, device, tuple(threads or (1,)), slow, tell=status.update)
+        record = bench(names, rounds, _device(device), tuple(threads or (1,)), slow, tell=status.update)
     m = record['made_on']
     console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of {rounds} rounds", highlight=False)
     for training in True,False:

@@ -156,7 +156,7 @@ def _pack(learn, best):
     tensors = ({f'model.{k}': v for k,v in learn.model.state_dict().items()}
                | {f'best.{k}': v for k,v in best.items()} | rng['tensors'])
     tensors |= {f'opt.{i}.{k}': v for i,s in opt['state'].items() for k,v in s.items() if torch.is_tensor(v)}
-    return tensors, dict(rows=learn.curve.rows, diverged=learn.curve.diverged, rng=rng['json'])
+    return tensors, dict(rows=learn.curve.rows, diverged=learn.curve.diverged, made_on=learn.made_on, rng=rng['json'])
 
 def _unpack(learn, tensors, info):
     "Put a Learner where `_pack` found one; the best weights so far come back"
@@ -169,6 +169,7 @@ def _unpack(learn, tensors, info):
         state.setdefault(int(i), {})[name] = v
     learn.opt.opt.load_state_dict({**opt, 'state': state})
     learn.curve.rows,learn.curve.diverged = info['rows'],info['diverged']
+    learn.made_on = [m for m in info['made_on'] if m not in learn.made_on] + learn.made_on
     set_rng_state(tensors, info['rng'])
     return part('best.')
 
@@ -178,6 +179,7 @@ def _train(spec, task, device, at, tell):
     share = lambda part, rows: tell(spec, rows, (len(rows)+part)/spec.epochs)
     learn = build(task, spec.memory, **{k: getattr(spec, k) for k in _trained}, device=device,
                   cbs=[Tell(share)] if tell else [])
+    learn.made_on = [provenance(device, learn.model.rnn)]
     rows,best = learn.curve.rows,{}
     if at.exists(): best = _unpack(learn, *load_tensors(at)); rows = learn.curve.rows
     while len(rows) < spec.epochs and not learn.curve.diverged:
@@ -253,6 +255,8 @@ def read_record(path:Path)->dict:
         raise RecordError(f'{path}: not a record ({e}); delete it to have the run done again') from e
     if not isinstance(record, dict) or record.get('digest') != _seal(record):
         raise RecordError(f'{path}: damaged (its checksum does not fit); delete it to have the run done again')
+    if not Path(path).stem == record['name'] == RunSpec(**record['spec']).name:
+        raise RecordError(f"{path}: this is the record of another run, {record['name']}; give it back its name")
     return record
 
 def data_digest(task)->dict:
@@ -279,11 +283,12 @@ def run(
     try:
         with FileLock(folder/f'{spec.name}.lock', timeout=0):
             if done.exists(): return read_record(done)
+            for part in folder.glob(f'{spec.name}.*.part'): part.unlink(missing_ok=True)   # of a killed process
             return _run_locked(spec, device, at, done, tell)
     except Timeout: raise Busy(f'{spec.name}: another process is at this run') from None
 
 def _run_locked(spec, device, at, done, tell):
-    commit,task = _commit(), make_task(spec.task, **dict(spec.data))
+    task = make_task(spec.task, **dict(spec.data))
     learn,best = _train(spec, task, device, at, tell)
     rows = learn.curve.rows
     status = 'diverged' if learn.curve.diverged else 'finished'
@@ -293,7 +298,7 @@ def _run_locked(spec, device, at, done, tell):
                   trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings,
                   sha256=data_digest(task)),
         parameters=count_parameters(learn.model), curve=rows, seconds=sum(r['seconds'] for r in rows),
-        made_on={**provenance(device, learn.model.rnn), 'commit': commit})
+        made_on=learn.made_on[-1], made_before_on=learn.made_on[:-1])
     if status == 'finished':
         top = min(rows, key=lambda r: r['valid_loss'])
         shown = lambda r: task.score(r['valid_loss'], r.get(getattr(task.metric, '__name__', None)))

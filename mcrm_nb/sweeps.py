@@ -9,7 +9,7 @@ __all__ = ['engines', 'Plan', 'parse_plan', 'shipped_plans', 'read_plan', 'OutOf
 # %% ../nbs/33_sweeps.ipynb #e70b677b
 import json, os, signal, time
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -24,7 +24,7 @@ from .runs import Busy, RecordError, RunSpec, finished, load_tensors, read_recor
 try: import tomllib
 except ImportError: import tomli as tomllib   # Python 3.10
 
-# %% ../nbs/33_sweeps.ipynb #3f680a13
+# %% ../nbs/33_sweeps.ipynb #1ff7310e
 @dataclass
 class Plan:
     "Runs in order of priority"
@@ -43,23 +43,34 @@ def parse_plan(
     try: content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e: raise ValueError(f'plan {name}: not TOML ({e})') from e
     _known(name, content, ('about', 'runs'))
-    specs = {}
-    for block in content.get('runs', []):
+    specs,blocks = {},content.get('runs', [])
+    if not isinstance(blocks, list): raise ValueError(f'plan {name}: runs={blocks!r}: expected blocks [[runs]]')
+    for block in blocks:
         _known(name, block, _block)
-        b = {**_block, **block}
+        b,change = _checked(name, {**_block, **block})
         for seed in b['seeds']:
             for experiment in b['experiments']:
                 for protocol in b['protocols']:
                     for memory in b['memories']:
-                        spec = spec_for(experiment, memory, protocol, b['scale'], seed, **_change(b))
+                        spec = spec_for(experiment, memory, protocol, b['scale'], seed, **change)
                         specs.setdefault(spec.name, spec)
     if not specs: raise ValueError(f'plan {name}: expected at least one block [[runs]]')
     return Plan(name, content.get('about', ''), list(specs.values()))
 
-def _change(block):
-    "TOML has no None: the word 'none' stands for it"
-    return {k: None if v == 'none' else v for k,v in block['change'].items()}
+# %% ../nbs/33_sweeps.ipynb #1e8b20d8
+def _checked(name, block):
+    "The block, and its changes; TOML has no None, so the word 'none' stands for it"
+    for k,v in _block.items():
+        if not isinstance(block[k], type(v)):
+            want = dict(list='a list', str='a text', dict='a table')[type(v).__name__]
+            raise ValueError(f'plan {name}: {k}={block[k]!r}: expected {want}')
+    known = {f.name for f in fields(RunSpec)} - {'task', 'memory', 'seed', 'protocol', 'scale'}
+    for k in block['change']:
+        if k not in known:
+            raise ValueError(f'plan {name}: change: {k!r} is unknown, expected {", ".join(sorted(known))}')
+    return block, {k: None if v == 'none' else v for k,v in block['change'].items()}
 
+# %% ../nbs/33_sweeps.ipynb #e9f4087b
 def _known(name, block, keys):
     for k in block:
         if k not in keys: raise ValueError(f'plan {name}: {k!r} is unknown, expected {", ".join(keys)}')
@@ -96,13 +107,14 @@ def attempt(
         nonlocal saved
         if tell: tell(rows, done)
         if deadline and len(rows) > saved and len(rows) < spec.epochs:
-            if time.time() + 1.1*rows[-1]['seconds'] > deadline: raise OutOfTime
+            if time.time() + 1.1*rows[-1]['seconds'] > deadline: raise OutOfTime(spec.name)
         saved = len(rows)
     torch.set_num_threads(1)   # more would wait for each other in small steps
     try: return run(spec, folder, device, watch)['status'], None
     except OutOfTime: return 'stopped', None
     except Busy: return 'busy', None
     except (OSError, ValueError) as e: return 'failed', str(e)
+    except Exception as e: return 'failed', f'{type(e).__name__}: {e}'   # a fault of ours: named, not tried again
 
 # %% ../nbs/33_sweeps.ipynb #167b8414
 def is_busy(spec, folder):
@@ -175,14 +187,15 @@ def sweep(
     folder = Path(folder).absolute(); folder.mkdir(parents=True, exist_ok=True)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     if jobs is not None and jobs < 1: raise ValueError(f'jobs={jobs}: expected a positive whole number')
-    deadline = time.time()+budget if budget else None
+    if budget is not None and budget <= 0: raise ValueError(f'budget={budget}: expected a positive number of seconds')
+    deadline = None if budget is None else time.time()+budget
     crew = engine(jobs, folder, device, deadline, **options)
     try: return _loop(plan.specs, folder, crew, deadline, tell or (lambda *a: None))
     finally: crew.stop()
 
 # %% ../nbs/33_sweeps.ipynb #188ffeda
 def _loop(specs, folder, crew, deadline, tell):
-    waiting,out,deaths = deque(specs),{},Counter()
+    waiting,out,deaths,epochs = deque(specs),{},Counter(),Counter()
     late = lambda: deadline and time.time() > deadline
     short = lambda: late() or any(s == 'stopped' for s,_ in out.values())   # too late to start anything
     def end(spec, status, reason=None):
@@ -196,7 +209,10 @@ def _loop(specs, folder, crew, deadline, tell):
             elif is_busy(spec, folder): waiting.append(spec)   # another sweep is at it: later
             else: crew.start(spec); tell(spec, 'start', None)
         for spec,kind,what in crew.events(.5):
-            if kind == 'at': tell(spec, 'at', what)
+            if kind == 'at':
+                tell(spec, 'at', what)
+                if what[0] and what[0]['epoch'] > epochs[spec.name]:   # it gets on: earlier deaths are forgiven
+                    epochs[spec.name],deaths[spec.name] = what[0]['epoch'],0
             elif kind == 'died' and (deaths.update([spec.name]) or deaths[spec.name] < 3): waiting.appendleft(spec)
             elif kind == 'died': end(spec, 'failed', f'its process died three times (exit code {what})')
             elif what[0] == 'busy': waiting.append(spec)

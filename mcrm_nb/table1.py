@@ -23,12 +23,13 @@ def on_record(
     records = read_records() if records is None else records
     found = {(p, s): results(experiment, p, s, records) for s in scales[::-1] for p in ('fair', 'paper', 'code')}
     asked_as = lambda r, p: any(records[n]['spec']['protocol'] == p for n in r['name'])
-    return {(p, s): r for (p, s),r in found.items() if asked_as(r, p)}
+    return {(p, s): r for (p, s),r in found.items() if len(r) and (p == 'fair' or asked_as(r, p))}
 
 def side_by_side(
     which=table1,      # keys of `experiments`
     records:dict=None, # from `read_records`; default: those of the package
     scale:str=None,    # only this scale
+    protocol:str=None, # only this protocol
 )->pd.DataFrame:       # index: experiment and whose figures; a column per memory, then seeds, epochs, device
     "The paper's figures and ours"
     records = read_records() if records is None else records
@@ -38,14 +39,17 @@ def side_by_side(
         for source,who in (MCRM2018, 'paper'), (BAI2018, 'Bai et al.'):
             rows[title, who] = {labels[m]: figure_text(e, v) for m,v in published(e, source).items()}
         for (p, s),runs in on_record(e, records).items():
-            if scale in (None, s): rows[title, f'{p}, {s}'] = _row(e, runs)
+            if scale in (None, s) and protocol in (None, p): rows[title, f'{p}, {s}'] = _row(e, runs)
     out = pd.DataFrame(rows).T.rename_axis(['experiment', 'figures']).fillna('')
     return out.reindex(columns=[*(labels[m] for m in paper_memories), 'seeds', 'epochs', 'device'], fill_value='')
 
 def _row(experiment, runs):
-    of = {m: runs[runs.memory == m].figure.dropna() for m in paper_memories}
+    def text(m):
+        r = runs[runs.memory == m]
+        lost = (r.status == 'diverged').sum()
+        return figure_text(experiment, *interval(r.figure.dropna())) + f' ({lost} diverged)'*(lost > 0)
     span = lambda v: f'{v.min()}' if v.min() == v.max() else f'{v.min()} to {v.max()}'
-    return ({labels[m]: figure_text(experiment, *interval(v)) if len(v) else '' for m,v in of.items()} |
+    return ({labels[m]: text(m) for m in paper_memories} |
             dict(seeds=span(runs.groupby('memory').seed.nunique()), epochs=span(runs.epochs),
                  device=', '.join(sorted(set(runs.device)))))
 
@@ -85,7 +89,9 @@ def _panel(ax, experiment, runs):
         error = None if np.isnan(half) else [half]
         ax.errorbar([i+.22], [mean], yerr=error, fmt='s', color=color_of(m), ms=4, capsize=3)
     ax.set_xticks(range(len(paper_memories)), [labels[m] for m in paper_memories], rotation=45, ha='right')
-    if runs.figure.max() > 20*runs.figure.min(): ax.set_yscale('log')
+    low,high = runs.figure.min(),runs.figure.max()
+    if high > 20*low: ax.set(yscale='log', ylim=(low/2, high*2))
+    else: ax.set_ylim(low-.25*(high-low), high+.25*(high-low))   # a wider interval runs out of the panel
 
 # %% ../nbs/45_table1.ipynb #6dd04f2c
 def claims(

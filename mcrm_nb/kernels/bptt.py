@@ -155,30 +155,40 @@ def weight_gradients(kind, sums, x, states, us, needed):
              for need,cols,src in zip(needed, columns(kind, p), sources)]
     return *grads, flat.sum(0) if needed[4] else None
 
-# %% ../../nbs/10_bptt.ipynb #6657063a
+# %% ../../nbs/10_bptt.ipynb #258a0a27
 class Recurrence(torch.autograd.Function):
     "All steps of a memory as one differentiable operation: every state at every step"
     @staticmethod
     def forward(ctx, loops, kind, n, x, *rest):
         states,weights = rest[:n],rest[n:]
+        initial = states
         *states,acts = loops[0](kind, x, states, *weights)
-        ctx.save_for_backward(x, acts, *states, *weights)
+        ctx.save_for_backward(x, acts, *initial, *states, *weights)
         ctx.kind,ctx.n,ctx.loops,ctx.spent = kind,n,loops,False
         ctx.set_materialize_grads(False)
         return tuple(s[1:] for s in states)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, *grads):
         x,acts,*rest = ctx.saved_tensors
-        states,weights = rest[:ctx.n],rest[ctx.n:]
-        if ctx.spent: *_,acts = ctx.loops[0](ctx.kind, x, [s[0] for s in states], *weights)
+        initial,states,weights = rest[:ctx.n],rest[ctx.n:2*ctx.n],rest[2*ctx.n:]
+        if torch.is_grad_enabled(): return _twice(ctx, grads, x, initial, weights)
+        if ctx.spent: *_,acts = ctx.loops[0](ctx.kind, x, initial, *weights)
         ctx.spent,(wx, wh, wu, wc, bias) = True,weights
         sums,d,us = ctx.loops[1](ctx.kind, states, acts, grads, wh, wu, wc)
         need = ctx.needs_input_grad[3:]
         dx = (sums[...,columns(ctx.kind, wh.shape[1])[0]].flatten(0, 1) @ wx).view_as(x) if need[0] else None
         return None,None,None,dx,*d,*weight_gradients(ctx.kind, sums, x, states, us, need[1+ctx.n:])
 
+def _twice(ctx, grads, x, initial, weights):
+    "The gradient as something that can be differentiated again: by autograd, through the loop in torch operations"
+    *states,_ = forward(ctx.kind, x, initial, *weights)
+    outs,given = zip(*[(s[1:], g) for s,g in zip(states, grads) if g is not None])
+    need = [t for t,n in zip((x, *initial, *weights), ctx.needs_input_grad[3:]) if n]
+    found = iter(torch.autograd.grad(outs, need, given, create_graph=True, allow_unused=True))
+    return None,None,None,*(next(found) if n else None for n in ctx.needs_input_grad[3:])
+
+# %% ../../nbs/10_bptt.ipynb #a7b7f922
 def engine(loops):
     "A backend for layers from a forward and a backward loop"
     def compute(cell, x, state, weights, options):

@@ -12,6 +12,7 @@ from importlib import import_module
 
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from fastcore.basics import patch
@@ -53,7 +54,9 @@ def choose(
     if x.device.type != 'cpu': return 'reference',f'the input is on {x.device.type}'
     if x.dtype != torch.float32: return 'reference',f'the input is {x.dtype}'
     if torch.is_autocast_enabled('cpu'): return 'reference','autocast is on'
-    if torch._C._are_functorch_transforms_active(): return 'reference','torch.func is at work'
+    if type(x) not in (torch.Tensor, nn.Parameter): return 'reference',f'the input is a {type(x).__name__}'
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        return 'reference','torch.func or forward-mode differentiation is at work'
     from mcrm_nb.kernels.cpu import available
     return ('cpu', 'float32 on a CPU') if available() else ('reference', 'the CPU kernel is not available')
 

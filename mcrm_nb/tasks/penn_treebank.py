@@ -99,10 +99,6 @@ class LanguageTask(Task):
         return LanguageModel(make(hidden_size, hidden_size, batch_first=True), self.n_out, bound,
                              context=self.window-self.stride)
 
-    def readout(self, hidden_size):
-        "Parameters of embedding (tied) and decoder bias"
-        return self.n_out*(hidden_size+1)
-
     def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
         "fastai `DataLoaders` of consecutive windows; there is nothing to shuffle"
         dls = [WindowLoader(part, bs if k == 0 else eval_bs or self.eval_bs, self.window, self.stride, device)
@@ -127,8 +123,7 @@ def penn_treebank(
     number = {s: i for i,s in enumerate(names)}
     train,valid,test = (encode(p[:n], number) for p,n in zip(parts, (n_train, n_valid, n_test)))
     word = unit == 'word'
-    window,stride = ((80, 40) if word and window is None else (400, 320) if window is None
-                     else (window, stride or window))
+    if window is None: window,stride = (80, stride or 40) if word else (400, stride or 320)
     return LanguageTask(f'{unit}_ptb', f'Penn Treebank by {"word" if word else "character"}' +
         (" (Mikolov's text)" if unit == 'char_mikolov' else ''),
         train, valid, test, input_size=None, n_out=len(names), every_step=True, loss=step_cross_entropy,
@@ -136,6 +131,6 @@ def penn_treebank(
         unit='cross-entropy in nats',
         figure='perplexity' if word else 'bits per character',
         from_loss=math.exp if word else lambda nats: nats/math.log(2),
-        symbols=names, window=window, stride=stride, eval_bs=eval_bs or (10 if word else 32),
-        settings=dict(unit=unit, window=window, stride=stride,
+        symbols=names, window=window, stride=stride or window, eval_bs=eval_bs or (10 if word else 32),
+        settings=dict(unit=unit, window=window, stride=stride or window,
                       n_train=len(train), n_valid=len(valid), n_test=len(test)))
