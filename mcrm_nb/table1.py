@@ -46,7 +46,7 @@ def side_by_side(
 def _row(experiment, runs):
     def text(m):
         r = runs[runs.memory == m]
-        lost = (r.status == 'diverged').sum()
+        lost = int((r.status == 'diverged').sum())
         return figure_text(experiment, *interval(r.figure.dropna())) + f' ({lost} diverged)'*(lost > 0)
     span = lambda v: f'{v.min()}' if v.min() == v.max() else f'{v.min()} to {v.max()}'
     return ({labels[m]: text(m) for m in paper_memories} |
