@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MCRM2018', 'BAI2018', 'published', 'shipped_records', 'read_records', 'figure_of', 'results', 'interval', 'verdict',
-           'difference', 'against', 'table', 'devices', 'curves', 'draw', 'figure_text', 'protocol_differences',
+           'difference', 'against', 'table', 'curves', 'draw', 'figure_text', 'protocol_differences',
            'scale_differences', 'overview', 'check_runs', 'shares', 'beside_trivial', 'paper_says', 'said', 'printed',
            'show']
 
@@ -174,10 +174,6 @@ def table(
                            'epochs': r.epochs.max() if len(r) else 0, 'parameters': r.parameters.max() if len(r) else 0,
                            'minutes': r.seconds.mean()/60, 'verdict': verdict(values, theirs.get(m), better, scale)}
     return pd.DataFrame(rows).T.rename_axis('memory')
-
-def devices(records)->list:
-    "On what the records were made"
-    return sorted({r['made_on']['device_name'] for r in records.values()})
 
 # %% ../nbs/34_report.ipynb #379d92f0
 def curves(
