@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
-from .registry import memories, parameters_of
+from .registry import hidden_size_for, memories, parameters_of
 from .runs import provenance, write_whole
 
 # %% ../nbs/13_speed.ipynb #5c509b5b
@@ -33,12 +33,7 @@ def equal_units(
     shape:Shape,   # whose MCRM it should equal
 )->int:            # units
     "The units that give a memory as many parameters as MCRM has at a shape; the input size stays"
-    want = parameters_of('mcrm', shape.input_size, shape.units)
-    low,high = 1,8*shape.units
-    while low < high:   # the smallest with at least as many
-        mid = (low+high)//2
-        low,high = (low, mid) if parameters_of(memory, shape.input_size, mid) >= want else (mid+1, high)
-    return min(low-1, low, key=lambda p: abs(parameters_of(memory, shape.input_size, p)-want))
+    return hidden_size_for(memory, shape.input_size, parameters_of('mcrm', shape.input_size, shape.units))
 
 # %% ../nbs/13_speed.ipynb #c37db90c
 def contestants(
