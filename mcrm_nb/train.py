@@ -105,14 +105,15 @@ class CarryState(Callback):
     before_validate = before_train
     def before_batch(self):
         if not (self.training or self.in_eval): return
-        x,n = self.xb[0],len(self.xb[0])
+        x,lead = self.xb[0],getattr(self.model, 'lead', 0)   # axes before the batch: of networks, see `SeedBatch`
+        n = x.shape[lead]
         if self.at == 'stale' and self.rows != n: self.state,self.rows = None,n
         if self.rows not in (None, n):
             raise ValueError(f'a batch of {n} rows after one of {self.rows}: streams keep their rows, '
                              f'so expected {self.rows} (drop_last=True leaves a smaller batch out)')
         self.learn.xb,self.rows = (x, self.state, True),n
         if isinstance(self.at, int):
-            with torch.no_grad(): self.next = self.model.state_after(x[:,:self.at], self.state)
+            with torch.no_grad(): self.next = self.model.state_after(x.narrow(lead+1, 0, self.at), self.state)
 
     def after_pred(self):
         if not (self.training or self.in_eval): return
