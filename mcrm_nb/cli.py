@@ -279,12 +279,12 @@ def _watched(spec, out, device, attempt):
     "An attempt with a bar, and a line per epoch"
     with _bars() as bars:
         bar,seen = bars.add_task(spec.memory, total=1., note=''), 0
-        def tell(rows, done):
+        def tell(spec, rows, done):
             nonlocal seen
             for r in rows[seen:]: bars.console.print(_epoch_line(r, spec), highlight=False)
             seen = len(rows)
             bars.update(bar, completed=done, note=f'epoch {min(seen+1, spec.epochs)} of {spec.epochs}')
-        return attempt(spec, out, device, tell=tell)
+        return attempt([spec], out, device, tell=tell)[0]
 
 def _epoch_line(r, spec):
     more = ''.join(f'  {k} {v:.4g}' for k,v in r.items()
@@ -297,11 +297,13 @@ def _epoch_line(r, spec):
 def sweep_plan(
     plan:Annotated[str, typer.Argument(help='A plan of the package (see mcrm_nb list), or a file.')],
     out:Out=Path('runs'),
-    jobs:Annotated[Optional[int], typer.Option(help='Runs at a time; default: one per core.', min=1)]=None,
+    jobs:Annotated[Optional[int], typer.Option(help='Processes at a time; default: one per core.', min=1)]=None,
     budget:Annotated[Optional[float], typer.Option(help='Seconds to stop after, to be gone on with.', min=1)]=None,
     engine:Annotated[str, typer.Option(help='local, or ray.')]='local',
     address:Annotated[Optional[str], typer.Option(help='Of the Ray cluster.')]=None,
     device:Device=None,
+    together:Annotated[Optional[int], typer.Option(help='Seeds of one run trained at once; default: 16 on a GPU, else 1.',
+                                                   min=1)]=None,
     dry_run:Annotated[bool, typer.Option('--dry-run', help='Say what is to be done, and do nothing.')]=False,
 ):
     """Do all runs of a plan that are not done yet; stopped or killed, the same command goes on.
@@ -322,7 +324,8 @@ def sweep_plan(
         return
     _writable(out)
     options = dict(address=address) if engine == 'ray' else {}
-    try: done = _sweep_with_bars(p, sweep, out, jobs=jobs, budget=budget, engine=engine, device=device, **options)
+    try: done = _sweep_with_bars(p, sweep, out, jobs=jobs, budget=budget, engine=engine, device=device,
+                                  together=together, **options)
     except KeyboardInterrupt: fail('stopped; the same command goes on, each run from its last epoch.', 130)
     _conclude(done)
 

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['engines', 'Plan', 'parse_plan', 'shipped_plans', 'read_plan', 'OutOfTime', 'attempt', 'is_busy', 'LocalEngine',
-           'sweep', 'RayEngine', 'saved_rows']
+           'sweep', 'groups', 'RayEngine', 'saved_rows']
 
-# %% ../nbs/33_sweeps.ipynb #e70b677b
+# %% ../nbs/33_sweeps.ipynb #4b7dbeba
 import json, os, signal, time
 from collections import Counter, deque
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -21,6 +21,7 @@ from .layers.base import one_of
 from .protocols import experiments, protocols, scales, spec_for
 from .registry import memories, paper_memories
 from .runs import Busy, RecordError, RunSpec, finished, load_tensors, read_record, run
+from .seeds import run_together
 try: import tomllib
 except ImportError: import tomli as tomllib   # Python 3.10
 
@@ -90,31 +91,37 @@ def read_plan(
         raise ValueError(f'plan={str(plan)!r}: expected one of {", ".join(map(repr, shipped_plans()))}, or a file')
     return parse_plan(path.read_text(encoding='utf-8'), path.stem)
 
-# %% ../nbs/33_sweeps.ipynb #a56de77b
+# %% ../nbs/33_sweeps.ipynb #136355e5
 class OutOfTime(Exception):
     "The next epoch would end after the deadline"
 
 def attempt(
-    spec:RunSpec,         # what to run
+    specs,                # what to run: one `RunSpec`, or several that differ in their seed
     folder,               # where records and checkpoints are
     device:str=None,      # default: a GPU if there is one
     deadline:float=None,  # by `time.time()`; None: no hurry
-    tell=None,            # called with (rows so far, share done) after every batch and saved epoch
-)->tuple:                 # 'finished', 'diverged', 'stopped', 'busy' or 'failed', and for the last the reason
-    "Do a run or a part of it, one thread on a CPU"
-    saved = 0
+    tell=None,            # called with (spec, rows so far, share done) after every batch and saved epoch
+)->list:                  # for each 'finished', 'diverged', 'stopped', 'busy' or 'failed', and the reason or None
+    "Do runs or a part of them, one thread on a CPU"
+    saved,last = {},specs[-1]
     def watch(spec, rows, done):
-        nonlocal saved
-        if tell: tell(rows, done)
-        if deadline and len(rows) > saved and len(rows) < spec.epochs:
-            if time.time() + 1.1*rows[-1]['seconds'] > deadline: raise OutOfTime(spec.name)
-        saved = len(rows)
+        if tell: tell(spec, rows, done)
+        if deadline and spec == last and saved.get(spec, 0) < len(rows) < spec.epochs:   # of several, the last one tells
+            if time.time() + 1.1*len(specs)*rows[-1]['seconds'] > deadline: raise OutOfTime(spec.name)
+        saved[spec] = len(rows)
     torch.set_num_threads(1)   # more would wait for each other in small steps
-    try: return run(spec, folder, device, watch)['status'], None
-    except OutOfTime: return 'stopped', None
-    except Busy: return 'busy', None
-    except (OSError, ValueError) as e: return 'failed', str(e)
-    except Exception as e: return 'failed', f'{type(e).__name__}: {e}'   # a fault of ours: named, not tried again
+    everyone = lambda status, reason=None: [_recorded(s, folder) if finished(s, folder) else (status, reason) for s in specs]
+    try:
+        if len(specs) == 1: return [(run(last, folder, device, watch)['status'], None)]
+        return [(r['status'], None) for r in run_together(specs, folder, device, watch)]
+    except OutOfTime: return everyone('stopped')
+    except Busy: return everyone('busy')
+    except (OSError, ValueError) as e: return everyone('failed', str(e))
+    except Exception as e: return everyone('failed', f'{type(e).__name__}: {e}')   # ours: named, not tried again
+
+def _recorded(spec, folder):
+    try: return read_record(Path(folder)/f'{spec.name}.json')['status'],None
+    except RecordError as e: return 'failed',str(e)
 
 # %% ../nbs/33_sweeps.ipynb #167b8414
 def is_busy(spec, folder):
@@ -125,18 +132,19 @@ def is_busy(spec, folder):
         with FileLock(lock, timeout=0): return False
     except Timeout: return True
 
-# %% ../nbs/33_sweeps.ipynb #303c4bc0
-def _child(spec, folder, device, deadline, line):
+# %% ../nbs/33_sweeps.ipynb #b89d10ad
+def _child(specs, folder, device, deadline, line):
     "In the process: an attempt that reports through a pipe, twice a second at most"
     signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent decides
-    last = [0., 0]
-    def tell(rows, done):
-        if time.time()-last[0] > .5 or len(rows) > last[1]:
-            last[:] = time.time(),len(rows)
-            line.send(('at', (rows[-1] if rows else None, done)))
-    line.send(('end', attempt(spec, folder, device, deadline, tell)))
+    last = {}
+    def tell(spec, rows, done):
+        when,n = last.get(spec, (0., 0))
+        if time.time()-when > .5 or len(rows) > n:
+            last[spec] = time.time(),len(rows)
+            line.send(('at', (spec, rows[-1] if rows else None, done)))
+    line.send(('end', attempt(specs, folder, device, deadline, tell)))
 
-# %% ../nbs/33_sweeps.ipynb #22403baf
+# %% ../nbs/33_sweeps.ipynb #79dfe534
 class LocalEngine:
     "Runs as processes of this machine"
     def __init__(self, jobs, folder, device, deadline):
@@ -144,41 +152,42 @@ class LocalEngine:
         self.args,self.running = (folder, device, deadline),{}
     def free(self): return len(self.running) < self.jobs
 
-    def start(self, spec):
+    def start(self, specs):
         ours,theirs = get_context('spawn').Pipe(duplex=False)
-        p = get_context('spawn').Process(target=_child, args=(spec, *self.args, theirs), daemon=True)
+        p = get_context('spawn').Process(target=_child, args=(specs, *self.args, theirs), daemon=True)
         p.start()
         theirs.close()
-        self.running[ours] = spec,p
+        self.running[ours] = specs,p
 
     def events(self, seconds):
-        "What has happened: (spec, 'at', (row, share)), (spec, 'end', (status, reason)) or (spec, 'died', exit code)"
+        "What happened to runs: (specs, 'at', (spec, row, share)), (specs, 'end', [(status, reason), ...]) or (specs, 'died', code)"
         for line in wait(list(self.running), timeout=seconds):
-            spec,p = self.running[line]
+            specs,p = self.running[line]
             try: kind,what = line.recv()
             except EOFError: p.join(); kind,what = 'died',p.exitcode
             if kind != 'at': self._forget(line)
-            yield spec,kind,what
+            yield specs,kind,what
 
     def _forget(self, line):
-        spec,p = self.running.pop(line)
+        specs,p = self.running.pop(line)
         line.close()
         p.join()
 
     def stop(self):
-        for spec,p in self.running.values(): p.terminate()
+        for specs,p in self.running.values(): p.terminate()
         for line in list(self.running): self._forget(line)
 
 def _cores(): return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
-# %% ../nbs/33_sweeps.ipynb #557869af
+# %% ../nbs/33_sweeps.ipynb #ed05a6cd
 def sweep(
     plan:Plan,            # what to run
     folder,               # where records and checkpoints go
-    jobs:int=None,        # runs at a time; None: one per core, or one on a GPU
+    jobs:int=None,        # processes at a time; None: one per core, or one on a GPU
     budget:float=None,    # seconds; None: as long as it takes
     engine:str='local',   # 'local' or 'ray'
     device:str=None,      # default: a GPU if there is one
+    together:int=None,    # seeds of one run that are trained at once, at most; None: 16 on a GPU, else 1
     tell=None,            # called with (spec, 'start' | 'at' | 'end', what)
     **options,            # of the engine
 )->dict:                  # name of the run -> (status, reason)
@@ -188,14 +197,27 @@ def sweep(
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     if jobs is not None and jobs < 1: raise ValueError(f'jobs={jobs}: expected a positive whole number')
     if budget is not None and budget <= 0: raise ValueError(f'budget={budget}: expected a positive number of seconds')
+    if together is None: together = 16 if device.startswith('cuda') else 1
+    if together < 1: raise ValueError(f'together={together}: expected a positive whole number')
     deadline = None if budget is None else time.time()+budget
     crew = engine(jobs, folder, device, deadline, **options)
-    try: return _loop(plan.specs, folder, crew, deadline, tell or (lambda *a: None))
+    try: return _loop(groups(plan.specs, together), folder, crew, deadline, tell or (lambda *a: None))
     finally: crew.stop()
 
-# %% ../nbs/33_sweeps.ipynb #188ffeda
-def _loop(specs, folder, crew, deadline, tell):
-    waiting,out,deaths,epochs = deque(specs),{},Counter(),Counter()
+# %% ../nbs/33_sweeps.ipynb #bdd5b6b1
+def groups(
+    specs,        # in order of priority
+    together:int, # so many at most
+)->list:          # of tuples, in order of their first members
+    "Runs that differ only in their seed, side by side"
+    out = {}
+    for s in specs: out.setdefault(replace(s, seed=0), []).append(s)
+    return [tuple(g[k:k+together]) for g in out.values() for k in range(0, len(g), together)] if together > 1 else [
+        (s,) for s in specs]
+
+# %% ../nbs/33_sweeps.ipynb #bdedc22b
+def _loop(works, folder, crew, deadline, tell):
+    waiting,out,deaths,epochs = deque(works),{},Counter(),Counter()
     late = lambda: deadline and time.time() > deadline
     short = lambda: late() or any(s == 'stopped' for s,_ in out.values())   # too late to start anything
     def end(spec, status, reason=None):
@@ -204,29 +226,31 @@ def _loop(specs, folder, crew, deadline, tell):
     while crew.running and not late() or waiting and not short():
         for _ in range(len(waiting)):
             if short() or not crew.free(): break
-            spec = waiting.popleft()
-            if finished(spec, folder): end(spec, *_recorded(spec, folder))
-            elif is_busy(spec, folder): waiting.append(spec)   # another sweep is at it: later
-            else: crew.start(spec); tell(spec, 'start', None)
-        for spec,kind,what in crew.events(.5):
+            work,free = waiting.popleft(),[]
+            for spec in work:
+                if finished(spec, folder): end(spec, *_recorded(spec, folder))
+                elif is_busy(spec, folder): waiting.append((spec,))   # another sweep is at it: later
+                else: free.append(spec)
+            if free: crew.start(tuple(free))
+            for spec in free: tell(spec, 'start', None)
+        for work,kind,what in crew.events(.5):
             if kind == 'at':
-                tell(spec, 'at', what)
-                if what[0] and what[0]['epoch'] > epochs[spec.name]:   # it gets on: earlier deaths are forgiven
-                    epochs[spec.name],deaths[spec.name] = what[0]['epoch'],0
-            elif kind == 'died' and (deaths.update([spec.name]) or deaths[spec.name] < 3): waiting.appendleft(spec)
-            elif kind == 'died': end(spec, 'failed', f'its process died three times (exit code {what})')
-            elif what[0] == 'busy': waiting.append(spec)
-            else: end(spec, *what)
+                spec,row,share = what
+                tell(spec, 'at', (row, share))
+                if row and row['epoch'] > epochs[work]: epochs[work],deaths[work] = row['epoch'],0   # deaths are forgiven
+            elif kind == 'died' and (deaths.update([work]) or deaths[work] < 3): waiting.appendleft(work)
+            elif kind == 'died':
+                for spec in work: end(spec, 'failed', f'its process died three times (exit code {what})')
+            else:
+                for spec,(status,reason) in zip(work, what):
+                    if status == 'busy': waiting.append((spec,))
+                    else: end(spec, status, reason)
         if not crew.running: time.sleep(.2)
-    return out | {s.name: ('stopped', None) for s in specs if s.name not in out}
-
-def _recorded(spec, folder):
-    try: return read_record(folder/f'{spec.name}.json')['status'],None
-    except RecordError as e: return 'failed',str(e)
+    return out | {s.name: ('stopped', None) for work in works for s in work if s.name not in out}
 
 engines = dict(local=LocalEngine)
 
-# %% ../nbs/33_sweeps.ipynb #ce1e7a3b
+# %% ../nbs/33_sweeps.ipynb #75488b6f
 class RayEngine:
     "Runs as tasks of a Ray cluster; one CPU each, and one GPU on `device='cuda'`"
     def __init__(self, jobs, folder, device, deadline, address=None):
@@ -243,20 +267,21 @@ class RayEngine:
         if not self.jobs: raise ValueError(f"engine='ray': the cluster has no {'GPU' if gpu else 'CPU'}")
 
     def free(self): return len(self.running) < self.jobs
-    def start(self, spec): self.running[self.task.remote(spec, *self.args)] = spec
+    def start(self, specs): self.running[self.task.remote(specs, *self.args)] = specs
 
     def events(self, seconds):
         "As `LocalEngine.events`; how far a run is, is seen from its checkpoint"
         if not self.running: return
         done,_ = self.ray.wait(list(self.running), timeout=seconds)
         for task in done:
-            spec = self.running.pop(task)
-            try: yield spec,'end',self.ray.get(task)
-            except self.ray.exceptions.RayError as e: yield spec,'died',type(e).__name__
+            specs = self.running.pop(task)
+            try: yield specs,'end',self.ray.get(task)
+            except self.ray.exceptions.RayError as e: yield specs,'died',type(e).__name__
         if time.time() < self.looked+2: return
         self.looked = time.time()
-        for spec in self.running.values():
-            if rows := saved_rows(spec, self.args[0]): yield spec,'at',(rows[-1], len(rows)/spec.epochs)
+        for specs in self.running.values():
+            for spec in specs:
+                if rows := saved_rows(spec, self.args[0]): yield specs,'at',(spec, rows[-1], len(rows)/spec.epochs)
 
     def stop(self):
         for task in self.running: self.ray.cancel(task, force=True)
