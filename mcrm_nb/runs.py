@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['tasks', 'trained', 'make_task', 'RunSpec', 'RecordError', 'Busy', 'write_whole', 'rng_state', 'set_rng_state',
-           'save_tensors', 'load_tensors', 'pack', 'unpack', 'made_before', 'provenance', 'read_record', 'data_digest',
-           'finished', 'run', 'write_record']
+           'save_tensors', 'load_tensors', 'pack', 'unpack', 'made_before', 'provenance', 'read_record', 'check_record',
+           'data_digest', 'finished', 'run', 'write_record', 'merge_records']
 
-# %% ../nbs/31_runs.ipynb #ac01724a
-import contextlib, hashlib, json, math, os, platform, random, subprocess
+# %% ../nbs/31_runs.ipynb #de44957c
+import contextlib, hashlib, json, math, os, platform, random, subprocess, zipfile
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from importlib import import_module
@@ -247,7 +247,7 @@ def _commit():
     if head.returncode or not (here.parent/'settings.ini').exists(): return None
     return head.stdout.strip() + ('+' if changes.stdout.strip() else '')
 
-# %% ../nbs/31_runs.ipynb #94c29c41
+# %% ../nbs/31_runs.ipynb #355e3137
 def _plain(o):
     "As JSON has it: tuples as lists, and None for what is not a finite number"
     if isinstance(o, dict): return {k: _plain(v) for k,v in o.items()}
@@ -260,8 +260,12 @@ def _seal(record):
 
 def read_record(path:Path)->dict:
     "A record, checked; a damaged one is a `RecordError`"
-    try: record = json.loads(Path(path).read_text(encoding='utf-8'))
-    except (ValueError, UnicodeDecodeError) as e:
+    return check_record(Path(path).read_bytes(), path)
+
+def check_record(content:bytes, path)->dict:
+    "The record in a file's content; `path` names it in errors"
+    try: record = json.loads(content.decode())
+    except ValueError as e:
         raise RecordError(f'{path}: not a record ({e}); delete it to have the run done again') from e
     if not isinstance(record, dict) or record.get('digest') != _seal(record):
         raise RecordError(f'{path}: damaged (its checksum does not fit); delete it to have the run done again')
@@ -279,7 +283,7 @@ def data_digest(task)->dict:
 
 def finished(spec, folder)->bool: "Is there a record of this run?"; return (Path(folder)/f'{spec.name}.json').exists()
 
-# %% ../nbs/31_runs.ipynb #997892b7
+# %% ../nbs/31_runs.ipynb #ef996310
 def run(
     spec:RunSpec,         # what to run
     folder,               # where records and checkpoints go
@@ -303,6 +307,7 @@ def _run_locked(spec, device, at, done, tell):
     tests = None if learn.curve.diverged else (_test(task, learn), _test(task, learn, best))
     return write_record(spec, task, done, learn.curve.rows, tests, count_parameters(learn.model), made_on)
 
+# %% ../nbs/31_runs.ipynb #0acb1aa2
 def write_record(
     spec:RunSpec,    # the run
     task,            # its task
@@ -331,3 +336,27 @@ def write_record(
     done.with_suffix('.safetensors').unlink(missing_ok=True)
     with contextlib.suppress(OSError): done.with_suffix('.lock').unlink()   # nobody needs it now
     return record
+
+# %% ../nbs/31_runs.ipynb #a64aaa7a
+def merge_records(
+    sources,  # records, folders of records, or ZIP archives of them
+    folder,   # where they go
+)->dict:      # name of the run -> 'new', 'known', or 'other': there is another record of this run, which stays
+    "Take over records from elsewhere"
+    found = {}
+    for source in map(Path, sources):
+        if zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as z:
+                parts = [(f'{source}/{n}', z.read(n)) for n in z.namelist() if n.endswith('.json')]
+        else: parts = [(p, p.read_bytes()) for p in (sorted(source.glob('*.json')) if source.is_dir() else [source])]
+        for path,content in parts:
+            record = check_record(content, path)
+            if found.setdefault(record['name'], (record, content))[0] != record:
+                raise RecordError(f"{path}: another record of {record['name']} is among those to be merged; choose one")
+    folder,out = Path(folder),{}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name,(record,content) in found.items():
+        at = folder/f'{name}.json'
+        out[name] = 'new' if not at.exists() else 'known' if read_record(at) == record else 'other'
+        if out[name] == 'new': write_whole(at, content)
+    return out

@@ -6,7 +6,7 @@
 __all__ = ['ours', 'own_layer', 'SeedBatch', 'SeedLoader', 'SeedLoss', 'SeedClip', 'SeedRates', 'SeedCurve', 'build_together',
            'run_together']
 
-# %% ../nbs/32_seeds.ipynb #72e5c5c8
+# %% ../nbs/32_seeds.ipynb #d26931e1
 import copy, time, math
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,6 +23,7 @@ from .train import CarryState, build, optimizer, scheduled_lr
 from fastai.basics import Callback, CancelFitException, Learner
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
+from fastcore.basics import patch
 from fastcore.foundation import L
 
 # %% ../nbs/32_seeds.ipynb #219c7fab
@@ -48,7 +49,7 @@ class _Call(nn.Module):
         self.model,self.method = model,method
     def forward(self, *args): return getattr(self.model, self.method)(*args)
 
-# %% ../nbs/32_seeds.ipynb #7bd1e59e
+# %% ../nbs/32_seeds.ipynb #7886bfb1
 class SeedBatch(nn.Module):
     "Models of one kind as one: inputs (models, batch, ...), answers (models, batch, ...)"
     lead = 1   # axes before the batch
@@ -62,7 +63,8 @@ class SeedBatch(nn.Module):
         shapes = [{k: tuple(v.shape) for k,v in m.named_parameters()} for m in models]
         if any(s != shapes[0] for s in shapes): raise ValueError('models: expected models with weights of equal shapes')
         self.names = list(shapes[0])
-        self.stacked = nn.ParameterList([torch.stack([m.get_parameter(k).detach() for m in models]) for k in self.names])
+        stack = lambda k: torch.stack([m.get_parameter(k).detach() for m in models])
+        self.stacked = nn.ParameterList(map(stack, self.names))
         self.hidden = [copy.deepcopy(models[0]).to('meta')]   # in a list: its weights are not ours
 
     def __len__(self): return len(self.stacked[0])
@@ -82,13 +84,17 @@ class SeedBatch(nn.Module):
         "As a single model's"
         return self._each('state_after', x, hx)
 
-    def weights(self, k):
-        "The weights of model number `k`, as its `state_dict`"
-        return {name: w.detach()[k] for name,w in zip(self.names, self.stacked)}
-    def set_weights(self, k, weights):
-        "Give model number `k` other weights"
-        with torch.no_grad():
-            for name,w in zip(self.names, self.stacked): w[k] = weights[name].to(w.device)
+# %% ../nbs/32_seeds.ipynb #4be78140
+@patch
+def weights(self:SeedBatch, k):
+    "The weights of model number `k`, as its `state_dict`"
+    return {name: w.detach()[k] for name,w in zip(self.names, self.stacked)}
+
+@patch
+def set_weights(self:SeedBatch, k, weights):
+    "Give model number `k` other weights"
+    with torch.no_grad():
+        for name,w in zip(self.names, self.stacked): w[k] = weights[name].to(w.device)
 
 # %% ../nbs/32_seeds.ipynb #196a7cb2
 class SeedLoader(DataLoader):
@@ -194,7 +200,7 @@ def build_together(
     return Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(task.loss), lr=get('lr', 1e-3),
                    opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
 
-# %% ../nbs/32_seeds.ipynb #33030282
+# %% ../nbs/32_seeds.ipynb #63f693a6
 def run_together(
     specs,            # `RunSpec`s that differ in their seed
     folder,           # where records and checkpoints go
@@ -202,7 +208,8 @@ def run_together(
     tell=None,        # called with (spec, rows so far, share done) after every epoch
 )->list:              # their records; those of finished runs are read
     "Do several runs at once, or go on with them"
-    if len({replace(s, seed=0) for s in specs}) > 1: raise ValueError('specs: expected runs that differ only in their seed')
+    if len({replace(s, seed=0) for s in specs}) > 1:
+        raise ValueError('specs: expected runs that differ only in their seed')
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     done = lambda spec: folder/f'{spec.name}.json'
@@ -244,7 +251,7 @@ def _save(learn, specs, k, best, made_on, folder):
                  *pack(learn.model.weights(k), opt, best[k], rows=learn.seed_curve.rows[k],
                        diverged=learn.seed_curve.diverged[k], made_on=made_on[k]))
 
-# %% ../nbs/32_seeds.ipynb #531acf6b
+# %% ../nbs/32_seeds.ipynb #da8ffd51
 def _test_together(task, learn, weights=None):
     "Loss and reported figure of every network on the test data"
     for k,w in enumerate(weights or []): learn.model.set_weights(k, w)
@@ -272,5 +279,6 @@ def _run_group(specs, saved, folder, device, tell):
         for k in everyone if tell else (): tell(specs[k], curve.rows[k], len(curve.rows[k])/spec.epochs)
     last,top = _test_together(task, learn), _test_together(task, learn, best)
     for k in everyone:
-        write_record(specs[k], task, folder/f'{specs[k].name}.json', curve.rows[k],
-                     None if curve.diverged[k] else (last[k], top[k]), sum(w.numel() for w in best[k].values()), made_on[k])
+        found = None if curve.diverged[k] else (last[k], top[k])
+        size = sum(w.numel() for w in best[k].values())
+        write_record(specs[k], task, folder/f'{specs[k].name}.json', curve.rows[k], found, size, made_on[k])

@@ -106,16 +106,16 @@ def attempt(
     saved,last = {},specs[-1]
     def watch(spec, rows, done):
         if tell: tell(spec, rows, done)
-        if deadline and spec == last and saved.get(spec, 0) < len(rows) < spec.epochs:   # of several, the last one tells
+        if deadline and spec == last and saved.get(spec, 0) < len(rows) < spec.epochs:   # the last of several tells
             if time.time() + 1.1*len(specs)*rows[-1]['seconds'] > deadline: raise OutOfTime(spec.name)
         saved[spec] = len(rows)
     torch.set_num_threads(1)   # more would wait for each other in small steps
-    everyone = lambda status, reason=None: [_recorded(s, folder) if finished(s, folder) else (status, reason) for s in specs]
+    def everyone(*what): return [_recorded(s, folder) if finished(s, folder) else what for s in specs]
     try:
         if len(specs) == 1: return [(run(last, folder, device, watch)['status'], None)]
         return [(r['status'], None) for r in run_together(specs, folder, device, watch)]
-    except OutOfTime: return everyone('stopped')
-    except Busy: return everyone('busy')
+    except OutOfTime: return everyone('stopped', None)
+    except Busy: return everyone('busy', None)
     except (OSError, ValueError) as e: return everyone('failed', str(e))
     except Exception as e: return everyone('failed', f'{type(e).__name__}: {e}')   # ours: named, not tried again
 
@@ -160,7 +160,7 @@ class LocalEngine:
         self.running[ours] = specs,p
 
     def events(self, seconds):
-        "What happened to runs: (specs, 'at', (spec, row, share)), (specs, 'end', [(status, reason), ...]) or (specs, 'died', code)"
+        "What happened: (specs, 'at', (spec, row, share)), (specs, 'end', [(status, reason)]), (specs, 'died', code)"
         for line in wait(list(self.running), timeout=seconds):
             specs,p = self.running[line]
             try: kind,what = line.recv()
@@ -237,7 +237,8 @@ def _loop(works, folder, crew, deadline, tell):
             if kind == 'at':
                 spec,row,share = what
                 tell(spec, 'at', (row, share))
-                if row and row['epoch'] > epochs[work]: epochs[work],deaths[work] = row['epoch'],0   # deaths are forgiven
+                if row and row['epoch'] > epochs[work]:   # it gets on: earlier deaths are forgiven
+                    epochs[work],deaths[work] = row['epoch'],0
             elif kind == 'died' and (deaths.update([work]) or deaths[work] < 3): waiting.appendleft(work)
             elif kind == 'died':
                 for spec in work: end(spec, 'failed', f'its process died three times (exit code {what})')

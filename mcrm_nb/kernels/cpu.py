@@ -104,10 +104,13 @@ extern "C" int probe() {
 }
 """
 
-# %% ../../nbs/11_cpu.ipynb #b327c519
+# %% ../../nbs/11_cpu.ipynb #a0662975
 _forward_loop = r"""
 enum { RNN, LSTM, GRU, NESTED, MCRM };
-struct Args { I kind, T, B, m, p, keep; const float *x, *wx, *wh, *wu, *wc, *bias, *h0, *c0, *e0; float *h, *c, *e, *acts;
+struct Args {
+  I kind, T, B, m, p, keep;
+  const float *x, *wx, *wh, *wu, *wc, *bias, *h0, *c0, *e0;
+  float *h, *c, *e, *acts;
   bool nested() const { return kind >= NESTED; }
   I sums() const { return kind == RNN ? p : kind == GRU ? 3*p : 4*p; }   // that the input feeds
   I inner() const { return kind == MCRM ? 3*p : 4*p; }                  // that the arteries feed
@@ -122,9 +125,10 @@ template <class F> void slices(I B, I threads, F body) {
     if (k*rows < B) { body(k*rows, std::min(B, (k+1)*rows) - k*rows); at::native::cpublas::brgemm_release(false); }
   }
 }
-static inline void start(I n, I m, const float* x, const float* w, const float* bias, I na, float* q) {   // few features
+static inline void start(I n, I m, const float* x, const float* w, const float* bias, I na, float* q) {   // m few
   std::memcpy(q, bias, na*sizeof(float));
-  for (I k = 0; k < m; k++) { const float v = x[k], *row = w + k*n; _Pragma("omp simd") for (I j = 0; j < n; j++) q[j] += v*row[j]; }
+  for (I k = 0; k < m; k++) { const float v = x[k], *row = w + k*n;
+    _Pragma("omp simd") for (I j = 0; j < n; j++) q[j] += v*row[j]; }
 }
 """
 
@@ -252,7 +256,7 @@ def available()->bool:
     "Can the compiled loops be used here? The first call compiles them"
     return _kernel() is not None
 
-# %% ../../nbs/11_cpu.ipynb #d1e28097
+# %% ../../nbs/11_cpu.ipynb #59002015
 class _Args(ctypes.Structure):
     _fields_ = [(k, ctypes.c_int64) for k in ('kind', 'T', 'B', 'm', 'p', 'keep')] + [
         (k, ctypes.c_void_p) for k in 'x wx wh wu wc bias h0 c0 e0 h c e acts'.split()]
@@ -276,7 +280,8 @@ def forward(kind, x, initial, weights, keep=True):
     (x, *weights),initial,(T, B, m),p = _plain([x, *weights]),_plain(initial),x.shape,weights[1].shape[1]
     states,n = [x.new_empty(T, B, p) for _ in initial],len(weights[4])
     acts = x.new_empty(T if keep else 1, B, n)
-    args = _Args(_kinds[kind], T, B, m, p, keep, _at(x), *map(_at, weights), *_three(initial), *_three(states), _at(acts))
+    args = _Args(_kinds[kind], T, B, m, p, keep, _at(x), *map(_at, weights), *_three(initial), *_three(states),
+                 _at(acts))
     _kernel().forward(ctypes.byref(args), _threads())
     return *states, acts if keep else x.new_empty(T, B, 0)
 
@@ -292,13 +297,17 @@ def backward(kind, before, states, acts, grads, d, wh, wu, wc):
     _kernel().backward(ctypes.byref(args), *pointers, _threads())
     return acts, d, us
 
+# %% ../../nbs/11_cpu.ipynb #44646654
 def _in_turn(loop, kind, *args):
     "One network after the other; what there is none of stays so"
-    at = lambda a, k: [at(b, k) for b in a] if isinstance(a, (list, tuple)) else a[k] if torch.is_tensor(a) and a.numel() else a
+    def of(a, k):
+        if isinstance(a, (list, tuple)): return [of(b, k) for b in a]
+        return a[k] if torch.is_tensor(a) and a.numel() else a
+    def join(parts):
+        if parts[0] is None: return None
+        return torch.stack(parts) if torch.is_tensor(parts[0]) else [torch.stack(p) for p in zip(*parts)]
     n = next(a for a in args if torch.is_tensor(a)).shape[0]
-    join = lambda parts: None if parts[0] is None else torch.stack(parts) if torch.is_tensor(parts[0]) else [
-        torch.stack(p) for p in zip(*parts)]
-    return tuple(join(p) for p in zip(*(loop(kind, *(at(a, k) for a in args)) for k in range(n))))
+    return tuple(join(p) for p in zip(*(loop(kind, *(of(a, k) for a in args)) for k in range(n))))
 
 # %% ../../nbs/11_cpu.ipynb #d616bae5
 loops = Loops(forward, backward, 2**18)

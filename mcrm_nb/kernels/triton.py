@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['jit', 'RNN', 'LSTM', 'GRU', 'NESTED', 'MCRM', 'kinds', 'late', 'per_step', 'graphs', 'tile', 'piece', 'loops',
-           'loops_at_once', 'steps', 'at_once', 'sigmoid', 'tanh', 'dot', 'through', 'outer', 'feed_inner', 'inner',
-           'inner_back', 'outer_back', 'forward_part', 'forward_all', 'back_part', 'backward_part', 'backward_all',
-           'Graphs', 'interpreted', 'available']
+           'loops_at_once', 'steps', 'at_once', 'sigmoid', 'tanh', 'get', 'get4', 'put4', 'dot', 'through', 'lstm_core',
+           'lstm_core_back', 'gru_core', 'gru_core_back', 'outer', 'feed_inner', 'inner', 'inner_back', 'through_all',
+           'outer_back', 'forward_part', 'forward_all', 'back_part', 'backward_part', 'backward_all', 'Graphs',
+           'interpreted', 'available']
 
 # %% ../../nbs/12_triton.ipynb #fcd24dd5
 import os, warnings
@@ -22,8 +23,10 @@ try:
     import triton.language as tl
 except ImportError: triton,tl = None,SimpleNamespace(constexpr=object)   # not on every system
 
-# %% ../../nbs/12_triton.ipynb #7551483f
+# %% ../../nbs/12_triton.ipynb #b99c4bfd
 jit = triton.jit if triton else lambda f: f
+RNN,LSTM,GRU,NESTED,MCRM = 0,1,2,3,4
+kinds = dict(rnn=RNN, lstm=LSTM, gru=GRU, nested_lstm=NESTED, mcrm=MCRM)
 
 @jit
 def sigmoid(x): return 1/(1 + tl.exp(-x))
@@ -34,237 +37,221 @@ def tanh(x):
     return tl.where(xx < .01, x*(1 + xx*(-1/3 + xx*(2/15 - xx*17/315))), 1 - 2/(tl.exp(2*x) + 1))
 
 @jit
-def dot(a, w, rows, cols, ok_rows, ok_cols, K, lda, ldw, BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
-    "A tile (rows, cols) of the product of a (rows, K) and w (K, cols)"
+def get(at, ok): return tl.load(at, mask=ok, other=0.)
+
+@jit
+def get4(at, p, ok): return get(at, ok), get(at + p, ok), get(at + 2*p, ok), get(at + 3*p, ok)
+
+@jit
+def put4(at, p, ok, a, b, c, d):
+    tl.store(at, a, mask=ok); tl.store(at + p, b, mask=ok)
+    tl.store(at + 2*p, c, mask=ok); tl.store(at + 3*p, d, mask=ok)
+
+# %% ../../nbs/12_triton.ipynb #a468e6f0
+@jit
+def dot(a, w, r, j, B, p, K, ldw, BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
+    "A tile of the product of a (B, K) with p columns of w (K, ldw): rows r, columns j"
     acc = tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, K, BU):
         k = k0 + tl.arange(0, BU)
-        left = tl.load(a + rows[:,None]*lda + k[None,:], mask=ok_rows[:,None] & (k < K)[None,:], other=0.)
-        right = tl.load(w + k[:,None]*ldw + cols[None,:], mask=(k < K)[:,None] & ok_cols[None,:], other=0.)
+        left = get(a + r[:,None]*K + k[None,:], (r < B)[:,None] & (k < K)[None,:])
+        right = get(w + k[:,None]*ldw + j[None,:], (k < K)[:,None] & (j < p)[None,:])
         acc = tl.dot(left, right, acc, input_precision=PREC)
     return acc
 
 @jit
-def through(acc, d, w, k, cols, ok_k, ok_cols, ldw, PREC: tl.constexpr):
-    "Add to a tile what a gradient d (rows, k) sends through the rows k of w"
-    right = tl.load(w + k[:,None]*ldw + cols[None,:], mask=ok_k[:,None] & ok_cols[None,:], other=0.)
+def through(acc, d, w, k, j, p, ldw, PREC: tl.constexpr):
+    "Add to a tile what a gradient d (rows, k) sends through the rows k of w (p, ldw) to the columns j"
+    right = get(w + k[:,None]*ldw + j[None,:], (k < p)[:,None] & (j < p)[None,:])
     return tl.dot(d, right, acc, input_precision=PREC)
 
-# %% ../../nbs/12_triton.ipynb #f078e6ff
-RNN,LSTM,GRU,NESTED,MCRM = 0,1,2,3,4
-kinds = dict(rnn=RNN, lstm=LSTM, gru=GRU, nested_lstm=NESTED, mcrm=MCRM)
+# %% ../../nbs/12_triton.ipynb #c295b9ae
+@jit
+def lstm_core(a0, a1, a2, a3, c):
+    i,f,g,o = sigmoid(a0),sigmoid(a1),tanh(a2),sigmoid(a3)
+    return i, f, g, o, f*c + i*g
 
+@jit
+def lstm_core_back(i, f, g, o, c, tanh_c, dh, dc):
+    "Gradients of the four sums, and of the old memory"
+    dc += dh*o*(1 - tanh_c*tanh_c)
+    return dc*g*i*(1-i), dc*c*f*(1-f), dc*i*(1 - g*g), dh*tanh_c*o*(1-o), dc*f
+
+@jit
+def gru_core(nx, a1, a2, nh, h):
+    r,z = sigmoid(a1),sigmoid(a2)
+    n = tanh(nx + r*nh)
+    return n, r, z, n + z*(h-n)
+
+@jit
+def gru_core_back(n, r, z, nh, h, dh):
+    "Gradients of the four sums, and of what the old state gets directly"
+    dn = dh*(1-z)*(1 - n*n)
+    return dn, dn*nh*r*(1-r), dh*(h-n)*z*(1-z), dn*r, dh*z
+
+# %% ../../nbs/12_triton.ipynb #ad6e0bbd
 @jit
 def outer(acts, h, c, u, wh, wc, t, s, row0, unit0, T, B, p, KIND: tl.constexpr, HAS_C: tl.constexpr,
           BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "The first part of a step for one tile"
-    rows,j = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU)
-    ok_r,ok_j = rows < B, j < p
-    ok = ok_r[:,None] & ok_j[None,:]
+    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
+    ok,at = (r < B)[:,None] & (j < p)[None,:], r[:,None]*p + j[None,:]
     n = p if KIND == 0 else 3*p if KIND == 2 else 4*p
     na = p if KIND == 0 else 8*p if KIND >= 3 else 4*p
-    s = s.to(tl.int64)
-    q = acts + ((s*T + t)*B + rows[:,None])*na + j[None,:]
+    q,w = acts + ((s*T + t)*B + r[:,None])*na + j[None,:], wh + s*p*n
     old,new = (s*(T+1) + t)*B*p, (s*(T+1) + t+1)*B*p
-    at = rows[:,None]*p + j[None,:]
-    h_old,w = h + old, wh + s*p*n
+    f0 = dot(h + old, w, r, j, B, p, p, n, BM, BU, PREC)
     if KIND == 0:
-        y = tanh(tl.load(q, mask=ok, other=0.) + dot(h_old, w, rows, j, ok_r, ok_j, p, p, n, BM, BU, PREC))
+        y = tanh(get(q, ok) + f0)
         tl.store(q, y, mask=ok); tl.store(h + new + at, y, mask=ok)
-    elif KIND == 2:
-        r = sigmoid(tl.load(q + p, mask=ok, other=0.) + dot(h_old, w, rows, j, ok_r, ok_j, p, p, n, BM, BU, PREC))
-        z = sigmoid(tl.load(q + 2*p, mask=ok, other=0.) + dot(h_old, w + p, rows, j, ok_r, ok_j, p, p, n, BM, BU, PREC))
-        nh = tl.load(q + 3*p, mask=ok, other=0.) + dot(h_old, w + 2*p, rows, j, ok_r, ok_j, p, p, n, BM, BU, PREC)
-        y = tanh(tl.load(q, mask=ok, other=0.) + r*nh)
-        tl.store(q, y, mask=ok); tl.store(q + p, r, mask=ok); tl.store(q + 2*p, z, mask=ok)
-        tl.store(q + 3*p, nh, mask=ok)
-        tl.store(h + new + at, y + z*(tl.load(h_old + at, mask=ok, other=0.) - y), mask=ok)
     else:
-        i = sigmoid(tl.load(q, mask=ok, other=0.) + dot(h_old, w, rows, j, ok_r, ok_j, p, p, n, BM, BU, PREC))
-        f = sigmoid(tl.load(q + p, mask=ok, other=0.) + dot(h_old, w + p, rows, j, ok_r, ok_j, p, p, n, BM, BU, PREC))
-        g = tanh(tl.load(q + 2*p, mask=ok, other=0.) + dot(h_old, w + 2*p, rows, j, ok_r, ok_j, p, p, n, BM, BU, PREC))
-        o = sigmoid(tl.load(q + 3*p, mask=ok, other=0.) + dot(h_old, w + 3*p, rows, j, ok_r, ok_j, p, p, n, BM, BU, PREC))
-        tl.store(q, i, mask=ok); tl.store(q + p, f, mask=ok); tl.store(q + 2*p, g, mask=ok); tl.store(q + 3*p, o, mask=ok)
-        c_at = tl.load(c + old + at, mask=ok, other=0.)
-        if KIND == 1:
-            y = f*c_at + i*g
-            tl.store(c + new + at, y, mask=ok); tl.store(h + new + at, o*tanh(y), mask=ok)
-        else: feed_inner(q, c + old, u + s*B*2*p, wc, rows, j, ok_r, ok_j, ok, f*c_at, i*g, s, p, KIND, HAS_C, BM, BU, PREC)
+        f1 = dot(h + old, w + p, r, j, B, p, p, n, BM, BU, PREC)
+        f2 = dot(h + old, w + 2*p, r, j, B, p, p, n, BM, BU, PREC)
+        a0,a1,a2,a3 = get4(q, p, ok)
+        if KIND == 2:
+            a0,a1,a2,y = gru_core(a0, a1 + f0, a2 + f1, a3 + f2, get(h + old + at, ok))
+            put4(q, p, ok, a0, a1, a2, a3 + f2)
+            tl.store(h + new + at, y, mask=ok)
+        else:
+            f3 = dot(h + old, w + 3*p, r, j, B, p, p, n, BM, BU, PREC)
+            c_at = get(c + old + at, ok)
+            a0,a1,a2,a3,y = lstm_core(a0 + f0, a1 + f1, a2 + f2, a3 + f3, c_at)
+            put4(q, p, ok, a0, a1, a2, a3)
+            if KIND == 1: tl.store(c + new + at, y, mask=ok); tl.store(h + new + at, a3*tanh(y), mask=ok)
+            else: feed_inner(q, c + old, u + s*B*2*p, wc, r, j, a1*c_at, a0*a2, s, B, p, KIND, HAS_C, BM, BU, PREC)
 
+# %% ../../nbs/12_triton.ipynb #32def591
 @jit
-def feed_inner(q, c, u, wc, rows, j, ok_r, ok_j, ok, u1, u2, s, p, KIND: tl.constexpr, HAS_C: tl.constexpr,
+def feed_inner(q, c, u, wc, r, j, u1, u2, s, B, p, KIND: tl.constexpr, HAS_C: tl.constexpr,
                BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "The arteries, and what the memory feeds to the inner sums"
-    at = u + rows[:,None]*2*p + j[None,:]
+    ok,at = (r < B)[:,None] & (j < p)[None,:], u + r[:,None]*2*p + j[None,:]
     tl.store(at, u1, mask=ok); tl.store(at + p, u2, mask=ok)
     k: tl.constexpr = 3 if KIND == 4 else 4
     first: tl.constexpr = 5 if KIND == 4 else 4
     if HAS_C:
         for part in tl.static_range(k):
             to = q + (first+part)*p
-            fed = dot(c, wc + s*p*k*p + part*p, rows, j, ok_r, ok_j, p, p, k*p, BM, BU, PREC)
-            tl.store(to, tl.load(to, mask=ok, other=0.) + fed, mask=ok)
+            fed = dot(c, wc + s*p*k*p + part*p, r, j, B, p, p, k*p, BM, BU, PREC)
+            tl.store(to, get(to, ok) + fed, mask=ok)
 
-# %% ../../nbs/12_triton.ipynb #9ba95c75
 @jit
 def inner(acts, h, c, e, u, wu, t, s, row0, unit0, T, B, p, KIND: tl.constexpr,
           BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "The second part of a step of a nested memory for one tile"
-    rows,j = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU)
-    ok_r,ok_j = rows < B, j < p
-    ok = ok_r[:,None] & ok_j[None,:]
-    n = 3*p if KIND == 4 else 4*p
-    s = s.to(tl.int64)
-    outer_q = acts + ((s*T + t)*B + rows[:,None])*8*p + j[None,:]
-    q,at = outer_q + 4*p, rows[:,None]*p + j[None,:]
+    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
+    ok,n = (r < B)[:,None] & (j < p)[None,:], 3*p if KIND == 4 else 4*p
+    q,a,w = acts + ((s*T + t)*B + r[:,None])*8*p + j[None,:], u + s*B*2*p, wu + s*2*p*n
+    at = r[:,None]*p + j[None,:]
     old,new = (s*(T+1) + t)*B*p + at, (s*(T+1) + t+1)*B*p + at
-    a,w = u + s*B*2*p, wu + s*2*p*n
-    x0 = tl.load(q, mask=ok, other=0.) + dot(a, w, rows, j, ok_r, ok_j, 2*p, 2*p, n, BM, BU, PREC)
-    x1 = tl.load(q + p, mask=ok, other=0.) + dot(a, w + p, rows, j, ok_r, ok_j, 2*p, 2*p, n, BM, BU, PREC)
-    x2 = tl.load(q + 2*p, mask=ok, other=0.) + dot(a, w + 2*p, rows, j, ok_r, ok_j, 2*p, 2*p, n, BM, BU, PREC)
-    x3 = tl.load(q + 3*p, mask=ok, other=0.)
-    if KIND == 4:
-        r,z = sigmoid(x1),sigmoid(x2)
-        y = tanh(x0 + r*x3)
-        tl.store(q, y, mask=ok); tl.store(q + p, r, mask=ok); tl.store(q + 2*p, z, mask=ok)
-        y = y + z*(tl.load(c + old, mask=ok, other=0.) - y)
+    a0,a1,a2,a3 = get4(q + 4*p, p, ok)
+    a0 += dot(a, w, r, j, B, p, 2*p, n, BM, BU, PREC)
+    a1 += dot(a, w + p, r, j, B, p, 2*p, n, BM, BU, PREC)
+    a2 += dot(a, w + 2*p, r, j, B, p, 2*p, n, BM, BU, PREC)
+    if KIND == 4: a0,a1,a2,y = gru_core(a0, a1, a2, a3, get(c + old, ok))
     else:
-        i,f,g = sigmoid(x0),sigmoid(x1),tanh(x2)
-        o = sigmoid(x3 + dot(a, w + 3*p, rows, j, ok_r, ok_j, 2*p, 2*p, n, BM, BU, PREC))
-        tl.store(q, i, mask=ok); tl.store(q + p, f, mask=ok); tl.store(q + 2*p, g, mask=ok); tl.store(q + 3*p, o, mask=ok)
-        memory = f*tl.load(e + old, mask=ok, other=0.) + i*g
-        tl.store(e + new, memory, mask=ok)
-        y = o*tanh(memory)
+        a3 += dot(a, w + 3*p, r, j, B, p, 2*p, n, BM, BU, PREC)
+        a0,a1,a2,a3,inside = lstm_core(a0, a1, a2, a3, get(e + old, ok))
+        tl.store(e + new, inside, mask=ok)
+        y = a3*tanh(inside)
+    put4(q + 4*p, p, ok, a0, a1, a2, a3)
     tl.store(c + new, y, mask=ok)
-    tl.store(h + new, tl.load(outer_q + 3*p, mask=ok, other=0.)*tanh(y), mask=ok)
+    tl.store(h + new, get(q + 3*p, ok)*tanh(y), mask=ok)
 
-# %% ../../nbs/12_triton.ipynb #5a1b29f8
+# %% ../../nbs/12_triton.ipynb #5a84dfaf
 @jit
 def inner_back(acts, sums, c, e, gh, gc, ge, dh, dc, de, new_dc, new_de, du, wu, wc, t, s, row0, unit0, T, B, p,
                KIND: tl.constexpr, HAS_C: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr, GE: tl.constexpr,
                BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "From the gradient of the new state to those of the arteries, for one tile; stores those of the inner sums and of o"
-    rows,j = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU)
-    ok_r,ok_j = rows < B, j < p
-    s = s.to(tl.int64)
-    now = (s*T + t)*B
-    q0,old,new = (now + rows[:,None])*8*p, (s*(T+1) + t)*B*p, (s*(T+1) + t+1)*B*p
+    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
+    now,old,new = (s*T + t)*B, (s*(T+1) + t)*B*p, (s*(T+1) + t+1)*B*p
     m: tl.constexpr = 3 if KIND == 4 else 4
     wu,wc = wu + s*m*p*2*p, wc + s*m*p*p
-    du1,du2,dco = tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32)
+    du1,du2,dc_tile = tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, p, BU):
         k = k0 + tl.arange(0, BU)
-        ok_k = k < p
-        ok = ok_r[:,None] & ok_k[None,:]
-        at,mine = rows[:,None]*p + k[None,:], (k == j)[None,:]   # its own units: all or none
-        q,out = acts + q0 + k[None,:], sums + q0 + k[None,:]
-        d,g = tl.load(dh + s*B*p + at, mask=ok, other=0.),tl.load(dc + s*B*p + at, mask=ok, other=0.)
-        if GH: d += tl.load(gh + now*p + at, mask=ok, other=0.)
-        if GC: g += tl.load(gc + now*p + at, mask=ok, other=0.)
-        o,tc = tl.load(q + 3*p, mask=ok, other=0.),tanh(tl.load(c + new + at, mask=ok, other=0.))
-        g += d*o*(1 - tc*tc)
-        a0,a1 = tl.load(q + 4*p, mask=ok, other=0.),tl.load(q + 5*p, mask=ok, other=0.)
-        a2,a3 = tl.load(q + 6*p, mask=ok, other=0.),tl.load(q + 7*p, mask=ok, other=0.)
+        ok,at = (r < B)[:,None] & (k < p)[None,:], r[:,None]*p + k[None,:]
+        mine = ok & (k == j)[None,:]   # its own units: all or none
+        q,out = acts + (now + r[:,None])*8*p + k[None,:], sums + (now + r[:,None])*8*p + k[None,:]
+        d,g = get(dh + s*B*p + at, ok),get(dc + s*B*p + at, ok)
+        if GH: d += get(gh + now*p + at, ok)
+        if GC: g += get(gc + now*p + at, ok)
+        o,tanh_c = get(q + 3*p, ok),tanh(get(c + new + at, ok))
+        g += d*o*(1 - tanh_c*tanh_c)
+        a0,a1,a2,a3 = get4(q + 4*p, p, ok)
         if KIND == 4:
-            d0 = g*(1-a2)*(1 - a0*a0)
-            d1,d3 = d0*a3*a1*(1-a1), d0*a1
-            d2 = g*(tl.load(c + old + at, mask=ok, other=0.) - a0)*a2*(1-a2)
-            dco += tl.where(mine, g*a2, 0.)
+            d0,d1,d2,d3,direct = gru_core_back(a0, a1, a2, a3, get(c + old + at, ok), g)
+            dc_tile += tl.where(mine, direct, 0.)
         else:
-            te,ge_ = tanh(tl.load(e + new + at, mask=ok, other=0.)),tl.load(de + s*B*p + at, mask=ok, other=0.)
-            if GE: ge_ += tl.load(ge + now*p + at, mask=ok, other=0.)
-            ge_ += g*a3*(1 - te*te)
-            d0,d2,d3 = ge_*a2*a0*(1-a0), ge_*a0*(1 - a2*a2), g*te*a3*(1-a3)
-            d1 = ge_*tl.load(e + old + at, mask=ok, other=0.)*a1*(1-a1)
-            tl.store(new_de + s*B*p + at, ge_*a1, mask=ok & mine)
-        to_o = ok & mine
-        tl.store(out + 3*p, d*tc*o*(1-o), mask=to_o)
-        tl.store(out + 4*p, d0, mask=to_o); tl.store(out + 5*p, d1, mask=to_o)
-        tl.store(out + 6*p, d2, mask=to_o); tl.store(out + 7*p, d3, mask=to_o)
-        du1 = through(du1, d0, wu, k, j, ok_k, ok_j, 2*p, PREC)
-        du1 = through(du1, d1, wu + 2*p*p, k, j, ok_k, ok_j, 2*p, PREC)
-        du1 = through(du1, d2, wu + 4*p*p, k, j, ok_k, ok_j, 2*p, PREC)
-        du2 = through(du2, d0, wu + p, k, j, ok_k, ok_j, 2*p, PREC)
-        du2 = through(du2, d1, wu + 2*p*p + p, k, j, ok_k, ok_j, 2*p, PREC)
-        du2 = through(du2, d2, wu + 4*p*p + p, k, j, ok_k, ok_j, 2*p, PREC)
-        if KIND == 3:
-            du1 = through(du1, d3, wu + 6*p*p, k, j, ok_k, ok_j, 2*p, PREC)
-            du2 = through(du2, d3, wu + 6*p*p + p, k, j, ok_k, ok_j, 2*p, PREC)
-            if HAS_C: dco = through(dco, d0, wc, k, j, ok_k, ok_j, p, PREC)
-        if HAS_C:
-            skip: tl.constexpr = 0 if KIND == 4 else 1
-            dco = through(dco, d1, wc + skip*p*p, k, j, ok_k, ok_j, p, PREC)
-            dco = through(dco, d2, wc + (1+skip)*p*p, k, j, ok_k, ok_j, p, PREC)
-            dco = through(dco, d3, wc + (2+skip)*p*p, k, j, ok_k, ok_j, p, PREC)
-    ok,at = ok_r[:,None] & ok_j[None,:], rows[:,None]*2*p + j[None,:]
-    tl.store(du + s*B*2*p + at, du1, mask=ok); tl.store(du + s*B*2*p + p + at, du2, mask=ok)
-    tl.store(new_dc + s*B*p + rows[:,None]*p + j[None,:], dco, mask=ok)
+            inside = get(de + s*B*p + at, ok)
+            if GE: inside += get(ge + now*p + at, ok)
+            before,tanh_e = get(e + old + at, ok),tanh(get(e + new + at, ok))
+            d0,d1,d2,d3,inside = lstm_core_back(a0, a1, a2, a3, before, tanh_e, g, inside)
+            tl.store(new_de + s*B*p + at, inside, mask=mine)
+        tl.store(out + 3*p, d*tanh_c*o*(1-o), mask=mine)
+        put4(out + 4*p, p, mine, d0, d1, d2, d3)
+        du1 = through_all(du1, d0, d1, d2, d3, wu, k, j, p, 2*p, 0, m, PREC)
+        du2 = through_all(du2, d0, d1, d2, d3, wu + p, k, j, p, 2*p, 0, m, PREC)
+        if HAS_C: dc_tile = through_all(dc_tile, d0, d1, d2, d3, wc, k, j, p, p, 4-m, 4, PREC)
+    ok = (r < B)[:,None] & (j < p)[None,:]
+    at = du + s*B*2*p + r[:,None]*2*p + j[None,:]
+    tl.store(at, du1, mask=ok); tl.store(at + p, du2, mask=ok)
+    tl.store(new_dc + s*B*p + r[:,None]*p + j[None,:], dc_tile, mask=ok)
 
-# %% ../../nbs/12_triton.ipynb #4c9543ca
+# %% ../../nbs/12_triton.ipynb #4ea2a047
+@jit
+def through_all(acc, d0, d1, d2, d3, w, k, j, p, ldw, FIRST: tl.constexpr, LAST: tl.constexpr, PREC: tl.constexpr):
+    if FIRST == 0: acc = through(acc, d0, w, k, j, p, ldw, PREC)
+    acc = through(acc, d1, w + (1-FIRST)*p*ldw, k, j, p, ldw, PREC)
+    acc = through(acc, d2, w + (2-FIRST)*p*ldw, k, j, p, ldw, PREC)
+    if LAST == 4: acc = through(acc, d3, w + (3-FIRST)*p*ldw, k, j, p, ldw, PREC)
+    return acc
+
+# %% ../../nbs/12_triton.ipynb #90dec82f
 @jit
 def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, row0, unit0, T, B, p,
-               KIND: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr,
-               BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
+               KIND: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr, BM: tl.constexpr, BU: tl.constexpr,
+               PREC: tl.constexpr):
     "Gradients of the outer sums, and of the output and the memory before the step, for one tile"
-    rows,j = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU)
-    ok_r,ok_j = rows < B, j < p
-    na = p if KIND == 0 else 8*p if KIND >= 3 else 4*p
-    n = p if KIND == 0 else 3*p if KIND == 2 else 4*p
-    s = s.to(tl.int64)
+    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
+    na,n = p if KIND == 0 else 8*p if KIND >= 3 else 4*p, p if KIND == 0 else 3*p if KIND == 2 else 4*p
     now,old,new = (s*T + t)*B, (s*(T+1) + t)*B*p, (s*(T+1) + t+1)*B*p
-    wh = wh + s*n*p
-    dho = tl.zeros((BM, BU), tl.float32)
+    wh,dh_tile = wh + s*n*p, tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, p, BU):
         k = k0 + tl.arange(0, BU)
-        ok_k = k < p
-        ok = ok_r[:,None] & ok_k[None,:]
-        at,mine = rows[:,None]*p + k[None,:], (k == j)[None,:]   # its own units: all or none
-        q = acts + (now + rows[:,None])*na + k[None,:]
-        out,to = sums + (now + rows[:,None])*na + k[None,:], ok & mine
-        a0 = tl.load(q, mask=ok, other=0.)
-        if KIND < 3:
-            d = tl.load(dh + s*B*p + at, mask=ok, other=0.)
-            if GH: d += tl.load(gh + now*p + at, mask=ok, other=0.)
+        ok,at = (r < B)[:,None] & (k < p)[None,:], r[:,None]*p + k[None,:]
+        mine = ok & (k == j)[None,:]
+        q,out = acts + (now + r[:,None])*na + k[None,:], sums + (now + r[:,None])*na + k[None,:]
+        d = get(dh + s*B*p + at, ok)   # of no use to nested memories, whose output is behind them
+        if GH: d += get(gh + now*p + at, ok)
         if KIND == 0:
-            d0 = d*(1 - a0*a0)
-            tl.store(out, d0, mask=to)
-            dho = through(dho, d0, wh, k, j, ok_k, ok_j, p, PREC)
+            d *= 1 - get(q, ok)*get(q, ok)
+            tl.store(out, d, mask=mine)
+            dh_tile = through(dh_tile, d, wh, k, j, p, p, PREC)
         else:
-            a1,a2,a3 = tl.load(q + p, mask=ok, other=0.),tl.load(q + 2*p, mask=ok, other=0.),tl.load(q + 3*p, mask=ok, other=0.)
+            a0,a1,a2,a3 = get4(q, p, ok)
             if KIND == 2:
-                d0 = d*(1-a2)*(1 - a0*a0)
-                d1,d3 = d0*a3*a1*(1-a1), d0*a1
-                d2 = d*(tl.load(h + old + at, mask=ok, other=0.) - a0)*a2*(1-a2)
-                dho += tl.where(mine, d*a2, 0.)
-                dho = through(dho, d1, wh, k, j, ok_k, ok_j, p, PREC)
-                dho = through(dho, d2, wh + p*p, k, j, ok_k, ok_j, p, PREC)
-                dho = through(dho, d3, wh + 2*p*p, k, j, ok_k, ok_j, p, PREC)
-                tl.store(out + 3*p, d3, mask=to)
+                d0,d1,d2,d3,direct = gru_core_back(a0, a1, a2, a3, get(h + old + at, ok), d)
+                dh_tile += tl.where(mine, direct, 0.)
+                dh_tile = through_all(dh_tile, d0, d1, d2, d3, wh, k, j, p, p, 1, 4, PREC)
             else:
-                c_at = tl.load(c + old + at, mask=ok, other=0.)
+                to,g = new_dc + s*B*p + at, get(dc + s*B*p + at, ok)
                 if KIND == 1:
-                    tc,g = tanh(tl.load(c + new + at, mask=ok, other=0.)),tl.load(dc + s*B*p + at, mask=ok, other=0.)
-                    if GC: g += tl.load(gc + now*p + at, mask=ok, other=0.)
-                    g += d*a3*(1 - tc*tc)
-                    d3,g2 = d*tc*a3*(1-a3), g
-                    tl.store(out + 3*p, d3, mask=to)
-                    tl.store(new_dc + s*B*p + at, g*a1, mask=to)
+                    if GC: g += get(gc + now*p + at, ok)
+                    before,tanh_c = get(c + old + at, ok),tanh(get(c + new + at, ok))
+                    d0,d1,d2,d3,g = lstm_core_back(a0, a1, a2, a3, before, tanh_c, d, g)
                 else:
-                    from_u = du + s*B*2*p + rows[:,None]*2*p + k[None,:]
-                    g,g2 = tl.load(from_u, mask=ok, other=0.),tl.load(from_u + p, mask=ok, other=0.)
-                    d3 = tl.load(out + 3*p, mask=ok, other=0.)
-                    mem = new_dc + s*B*p + at
-                    tl.store(mem, tl.load(mem, mask=to, other=0.) + g*a1, mask=to)
-                d0,d1,d2 = g2*a2*a0*(1-a0), g*c_at*a1*(1-a1), g2*a0*(1 - a2*a2)
-                dho = through(dho, d0, wh, k, j, ok_k, ok_j, p, PREC)
-                dho = through(dho, d1, wh + p*p, k, j, ok_k, ok_j, p, PREC)
-                dho = through(dho, d2, wh + 2*p*p, k, j, ok_k, ok_j, p, PREC)
-                dho = through(dho, d3, wh + 3*p*p, k, j, ok_k, ok_j, p, PREC)
-            tl.store(out, d0, mask=to); tl.store(out + p, d1, mask=to); tl.store(out + 2*p, d2, mask=to)
-    ok = ok_r[:,None] & ok_j[None,:]
-    tl.store(new_dh + s*B*p + rows[:,None]*p + j[None,:], dho, mask=ok)
+                    u = du + s*B*2*p + r[:,None]*2*p + k[None,:]
+                    d1,d2,d3 = get(u, ok),get(u + p, ok),get(out + 3*p, ok)
+                    g = get(to, mine) + d1*a1
+                    d0,d1,d2 = d2*a2*a0*(1-a0), d1*get(c + old + at, ok)*a1*(1-a1), d2*a0*(1 - a2*a2)
+                tl.store(to, g, mask=mine)
+                dh_tile = through_all(dh_tile, d0, d1, d2, d3, wh, k, j, p, p, 0, 4, PREC)
+            put4(out, p, mine, d0, d1, d2, d3)
+    tl.store(new_dh + s*B*p + r[:,None]*p + j[None,:], dh_tile, mask=(r < B)[:,None] & (j < p)[None,:])
 
-# %% ../../nbs/12_triton.ipynb #1de2f150
+# %% ../../nbs/12_triton.ipynb #0c1dc6b1
 late = ['t']   # an integer that changes from launch to launch: not to be specialised on
 per_step = triton.jit(do_not_specialize=late) if triton else jit
 
@@ -280,10 +267,12 @@ def forward_all(acts, h, c, e, u, wh, wu, wc, T, B, p, KIND: tl.constexpr, HAS_C
                 BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     row0,s = tl.program_id(0)*BM, tl.program_id(1)
     for t in range(0, T):
-        for unit0 in range(0, p, BU): outer(acts, h, c, u, wh, wc, t, s, row0, unit0, T, B, p, KIND, HAS_C, BM, BU, PREC)
+        for unit0 in range(0, p, BU):
+            outer(acts, h, c, u, wh, wc, t, s, row0, unit0, T, B, p, KIND, HAS_C, BM, BU, PREC)
         tl.debug_barrier()
         if KIND >= 3:
-            for unit0 in range(0, p, BU): inner(acts, h, c, e, u, wu, t, s, row0, unit0, T, B, p, KIND, BM, BU, PREC)
+            for unit0 in range(0, p, BU):
+                inner(acts, h, c, e, u, wu, t, s, row0, unit0, T, B, p, KIND, BM, BU, PREC)
             tl.debug_barrier()
 
 # %% ../../nbs/12_triton.ipynb #debcd999

@@ -422,7 +422,8 @@ def all_weights(self:Recurrent):
 @patch
 def extra_repr(self:Recurrent):
     "Sizes, and what is not default"
-    defaults = dict(num_layers=1, bias=True, batch_first=False, dropout=0., bidirectional=False, backend='auto', recompute=None)
+    defaults = dict(num_layers=1, bias=True, batch_first=False, dropout=0., bidirectional=False, backend='auto',
+                    recompute=None)
     return ', '.join([f'{self.input_size}, {self.hidden_size}',
                       *(f'{k}={getattr(self, k)}' for k,v in defaults.items() if getattr(self, k) != v),
                       *_changed(self)])

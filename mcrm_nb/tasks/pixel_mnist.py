@@ -6,9 +6,9 @@
 __all__ = ['read_idx', 'to_sequences', 'accuracy', 'pixel_mnist']
 
 # %% ../../nbs/22_pixel_mnist.ipynb #826bd448
-import gzip, math
+import gzip, math, tempfile
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 from .base import Task
@@ -16,17 +16,14 @@ from .data import data_bytes
 
 # %% ../../nbs/22_pixel_mnist.ipynb #279b4ed8
 def read_idx(
-    content:bytes,  # of an IDX file of bytes, compressed by gzip
-):                  # a tensor of uint8
-    "The array in an IDX file"
-    raw = gzip.decompress(content)
-    if raw[:3] != b'\0\0\x08':
-        raise ValueError(f'expected an IDX file of bytes (first bytes 0, 0, 8), got {list(raw[:3])}')
-    shape = np.frombuffer(raw, '>u4', raw[3], 4)
-    body = np.frombuffer(raw, np.uint8, offset=4+4*raw[3])
-    if len(body) != shape.prod():
-        raise ValueError(f'expected {shape.prod()} values for the shape {tuple(shape.tolist())}, got {len(body)}')
-    return torch.from_numpy(body.reshape(shape.tolist()).copy())
+    content:bytes,  # of an IDX file, compressed by gzip
+):                  # a tensor
+    "The array in an IDX file, as torchvision reads it"
+    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor   # here: no other task waits for it
+    with tempfile.TemporaryDirectory() as d:
+        path = Path(d)/'idx'
+        path.write_bytes(gzip.decompress(content))
+        return read_sn3_pascalvincent_tensor(str(path))
 
 # %% ../../nbs/22_pixel_mnist.ipynb #22624fcb
 def to_sequences(

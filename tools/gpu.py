@@ -1,0 +1,126 @@
+"""Everything a GPU is wanted for, on a machine that has torch and no internet, in pieces of some minutes.
+
+    python tools/gpu.py OUT [--budget 540] [--wheels DIR] [--data DIR] [--resume OUT_BEFORE] [--plan paper] [--jobs 4]
+                            [--skip tests bench queue]
+
+Sets up what is missing from the wheels (nothing is fetched), runs the cells of the notebooks that want a GPU, records the
+benchmark (unless there is a record already), then works through a plan until the budget is over. OUT gets few files:
+log of the tests, the benchmark, records.zip for `mcrm_nb records merge`, and state-*.zip, from which --resume goes on."""
+import argparse, json, os, subprocess, sys, time, traceback, zipfile
+from pathlib import Path
+
+from project import directives, notebooks, read, root, src, why_skipped
+
+needed = 'fastai', 'fastcore', 'fastdownload', 'fastprogress', 'fasttransform', 'plum', 'beartype', 'pooch'
+part_size, most_parts = 15*2**20, 4   # of what is kept to be gone on with
+
+
+def say(*a): print(f'[{time.time()-began:5.0f} s]', *a, flush=True)
+
+def set_up(wheels, site):
+    "Unpack the wheels beside the project, if something is missing; the environment for what follows"
+    from importlib.util import find_spec
+    missing = [n for n in needed if not find_spec(n)]
+    if missing and not wheels: raise SystemExit(f'missing: {", ".join(missing)}; expected --wheels')
+    if missing:
+        subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-index', '--no-deps', '--no-compile', '--upgrade',
+                        '--target', site, *sorted(Path(wheels).glob('*.whl'))], check=True)
+    at = [str(root), *([str(site)] if missing else []), *filter(None, [os.environ.get('PYTHONPATH')])]
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join(at), 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg', 'PYTHONUNBUFFERED': '1'}
+
+def cells(notebook):
+    "Run a notebook's cells in order, those for a GPU with them, as far as plain Python can; for a process of its own"
+    space = dict(__name__='__main__', display=print)
+    for n, cell in enumerate(read(notebook)['cells']):
+        if cell['cell_type'] != 'code' or why_skipped(cell, ['cuda', 'slow']): continue
+        code = '\n'.join('' if l.lstrip().startswith('%') else l for l in src(cell).splitlines())
+        try: exec(compile(code, f'{Path(notebook).name}, cell {n}', 'exec'), space)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
+
+def gpu_notebooks():
+    return [p for p in notebooks() if any('cuda' in directives(c) for c in read(p)['cells'])]
+
+def tests(env, out, deadline):
+    "A process per notebook; name -> passed?"
+    done, log = {}, open(out/'tests.log', 'w')
+    for p in gpu_notebooks():
+        left = deadline-time.time()
+        if left < 5: break
+        try: done[p.name] = not subprocess.run([sys.executable, __file__, '--cells', p], env=env, cwd=root/'nbs', stdout=log,
+                                               stderr=subprocess.STDOUT, timeout=left).returncode
+        except subprocess.TimeoutExpired: done[p.name] = None
+        say('test', p.name, {True: 'passed', False: 'FAILED', None: 'out of time'}[done[p.name]])
+    return done
+
+def command(env, *args, timeout=None):
+    "The project's command"
+    return subprocess.run([sys.executable, '-c', 'from mcrm_nb.cli import main; main()', *map(str, args)], env=env, cwd=root,
+                          timeout=timeout).returncode
+
+def pack(runs, out):
+    "Records in one archive; checkpoints, the small ones first, in a few"
+    with zipfile.ZipFile(out/'records.zip', 'w', zipfile.ZIP_DEFLATED) as z:
+        for p in sorted(runs.glob('*.json')): z.write(p, p.name)
+    part, used, left = 0, part_size, []
+    for p in sorted(runs.glob('*.safetensors'), key=lambda p: p.stat().st_size):
+        size = p.stat().st_size
+        if used + size > part_size:
+            if part == most_parts or size > part_size:
+                left.append(p.name)
+                continue
+            part, used = part+1, 0
+        with zipfile.ZipFile(out/f'state-{part}.zip', 'a') as z: z.write(p, p.name)
+        used += size
+    if left: say('too large to be kept:', ', '.join(left))
+
+def unpack(before, runs):
+    for p in [*Path(before).glob('records.zip'), *Path(before).glob('state-*.zip')]:
+        with zipfile.ZipFile(p) as z: z.extractall(runs)
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument('out', type=Path, nargs='?')
+    a.add_argument('--cells', help=argparse.SUPPRESS)
+    a.add_argument('--budget', type=float, default=540, help='seconds for everything')
+    a.add_argument('--wheels', type=Path)
+    a.add_argument('--data', type=Path, help='the folder with MNIST/ and ptb/')
+    a.add_argument('--resume', type=Path, nargs='*', default=[], help='OUT of earlier pieces')
+    a.add_argument('--work', type=Path, default=root/'.gpu', help='scratch')
+    a.add_argument('--plan', default='paper')
+    a.add_argument('--jobs', type=int, default=4, help='processes that share the GPU')
+    a.add_argument('--together', type=int, help='seeds trained at once; default: 16 on a GPU')
+    a.add_argument('--device', help='cuda, or cpu to try the chain without a GPU')
+    a.add_argument('--skip', nargs='*', default=[], choices=['tests', 'bench', 'queue'])
+    o = a.parse_args()
+    if o.cells: return cells(o.cells)
+    if not o.out: a.error('expected OUT')
+    deadline, runs = began+o.budget, (o.work/'runs').resolve()
+    for p in o.out, runs: p.mkdir(parents=True, exist_ok=True)
+    env = set_up(o.wheels, (o.work/'site').resolve())
+    if o.data: env['MCRM_NB_DATA'] = str(o.data.resolve())
+    device = ['--device', o.device] if o.device else []
+    say('set up')
+    for before in o.resume: unpack(before, runs)
+    report = dict(tests={}, bench=None, queue=None)
+    if 'tests' not in o.skip: report['tests'] = tests(env, o.out, deadline-30)
+    if 'bench' not in o.skip and deadline-time.time() > 60:
+        try: report['bench'] = command(env, 'bench', '--out', o.out, *device, timeout=deadline-time.time()-20)
+        except subprocess.TimeoutExpired: report['bench'] = 'out of time'
+        say('bench', report['bench'])
+    left = deadline-time.time()-20   # to pack
+    if 'queue' not in o.skip and left > 20:
+        together = ['--together', o.together] if o.together else []
+        try: report['queue'] = command(env, 'sweep', o.plan, '--out', runs, '--jobs', o.jobs, '--budget', int(left), *device, *together,
+                                       timeout=left+10)
+        except subprocess.TimeoutExpired: report['queue'] = 'stopped hard'
+        say('queue', report['queue'])
+    pack(runs, o.out.resolve())
+    (o.out/'report.json').write_text(json.dumps(report, indent=1)+'\n')
+    say('records:', len(list(runs.glob('*.json'))))
+    sys.exit(any(v is not True for v in report['tests'].values()))
+
+
+began = time.time()
+if __name__ == '__main__': main()
