@@ -216,8 +216,7 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, r
     "Gradients of the outer sums, and of the output and the memory before the step, for one tile"
     r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
     na,n = p if KIND == 0 else 8*p if KIND >= 3 else 4*p, p if KIND == 0 else 3*p if KIND == 2 else 4*p
-    now,old,new = (s*T + t)*B, (s*(T+1) + t)*B*p, (s*(T+1) + t+1)*B*p
-    wh,dh_tile = wh + s*n*p, tl.zeros((BM, BU), tl.float32)
+    now,old,wh,dh_tile = (s*T + t)*B, (s*(T+1) + t)*B*p, wh + s*n*p, tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, p, BU):
         k = k0 + tl.arange(0, BU)
         ok,at = (r < B)[:,None] & (k < p)[None,:], r[:,None]*p + k[None,:]
@@ -239,7 +238,7 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, r
                 to,g = new_dc + s*B*p + at, get(dc + s*B*p + at, ok)
                 if KIND == 1:
                     if GC: g += get(gc + now*p + at, ok)
-                    before,tanh_c = get(c + old + at, ok),tanh(get(c + new + at, ok))
+                    before,tanh_c = get(c + old + at, ok),tanh(get(c + old + B*p + at, ok))
                     d0,d1,d2,d3,g = lstm_core_back(a0, a1, a2, a3, before, tanh_c, d, g)
                 else:
                     u = du + s*B*2*p + r[:,None]*2*p + k[None,:]
