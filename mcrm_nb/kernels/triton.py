@@ -7,12 +7,12 @@ __all__ = ['jit', 'RNN', 'LSTM', 'GRU', 'NESTED', 'MCRM', 'kinds', 'late', 'per_
            'loops_at_once', 'steps', 'at_once', 'sigmoid', 'tanh', 'get', 'get4', 'put4', 'dot', 'through', 'lstm_core',
            'lstm_core_back', 'gru_core', 'gru_core_back', 'outer', 'feed_inner', 'inner', 'inner_back', 'through_all',
            'outer_back', 'forward_part', 'forward_all', 'back_part', 'backward_part', 'backward_all', 'Graphs',
-           'interpreted', 'available']
+           'interpreted', 'probe', 'available']
 
-# %% ../../nbs/12_triton.ipynb #fcd24dd5
+# %% ../../nbs/12_triton.ipynb #e61f9ef3
 import os, warnings
 from collections import OrderedDict
-from functools import partial
+from functools import lru_cache, partial
 from types import SimpleNamespace
 
 import torch
@@ -419,20 +419,44 @@ def _backward(way, kind, before, states, acts, grads, d, wh, wu, wc):
     back = lambda a: a if a is None or not single else a[0]
     return back(sums), [back(ends[0,k]).clone() for k in range(len(d))], back(us)
 
-# %% ../../nbs/12_triton.ipynb #a3377280
+# %% ../../nbs/12_triton.ipynb #873d4a4b
 def interpreted()->bool:
     "Is Triton's interpreter at work (`TRITON_INTERPRET=1`)?"
     return triton is not None and not isinstance(forward_all, triton.runtime.JITFunction)
-
-def available()->bool:
-    "Is there a GPU, and Triton?"
-    return triton is not None and torch.cuda.is_available()
 
 piece = 2**30   # activations worked on at a time: a GPU has room
 loops = Loops(partial(_forward, 'steps'), partial(_backward, 'steps'), piece)
 loops_at_once = Loops(partial(_forward, 'at_once'), partial(_backward, 'at_once'), piece)
 bptt.loops['triton_at_once'] = loops_at_once
 
+# %% ../../nbs/12_triton.ipynb #d9a5e54f
+def probe(
+    device,        # where
+    loops=loops,   # of the kernels
+):
+    "An error, if the kernels do not give what they should"
+    g = torch.Generator().manual_seed(0)
+    rand = lambda *shape: (torch.rand(shape, generator=g)-.5).to(device)
+    x,initial = rand(2, 3, 2),[rand(3, 5), rand(3, 5)]
+    weights = [rand(20, 2), rand(20, 5), rand(15, 10), rand(15, 5), rand(40)]
+    def all_of(loops):
+        *states,acts = loops.forward('mcrm', x, initial, weights)
+        return *states, *bptt.gradients(loops, 'mcrm', x, initial, weights, states, acts, states, [True]*6)
+    flat = lambda ts: torch.cat([t.flatten() for p in ts for t in (p if isinstance(p, list) else [p])])
+    off = (flat(all_of(loops)) - flat(all_of(bptt.loops['bptt']))).abs().max().item()
+    if not off < 1e-4: raise RuntimeError(f'a trial is off by {off:.1g}')
+
+@lru_cache
+def available()->bool:
+    "Is there a GPU, and Triton, and do the kernels work?"
+    if triton is None or not torch.cuda.is_available(): return False
+    try: probe('cuda')
+    except Exception as e:   # of a compiler, a driver, or ours
+        warnings.warn(f'the GPU kernels are not available ({e}); the literal loop does the same, slower')
+        return False
+    return True
+
+# %% ../../nbs/12_triton.ipynb #6d8c10aa
 def _backend(name):
     compute = engine(name)
     def run(cell, x, state, weights, options, recompute=None):
