@@ -7,7 +7,7 @@ __all__ = ['shapes', 'Shape', 'equal_units', 'Many', 'compiled_loop', 'contestan
            'ceiling', 'kept', 'growth', 'trainer', 'bench', 'speed_table', 'draw_speed', 'shipped_bench', 'draw_growth']
 
 # %% ../nbs/13_speed.ipynb #4a141912
-import json, time
+import json, math, time
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -101,14 +101,16 @@ def side_by_side(
     rounds:int=5,  # counted
     train=True,    # forward and backward, or forward alone?
     warm:int=1,    # rounds before those; a GPU needs three: to compile, to record, to repeat
-)->dict:           # name -> median seconds
+    most=math.inf, # seconds after which no further round is begun
+)->dict:           # name -> seconds of each counted round
     "Time layers in turns"
-    took = {name: [] for name in layers}
+    took,start = {name: [] for name in layers},time.perf_counter()
     for k in range(rounds+warm):
+        if k > warm and time.perf_counter()-start > most: break
         for name,layer in layers.items():
             seconds = time_once(layer, x, train)
             if k >= warm: took[name].append(seconds)
-    return {name: median(t) for name,t in took.items()}
+    return took
 
 # %% ../nbs/13_speed.ipynb #262e8e1f
 def products(
@@ -158,7 +160,8 @@ def growth(
     layer,out = memories['mcrm'](2, 85, device=device),[]
     for T,B in [*((t, 32) for t in steps), *((200, b) for b in rows)]:
         x = torch.randn(T, B, 2, device=device)
-        out.append(dict(steps=T, rows=B, milliseconds=1e3*side_by_side(dict(it=layer), x, rounds, warm=3)['it']))
+        took = side_by_side(dict(it=layer), x, rounds, warm=3)['it']
+        out.append(dict(steps=T, rows=B, milliseconds=1e3*median(took)))
     return out
 
 def trainer(
@@ -192,6 +195,7 @@ def trainer(
 def bench(
     which=tuple(shapes), # keys of `shapes`
     rounds:int=5,        # counted
+    most=60.,            # seconds of a part after which no further round is begun
     device:str=None,     # default: a GPU if there is one
     threads=(1,),        # on a CPU
     slow=True,           # with the literal loop?
@@ -213,14 +217,14 @@ def bench(
                 torch.set_num_threads(n)
                 for train in True,False:
                     tell(f'{name}, {"training" if train else "forward"}, {n} thread{"s" if n > 1 else ""}')
-                    took = side_by_side(layers, x, rounds, train, 3 if gpu or compiled else 1)
-                    rows += [dict(shape=name, threads=n, training=train, layer=k, milliseconds=1e3*t)
-                             for k,t in took.items()]
+                    took = side_by_side(layers, x, rounds, train, 3 if gpu or compiled else 1, most)
+                    rows += [dict(shape=name, threads=n, training=train, layer=k, milliseconds=1e3*median(t),
+                                  rounds=len(t)) for k,t in took.items()]
         torch.set_num_threads(threads[0])
         tell('lengths and batches'); grown = growth(device)
         tell('the trainer'); trained = trainer(device)
     finally: torch.set_num_threads(before)
-    return dict(rows=rows, rounds=rounds, ceiling=tops, growth=grown, trainer=trained,
+    return dict(rows=rows, ceiling=tops, growth=grown, trainer=trained,
                 made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
 
 # %% ../nbs/13_speed.ipynb #916b2cf1

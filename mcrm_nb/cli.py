@@ -482,6 +482,7 @@ def bench_speed(
     shape:Annotated[Optional[list[str]], typer.Option(help='adding, word_ptb, pixel_mnist, copy or char_ptb; may be '
                                                            'given several times; default: all.')]=None,
     rounds:Annotated[int, typer.Option(help='How often each takes its turn.', min=1)]=5,
+    most:Annotated[float, typer.Option(help='Seconds of a part after which no further round is begun.')]=60.,
     threads:Annotated[Optional[list[int]], typer.Option(help='On a CPU; may be given several times.', min=1)]=None,
     slow:Annotated[bool, typer.Option(help='With the literal loop, which takes most of the time.')]=True,
     compiled:Annotated[bool, typer.Option('--compiled', help='With a step that torch.compile compiles.')]=False,
@@ -498,9 +499,9 @@ def bench_speed(
         from mcrm_nb.layers.base import one_of
         from mcrm_nb.runs import write_whole
         names = [one_of('shape', n, shapes) for n in shape or shapes]
-        record = bench(names, rounds, _device(device), tuple(threads or (1,)), slow, compiled, status.update)
+        record = bench(names, rounds, most, _device(device), tuple(threads or (1,)), slow, compiled, status.update)
     m = record['made_on']
-    console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of {rounds} rounds", highlight=False)
+    console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of up to {rounds} rounds", highlight=False)
     for training in True,False:
         console.print('\nforward and backward' if training else '\nforward alone')
         t = speed_table(record, training).round(2)
