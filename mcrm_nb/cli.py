@@ -501,7 +501,8 @@ def bench_speed(
         names = [one_of('shape', n, shapes) for n in shape or shapes]
         record = bench(names, rounds, most, _device(device), tuple(threads or (1,)), slow, compiled, status.update)
     m = record['made_on']
-    console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of up to {rounds} rounds", highlight=False)
+    console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of up to {rounds} rounds",
+                  highlight=False)
     for training in True,False:
         console.print('\nforward and backward' if training else '\nforward alone')
         t = speed_table(record, training).round(2)

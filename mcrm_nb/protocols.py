@@ -93,6 +93,8 @@ say('copy', 'paper code', f'{T2}, exception (A10)', 'nested_lstm', lr=1e-4, clip
 say('copy', 'code', f'{CODE}: between zero_grad and backward (A7)', clip_acts=False)
 say('copy', 'code', CODE, eval_bs=32)
 say('copy', 'fair', f'{OURS}: the size of the MCRM of Table 2', n_params=3_262_000)
+say('copy', everyone, f'{OURS}: ends a run when it is solved, or still at the trivial answer', scale='paper',
+    stop=dict(solved=.01, stuck=.98, patience=30))
 
 # %% ../nbs/32_protocols.ipynb #e9a16ea0
 for mnist in 'pixel_mnist','permuted_mnist':

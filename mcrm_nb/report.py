@@ -300,7 +300,7 @@ def check_runs(
             for n,o in of.items():
                 if o['status'] != 'finished': continue
                 losses = [e['valid_loss'] for e in o['curve']]
-                assert len(losses) == o['spec']['epochs'], f'{n}: {len(losses)} epochs'
+                assert 'ended' in o or len(losses) == o['spec']['epochs'], f'{n}: {len(losses)} epochs'
                 assert losses[o['best']['epoch']-1] == min(losses), f'{n}: the best epoch is another'
             if p == 'fair' and len(r): assert r.parameters.max()/r.parameters.min() < 1.021, f'{p}, {s}: unequal sizes'
             names |= set(of)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['tasks', 'trained', 'make_task', 'RunSpec', 'RecordError', 'Busy', 'write_whole', 'rng_state', 'set_rng_state',
-           'save_tensors', 'load_tensors', 'pack', 'unpack', 'made_before', 'provenance', 'read_record', 'check_record',
-           'data_digest', 'finished', 'run', 'write_record', 'merge_records']
+           'save_tensors', 'load_tensors', 'pack', 'unpack', 'foregone', 'made_before', 'provenance', 'read_record',
+           'check_record', 'data_digest', 'finished', 'run', 'write_record', 'merge_records']
 
 # %% ../nbs/31_runs.ipynb #de44957c
 import contextlib, hashlib, json, math, os, platform, random, subprocess, zipfile
@@ -38,7 +38,7 @@ def make_task(
     module,attr = tasks[one_of('task', name, tasks)].split(':')
     return getattr(import_module(module), attr)(**settings)
 
-# %% ../nbs/31_runs.ipynb #b590594e
+# %% ../nbs/31_runs.ipynb #f30c60a7
 @dataclass(frozen=True)
 class RunSpec:
     "One run, described in full"
@@ -58,6 +58,7 @@ class RunSpec:
     carry_eval:bool=True  # in validation and test, too?
     std:float=None     # readout weights from N(0, std**2); None: the task's own
     schedule:tuple=()  # of the learning rate, see `scheduled_lr`: pairs of name and value
+    stop:tuple=()      # when the rest is a foregone conclusion, see `foregone`: pairs of name and value
     data:tuple=()      # settings of the task: pairs of name and value
     protocol:str=''    # a word for people: whose settings these are
     scale:str=''       # a word for people: how large the run is
@@ -72,7 +73,7 @@ class RunSpec:
             if type(v := getattr(self, k)) not in (int, float) or not v > 0:
                 raise ValueError(f'{k}={v!r}: expected a positive number')
             put(k, float(v))
-        for k in 'data','schedule': put(k, tuple(sorted(dict(getattr(self, k) or ()).items())))
+        for k in 'data','schedule','stop': put(k, tuple(sorted(dict(getattr(self, k) or ()).items())))
 
 # %% ../nbs/31_runs.ipynb #d3d7e6e0
 @patch(as_prop=True)
@@ -172,7 +173,21 @@ def unpack(tensors, info):
     set_rng_state(tensors, info['rng'])
     return part('model.'), opt, part('best.')
 
-# %% ../nbs/31_runs.ipynb #8889676d
+# %% ../nbs/31_runs.ipynb #e85ccbf3
+def foregone(
+    spec:RunSpec,   # with `stop=dict(solved, stuck, patience)`
+    rows,           # the curve so far
+    baseline:float, # loss of the trivial answer
+)->str:             # None: go on
+    """'solved' if a validation loss is below `solved` times the baseline, 'stuck' if after `patience` epochs none is
+    below `stuck` times the baseline"""
+    rule = dict(spec.stop)
+    if not rule or not rows: return None
+    best = min(r['valid_loss'] for r in rows)
+    if best < rule['solved']*baseline: return 'solved'
+    if len(rows) >= rule['patience'] and not best < rule['stuck']*baseline: return 'stuck'
+
+# %% ../nbs/31_runs.ipynb #20113f1c
 def _train(spec, task, device, at, tell):
     "Train from where `at` says, saving after every epoch; the Learner and the weights of the best epoch"
     share = lambda part, rows: tell(spec, rows, (len(rows)+part)/spec.epochs)
@@ -187,7 +202,7 @@ def _train(spec, task, device, at, tell):
         learn.opt.opt.load_state_dict({**learn.opt.opt.state_dict(), 'state': opt})
         curve.rows,curve.diverged,made_on = info['rows'],info['diverged'],made_before(info, made_on)
     rows = curve.rows
-    while len(rows) < spec.epochs and not curve.diverged:
+    while len(rows) < spec.epochs and not curve.diverged and not foregone(spec, rows, task.baseline):
         losses = [r['valid_loss'] for r in rows]
         lr = scheduled_lr(spec.lr, spec.schedule, losses)
         with learn.no_bar(), learn.no_logging(): learn.fit(1, lr=lr)
@@ -307,7 +322,7 @@ def _run_locked(spec, device, at, done, tell):
     tests = None if learn.curve.diverged else (_test(task, learn), _test(task, learn, best))
     return write_record(spec, task, done, learn.curve.rows, tests, count_parameters(learn.model), made_on)
 
-# %% ../nbs/31_runs.ipynb #0acb1aa2
+# %% ../nbs/31_runs.ipynb #73157f08
 def write_record(
     spec:RunSpec,    # the run
     task,            # its task
@@ -318,13 +333,14 @@ def write_record(
     made_on:list,    # `provenance` of all that it was made on, the last at the end
 )->dict:             # the record
     "Write the record of a run that is done, and delete what is no longer needed"
-    described = {**asdict(spec), 'data': dict(spec.data), 'schedule': dict(spec.schedule)}
+    described = {**asdict(spec), **{k: dict(getattr(spec, k)) for k in ('data', 'schedule', 'stop')}}
     record = dict(name=spec.name, status='finished' if tests else 'diverged', spec=described,
         task=dict(title=task.title, unit=task.unit, figure=task.figure or task.unit, baseline=task.baseline,
                   trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings,
                   sha256=data_digest(task)),
         parameters=parameters, curve=rows, seconds=sum(r['seconds'] for r in rows),
         made_on=made_on[-1], made_before_on=made_on[:-1])
+    if reason := foregone(spec, rows, task.baseline): record['ended'] = reason
     if tests:
         top = min(rows, key=lambda r: r['valid_loss'])
         shown = lambda r: task.score(r['valid_loss'], r.get(getattr(task.metric, '__name__', None)))

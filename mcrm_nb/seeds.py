@@ -6,7 +6,7 @@
 __all__ = ['ours', 'own_layer', 'SeedBatch', 'SeedLoader', 'SeedLoss', 'SeedClip', 'SeedRates', 'SeedCurve', 'build_together',
            'run_together']
 
-# %% ../nbs/32_seeds.ipynb #d26931e1
+# %% ../nbs/32_seeds.ipynb #d0973441
 import copy, time, math
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,8 +17,8 @@ from torch import nn
 from filelock import FileLock, Timeout
 from .checks import count_parameters
 from .registry import memories
-from .runs import (Busy, load_tensors, made_before, make_task, pack, provenance, read_record, run, save_tensors,
-                          trained, unpack, write_record)
+from .runs import (Busy, foregone, load_tensors, made_before, make_task, pack, provenance, read_record, run,
+                          save_tensors, trained, unpack, write_record)
 from .train import CarryState, build, optimizer, scheduled_lr
 from fastai.basics import Callback, CancelFitException, Learner
 from fastai.data.core import DataLoaders
@@ -142,12 +142,13 @@ class SeedRates(Callback):
             part = torch.tensor(self.rates, device=p.device, dtype=p.dtype)/max(self.rates)
             with torch.no_grad(): p.copy_(old + part.view(-1, *[1]*(p.dim()-1))*(p-old))
 
-# %% ../nbs/32_seeds.ipynb #e3865e30
+# %% ../nbs/32_seeds.ipynb #5782b0ef
 class SeedCurve(Callback):
     "The learning curves, a list of rows for each network in `rows`"
     order = 60
     def __init__(self, n, metric):
         self.rows,self.diverged,self.metric = [[] for _ in range(n)],[False]*n,metric
+        self.asleep = [False]*n   # networks whose runs are over
     def before_train(self):
         self.dl.epoch,self.start,self.sums,self.trained = max(map(len, self.rows)),time.perf_counter(),{},True
     def before_validate(self):
@@ -169,7 +170,7 @@ class SeedCurve(Callback):
         m,seconds = self.means(),(time.perf_counter()-self.start)/len(self.rows)
         order = [k for k in ('valid_loss', getattr(self.metric, '__name__', None), 'train_loss') if k in m]
         for k,rows in enumerate(self.rows):
-            if self.diverged[k]: continue
+            if self.diverged[k] or self.asleep[k]: continue
             row = {name: m[name][k] for name in order}
             rows.append(dict(epoch=len(rows)+1, **row, seconds=seconds))
             self.diverged[k] = not (math.isfinite(row['train_loss']) and math.isfinite(row['valid_loss']))
@@ -251,10 +252,11 @@ def _save(learn, specs, k, best, made_on, folder):
                  *pack(learn.model.weights(k), opt, best[k], rows=learn.seed_curve.rows[k],
                        diverged=learn.seed_curve.diverged[k], made_on=made_on[k]))
 
-# %% ../nbs/32_seeds.ipynb #da8ffd51
-def _test_together(task, learn, weights=None):
-    "Loss and reported figure of every network on the test data"
-    for k,w in enumerate(weights or []): learn.model.set_weights(k, w)
+# %% ../nbs/32_seeds.ipynb #e78308d8
+def _test_together(task, learn, weights):
+    "Loss and reported figure of every network on the test data, with its weights as given; None: as they are"
+    for k,w in enumerate(weights):
+        if w: learn.model.set_weights(k, w)
     with learn.no_bar(), learn.no_logging(): learn.validate(2)
     m = learn.seed_curve.means()
     metric = m.get(getattr(task.metric, '__name__', None), [None]*len(learn.model))
@@ -264,20 +266,25 @@ def _run_group(specs, saved, folder, device, tell):
     task,spec = make_task(specs[0].task, **dict(specs[0].data)),specs[0]
     settings = {k: getattr(spec, k) for k in trained if k != 'seed'}
     learn = build_together(task, spec.memory, [s.seed for s in specs], device, **settings)
-    best,made_on = _restore(learn, specs, saved)
-    curve,everyone = learn.seed_curve,range(len(specs))
-    while not all(len(curve.rows[k]) >= spec.epochs or curve.diverged[k] for k in everyone):
+    (best, made_on),curve,everyone,ends = _restore(learn, specs, saved),learn.seed_curve,range(len(specs)),{}
+    def over(k):
+        n = len(curve.rows[k])
+        return n >= spec.epochs or curve.diverged[k] or foregone(spec, curve.rows[k], task.baseline)
+    copied = lambda k: {n: w.clone() for n,w in learn.model.weights(k).items()}
+    while not all(map(over, everyone)):
+        curve.asleep = [*map(over, everyone)]
         before = [[r['valid_loss'] for r in rows] for rows in curve.rows]
         learn.seed_rates.rates = [scheduled_lr(spec.lr, spec.schedule, b) for b in before]
         with learn.no_bar(), learn.no_logging(): learn.fit(1, lr=max(learn.seed_rates.rates))
         for k in everyone:
-            if len(curve.rows[k]) == len(before[k]): continue   # diverged earlier
+            if curve.asleep[k]: continue
             curve.rows[k][-1]['lr'] = learn.seed_rates.rates[k]
             if not best[k] or curve.rows[k][-1]['valid_loss'] < min(before[k]):
-                best[k] = {n: w.clone() for n,w in learn.model.weights(k).items()}
+                best[k] = copied(k)
+            if over(k): ends[k] = copied(k)   # the others may go on
             _save(learn, specs, k, best, made_on, folder)
         for k in everyone if tell else (): tell(specs[k], curve.rows[k], len(curve.rows[k])/spec.epochs)
-    last,top = _test_together(task, learn), _test_together(task, learn, best)
+    last,top = (_test_together(task, learn, w) for w in ([ends.get(k) for k in everyone], best))
     for k in everyone:
         found = None if curve.diverged[k] else (last[k], top[k])
         size = sum(w.numel() for w in best[k].values())
