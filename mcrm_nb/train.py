@@ -111,6 +111,8 @@ class CarryState(Callback):
         if self.rows not in (None, n):
             raise ValueError(f'a batch of {n} rows after one of {self.rows}: streams keep their rows, '
                              f'so expected {self.rows} (drop_last=True leaves a smaller batch out)')
+        if isinstance(self.at, int) and self.at > x.shape[lead+1]:
+            raise ValueError(f'carry={self.at}: expected at most {x.shape[lead+1]}, the steps of a window')
         self.learn.xb,self.rows = (x, self.state, True),n
         if isinstance(self.at, int):
             with torch.no_grad(): self.next = self.model.state_after(x.narrow(lead+1, 0, self.at), self.state)

@@ -13,6 +13,8 @@ scripts = Path(sys.executable).parent
 # Two notebooks run side by side on few cores; more threads each would only get in each other's way
 env = {**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1', 'MPLBACKEND': 'agg',
        'PYTHONPATH': str(root), 'PATH': f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}"}
+# One process runs many notebooks, and Triton asks only once, when it is imported, whether to interpret its kernels
+if not Path('/dev/nvidiactl').exists(): env['TRITON_INTERPRET'] = '1'
 
 
 def run(cmd, limit, on_line=lambda l: None):
