@@ -389,14 +389,17 @@ def show_table(
     Example: mcrm_nb table --task adding --scale quick --format md"""
     with console.status('Reading records'):
         from mcrm_nb.layers.base import one_of
-        from mcrm_nb.report import table
+        from mcrm_nb.report import printed, table
         from mcrm_nb.table1 import formats, side_by_side
         one_of('format', format, ('text', *formats))
         found = _read(records)
         if own: t = _own(records, found)
         elif task is None: t = side_by_side(records=found, scale=_known_word('scale', scale),
                                             protocol=_known_word('protocol', protocol))
-        else: t = table(task, protocol or 'fair', scale or 'quick', found)
+        else:
+            protocol,scale = protocol or 'fair',scale or 'quick'
+            t = printed(task, table(task, protocol, scale, found))
+            if not len(t): console.print(f'{task}, {protocol}, {scale}: nothing on record', highlight=False)
     if format != 'text': print(formats[format](t))
     else: _print_frame(t)
 

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['MCRM2018', 'BAI2018', 'published', 'shipped_records', 'read_records', 'figure_of', 'results', 'interval', 'verdict',
-           'difference', 'against', 'table', 'curves', 'draw', 'figure_text', 'protocol_differences',
+           'difference', 'against', 'table', 'curves', 'draw', 'figure_text', 'as_printed', 'protocol_differences',
            'scale_differences', 'overview', 'check_runs', 'shares', 'beside_trivial', 'paper_says', 'said', 'printed',
            'show']
 
 # %% ../nbs/34_report.ipynb #aaeb0ef2
 import json, re
+from functools import partial
 from dataclasses import fields
 from pathlib import Path
 
@@ -110,10 +111,12 @@ def verdict(
     theirs:float,  # the paper's
     better:str,    # 'lower' or 'higher'
     scale:str,     # of ours
+    lost:int=0,    # runs that diverged
 )->str:
     "What our figures say about the paper's"
     if theirs is None: return 'not in the paper'
-    if scale != 'paper' or not len(values): return 'not yet run at paper scale'
+    if scale != 'paper' or not len(values) and not lost: return 'not yet run at paper scale'
+    if lost: return f'{lost} of {lost+len(values)} diverged'
     mean,half = interval(values)
     if np.isnan(half): return 'not yet run with two seeds'
     ahead = mean < theirs if better == 'lower' else mean > theirs
@@ -148,7 +151,8 @@ def against(
         d,half = difference(mine, theirs)
         ahead = d < 0 if better == 'lower' else d > 0
         word = 'better' if ahead else 'worse'
-        said = ('no finished run' if np.isnan(d) else 'one seed' if np.isnan(half) else
+        lost = runs[runs.memory.isin([memory, other])].figure.isna().any()
+        said = ('diverged runs' if lost else 'no finished run' if np.isnan(d) else 'one seed' if np.isnan(half) else
                 'no difference seen' if abs(d) <= half else word)
         rows[other] = {'difference': d, '± 95 %': half, labels[memory]: said}
     return pd.DataFrame(rows).T.rename(index=labels)
@@ -167,12 +171,13 @@ def table(
     rows = {}
     for m in paper_memories:
         r = runs[runs.memory == m]
-        values = r.figure.dropna()
+        values,lost = r.figure.dropna(),int((r.status == 'diverged').sum())
         mean,half = interval(values)
         rows[labels[m]] = {'paper': theirs.get(m), 'Bai et al.': bai.get(m), 'ours': mean, '± 95 %': half,
-                           'seeds': len(r), 'diverged': int((r.status == 'diverged').sum()),
+                           'seeds': len(r), 'diverged': lost,
                            'epochs': r.epochs.max() if len(r) else 0, 'parameters': r.parameters.max() if len(r) else 0,
-                           'minutes': r.seconds.mean()/60, 'verdict': verdict(values, theirs.get(m), better, scale)}
+                           'minutes': r.seconds.mean()/60, 'made on': ', '.join(sorted(set(r.device))),
+                           'verdict': verdict(values, theirs.get(m), better, scale, lost)}
     return pd.DataFrame(rows).T.rename_axis('memory')
 
 # %% ../nbs/34_report.ipynb #379d92f0
@@ -188,7 +193,8 @@ def curves(
     parts = [pd.DataFrame(records[r.name_]['curve']).assign(memory=r.memory, seed=r.seed)
              for r in runs.rename(columns=dict(name='name_')).itertuples()]
     columns = ['memory', 'seed', 'epoch', 'train_loss', 'valid_loss']
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    if not parts: return pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True).astype(dict(train_loss=float, valid_loss=float))   # None: diverged
 
 def draw(
     experiment:str,      # a key of `experiments`
@@ -221,8 +227,16 @@ def figure_text(
     "A figure as it is printed: accuracies in percent, three or four digits"
     if value is None or np.isnan(value): return ''
     percent = experiments[experiment].better == 'higher'
-    show = lambda v: f'{100*v:.1f} %' if percent else f'{v:.4g}' if abs(v) > 1 else f'{v:.3g}'
-    return show(value) + ('' if np.isnan(half) else f' ± {show(half)}')
+    show = lambda v: f'{100*v:.1f} %' if percent else f'{v:.4g}' if abs(value) > 1 else f'{v:.3g}'
+    return show(value) + ('' if np.isnan(half) else f" ± {show(float(f'{half:.2g}'))}")   # two digits say enough
+
+def as_printed(
+    experiment:str, # a key of `experiments`
+    value:float,    # a published figure
+)->str:
+    "A published figure with all of its digits"
+    if value is None or pd.isna(value): return ''
+    return f'{100*value:g} %' if experiments[experiment].better == 'higher' else f'{value:g}'
 
 # %% ../nbs/34_report.ipynb #817b3410
 def _settled(experiment, memory, protocol, scale):
@@ -281,7 +295,8 @@ def overview(
                           'diverged': (r.status == 'diverged').sum(), 'hours': round(r.seconds.sum()/3600, 2),
                           'made on': ', '.join(sorted(set(r.device)))}
     order = [(p, s) for p in ('fair', 'paper', 'code') for s in scales]
-    return pd.DataFrame(rows).T.loc[order].rename_axis(['protocol', 'scale'])
+    t = pd.DataFrame(rows).T.loc[order].rename_axis(['protocol', 'scale'])
+    return t[t.runs > 0]
 
 # %% ../nbs/34_report.ipynb #d1a4b572
 def check_runs(
@@ -387,10 +402,8 @@ def printed(
     t:pd.DataFrame,       # from `table`
 )->pd.DataFrame:          # memories without a run left out
     "The table of an experiment with its figures as text, the paper's as they stand there"
-    percent = experiments[experiment].better == 'higher'
-    as_there = lambda v: '' if pd.isna(v) else f'{100*v:g} %' if percent else f'{v:g}'
     t = t[t.seeds > 0]
-    return t.assign(**{k: t[k].map(as_there) for k in ('paper', 'Bai et al.')}, minutes=t.minutes.map('{:.1f}'.format),
+    return t.assign(**{k: t[k].map(partial(as_printed, experiment)) for k in ('paper', 'Bai et al.')}, minutes=t.minutes.map('{:.1f}'.format),
                     **{k: t[k].map(lambda v: figure_text(experiment, v)) for k in ('ours', '± 95 %')})
 
 def show(

@@ -207,6 +207,7 @@ def run_together(
     folder,           # where records and checkpoints go
     device:str=None,  # default: a GPU if there is one
     tell=None,        # called with (spec, rows so far, share done) after every epoch
+    after=None,       # called with the seconds of an epoch of all of them, after it is saved and if there is another
 )->list:              # their records; those of finished runs are read
     "Do several runs at once, or go on with them"
     if len({replace(s, seed=0) for s in specs}) > 1:
@@ -222,7 +223,7 @@ def run_together(
         saved = {s: load_tensors(at) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
         epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
         for n in sorted(set(epochs.values())):   # those that stand at the same epoch go on together
-            _run_group([s for s in open_ if epochs[s] == n], saved, folder, device, tell)
+            _run_group([s for s in open_ if epochs[s] == n], saved, folder, device, tell, after)
     return [read_record(done(s)) for s in specs]
 
 # %% ../nbs/32_seeds.ipynb #0948af90
@@ -262,7 +263,7 @@ def _test_together(task, learn, weights):
     metric = m.get(getattr(task.metric, '__name__', None), [None]*len(learn.model))
     return [dict(loss=l, score=task.score(l, s)) for l,s in zip(m['valid_loss'], metric)]
 
-def _run_group(specs, saved, folder, device, tell):
+def _run_group(specs, saved, folder, device, tell, after):
     task,spec = make_task(specs[0].task, **dict(specs[0].data)),specs[0]
     settings = {k: getattr(spec, k) for k in trained if k != 'seed'}
     learn = build_together(task, spec.memory, [s.seed for s in specs], device, **settings)
@@ -273,7 +274,7 @@ def _run_group(specs, saved, folder, device, tell):
     copied = lambda k: {n: w.clone() for n,w in learn.model.weights(k).items()}
     while not all(map(over, everyone)):
         curve.asleep = [*map(over, everyone)]
-        before = [[r['valid_loss'] for r in rows] for rows in curve.rows]
+        before,start = [[r['valid_loss'] for r in rows] for rows in curve.rows],time.perf_counter()
         learn.seed_rates.rates = [scheduled_lr(spec.lr, spec.schedule, b) for b in before]
         with learn.no_bar(), learn.no_logging(): learn.fit(1, lr=max(learn.seed_rates.rates))
         for k in everyone:
@@ -284,6 +285,7 @@ def _run_group(specs, saved, folder, device, tell):
             if over(k): ends[k] = copied(k)   # the others may go on
             _save(learn, specs, k, best, made_on, folder)
         for k in everyone if tell else (): tell(specs[k], curve.rows[k], len(curve.rows[k])/spec.epochs)
+        if after and not all(map(over, everyone)): after(time.perf_counter()-start)
     last,top = (_test_together(task, learn, w) for w in ([ends.get(k) for k in everyone], best))
     for k in everyone:
         found = None if curve.diverged[k] else (last[k], top[k])

@@ -103,17 +103,20 @@ def attempt(
     tell=None,            # called with (spec, rows so far, share done) after every batch and saved epoch
 )->list:                  # for each 'finished', 'diverged', 'stopped', 'busy' or 'failed', and the reason or None
     "Do runs or a part of them, one thread on a CPU"
-    saved,last = {},specs[-1]
+    saved = 0
+    def late(seconds):
+        "The next epoch takes so long"
+        if deadline and time.time() + 1.1*seconds > deadline: raise OutOfTime
     def watch(spec, rows, done):
+        nonlocal saved
         if tell: tell(spec, rows, done)
-        if deadline and spec == last and saved.get(spec, 0) < len(rows) < spec.epochs:   # the last of several tells
-            if time.time() + 1.1*len(specs)*rows[-1]['seconds'] > deadline: raise OutOfTime(spec.name)
-        saved[spec] = len(rows)
+        if saved < len(rows) < spec.epochs: late(rows[-1]['seconds'])
+        saved = len(rows)
     torch.set_num_threads(1)   # more would wait for each other in small steps
     def everyone(*what): return [_recorded(s, folder) if finished(s, folder) else what for s in specs]
     try:
-        if len(specs) == 1: return [(run(last, folder, device, watch)['status'], None)]
-        return [(r['status'], None) for r in run_together(specs, folder, device, watch)]
+        if len(specs) == 1: return [(run(specs[0], folder, device, watch)['status'], None)]
+        return [(r['status'], None) for r in run_together(specs, folder, device, tell, late)]
     except OutOfTime: return everyone('stopped', None)
     except Busy: return everyone('busy', None)
     except (OSError, ValueError) as e: return everyone('failed', str(e))
@@ -243,9 +246,10 @@ def _loop(works, folder, crew, deadline, tell):
             elif kind == 'died':
                 for spec in work: end(spec, 'failed', f'its process died three times (exit code {what})')
             else:
+                busy = tuple(spec for spec,(status,_) in zip(work, what) if status == 'busy')
+                if busy: waiting.append(busy)
                 for spec,(status,reason) in zip(work, what):
-                    if status == 'busy': waiting.append((spec,))
-                    else: end(spec, status, reason)
+                    if status != 'busy': end(spec, status, reason)
         if not crew.running: time.sleep(.2)
     return out | {s.name: ('stopped', None) for work in works for s in work if s.name not in out}
 

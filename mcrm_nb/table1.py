@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['formats', 'on_record', 'side_by_side', 'draw_table', 'claims']
 
-# %% ../nbs/45_table1.ipynb #a2dfd897
+# %% ../nbs/45_table1.ipynb #1c0dd294
 import numpy as np
 import pandas as pd
 from .protocols import experiments, protocols, scales, table1
 from .registry import labels, paper_memories
-from .report import (BAI2018, MCRM2018, against, figure_text, interval, published, read_records, results,
-                            verdict)
+from .report import (BAI2018, MCRM2018, against, as_printed, figure_text, interval, published, read_records,
+                            results)
 from .viz import color_of, style
 
-# %% ../nbs/45_table1.ipynb #e4210df4
+# %% ../nbs/45_table1.ipynb #bf3c11dd
 def on_record(
     experiment:str,    # a key of `experiments`
     records:dict=None, # from `read_records`; default: those of the package
@@ -37,7 +37,7 @@ def side_by_side(
     for e in which:
         title = experiments[e].title
         for source,who in (MCRM2018, 'paper'), (BAI2018, 'Bai et al.'):
-            rows[title, who] = {labels[m]: figure_text(e, v) for m,v in published(e, source).items()}
+            rows[title, who] = {labels[m]: as_printed(e, v) for m,v in published(e, source).items()}
         for (p, s),runs in on_record(e, records).items():
             if scale in (None, s) and protocol in (None, p): rows[title, f'{p}, {s}'] = _row(e, runs)
     out = pd.DataFrame(rows).T.rename_axis(['experiment', 'figures']).fillna('')
@@ -57,7 +57,7 @@ def _row(experiment, runs):
 formats = dict(md=lambda t: t.reset_index().to_markdown(index=False), csv=lambda t: t.reset_index().to_csv(index=False),
                html=lambda t: t.reset_index().to_html(index=False, na_rep=''))
 
-# %% ../nbs/45_table1.ipynb #fc015d19
+# %% ../nbs/45_table1.ipynb #2ae1db5f
 def draw_table(
     protocol:str='fair', # 'paper', 'code' or 'fair'
     scale:str='quick',   # 'quick', 'cpu' or 'paper'
@@ -89,7 +89,8 @@ def _panel(ax, experiment, runs):
         error = None if np.isnan(half) else [half]
         ax.errorbar([i+.22], [mean], yerr=error, fmt='s', color=color_of(m), ms=4, capsize=3)
     ax.set_xticks(range(len(paper_memories)), [labels[m] for m in paper_memories], rotation=45, ha='right')
-    low,high = runs.figure.min(),runs.figure.max()
+    if not len(v := runs.figure.dropna()): return   # all diverged
+    low,high = v.min(),v.max()
     if high > 20*low: ax.set(yscale='log', ylim=(low/2, high*2))
     else: ax.set_ylim(low-.25*(high-low), high+.25*(high-low))   # a wider interval runs out of the panel
 

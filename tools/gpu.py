@@ -4,37 +4,49 @@
                             [--skip tests bench queue]
 
 Sets up what is missing from the wheels (nothing is fetched), runs the cells of the notebooks that want a GPU, records the
-benchmark (unless there is a record already), then works through a plan until the budget is over. OUT gets few files:
-log of the tests, the benchmark, records.zip for `mcrm_nb records merge`, and state-*.zip, from which --resume goes on."""
-import argparse, json, os, subprocess, sys, time, traceback, zipfile
+benchmark, then works through a plan until the budget is over; what an OUT_BEFORE has already, tests that passed or a
+benchmark, is not done again. OUT gets at most seven files, none over 16 MB: the log of the tests, a report, bench.zip,
+records.zip for `mcrm_nb records merge`, and state-*.zip, from which --resume goes on. A checkpoint that does not fit is left
+behind: its run begins anew. (Wheels: what `python -c "import mcrm_nb.sweeps"` misses; fastprogress below 1.1 needs no web
+server.)"""
+import argparse, json, linecache, os, subprocess, sys, time, traceback, types, zipfile
 from pathlib import Path
 
 from project import directives, notebooks, read, root, src, why_skipped
 
-needed = 'fastai', 'fastcore', 'fastdownload', 'fastprogress', 'fasttransform', 'plum', 'beartype', 'pooch'
-part_size, most_parts = 15*2**20, 4   # of what is kept to be gone on with
+part_size, most_parts = 15*2**20, 2   # of what is kept to be gone on with
+longest = dict(tests=180, bench=300)   # seconds
 
 
 def say(*a): print(f'[{time.time()-began:5.0f} s]', *a, flush=True)
 
 def set_up(wheels, site):
     "Unpack the wheels beside the project, if something is missing; the environment for what follows"
-    from importlib.util import find_spec
-    missing = [n for n in needed if not find_spec(n)]
-    if missing and not wheels: raise SystemExit(f'missing: {", ".join(missing)}; expected --wheels')
-    if missing:
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg', 'PYTHONUNBUFFERED': '1', 'TQDM_DISABLE': '1'}
+    path = lambda *more: os.pathsep.join([str(root), *map(str, more), *filter(None, [os.environ.get('PYTHONPATH')])])
+    works = lambda: subprocess.run([sys.executable, '-c', 'import mcrm_nb.sweeps, mcrm_nb.cli'], env=env, capture_output=True, text=True)
+    env['PYTHONPATH'] = path()
+    if (first := works()).returncode:
+        if not wheels: raise SystemExit(f'{first.stderr.strip().splitlines()[-1]}; expected --wheels')
         subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-index', '--no-deps', '--no-compile', '--upgrade',
                         '--target', site, *sorted(Path(wheels).glob('*.whl'))], check=True)
-    at = [str(root), *([str(site)] if missing else []), *filter(None, [os.environ.get('PYTHONPATH')])]
-    return {**os.environ, 'PYTHONPATH': os.pathsep.join(at), 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg', 'PYTHONUNBUFFERED': '1'}
+        env['PYTHONPATH'] = path(site)
+        if (second := works()).returncode: raise SystemExit(f'{second.stderr.strip().splitlines()[-1]}: a wheel is missing')
+    return env
 
 def cells(notebook):
     "Run a notebook's cells in order, those for a GPU with them, as far as plain Python can; for a process of its own"
     space = dict(__name__='__main__', display=print)
+    try: import IPython.display
+    except ImportError:
+        shown = types.SimpleNamespace(**{k: print for k in ('display', 'HTML', 'Image', 'Markdown', 'SVG')})
+        sys.modules.update({'IPython': types.SimpleNamespace(display=shown), 'IPython.display': shown})
     for n, cell in enumerate(read(notebook)['cells']):
         if cell['cell_type'] != 'code' or why_skipped(cell, ['cuda', 'slow']): continue
         code = '\n'.join('' if l.lstrip().startswith('%') else l for l in src(cell).splitlines())
-        try: exec(compile(code, f'{Path(notebook).name}, cell {n}', 'exec'), space)
+        name = f'{Path(notebook).name}, cell {n}'
+        linecache.cache[name] = len(code), None, code.splitlines(True), name   # Triton reads the source of its functions
+        try: exec(compile(code, name, 'exec'), space)
         except Exception:
             traceback.print_exc()
             sys.exit(1)
@@ -42,10 +54,11 @@ def cells(notebook):
 def gpu_notebooks():
     return [p for p in notebooks() if any('cuda' in directives(c) for c in read(p)['cells'])]
 
-def tests(env, out, deadline):
-    "A process per notebook; name -> passed?"
-    done, log = {}, open(out/'tests.log', 'w')
+def tests(env, out, deadline, passed):
+    "A process per notebook, unless it has passed before; name -> passed?"
+    done, log = {n: True for n in passed}, open(out/'tests.log', 'w')
     for p in gpu_notebooks():
+        if p.name in passed: continue
         left = deadline-time.time()
         if left < 5: break
         try: done[p.name] = not subprocess.run([sys.executable, __file__, '--cells', p], env=env, cwd=root/'nbs', stdout=log,
@@ -71,13 +84,16 @@ def pack(runs, out):
                 left.append(p.name)
                 continue
             part, used = part+1, 0
-        with zipfile.ZipFile(out/f'state-{part}.zip', 'a') as z: z.write(p, p.name)
+        with zipfile.ZipFile(out/f'state-{part}.zip', 'w' if used == 0 else 'a') as z: z.write(p, p.name)
         used += size
     if left: say('too large to be kept:', ', '.join(left))
 
 def unpack(before, runs):
+    "Put back what an earlier piece left; its report"
     for p in [*Path(before).glob('records.zip'), *Path(before).glob('state-*.zip')]:
         with zipfile.ZipFile(p) as z: z.extractall(runs)
+    at = Path(before)/'report.json'
+    return json.loads(at.read_text()) if at.exists() else {}
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -92,6 +108,7 @@ def main():
     a.add_argument('--jobs', type=int, default=4, help='processes that share the GPU')
     a.add_argument('--together', type=int, help='seeds trained at once; default: 16 on a GPU')
     a.add_argument('--device', help='cuda, or cpu to try the chain without a GPU')
+    a.add_argument('--commit', help='what the records say that the tree is, where it has no history')
     a.add_argument('--skip', nargs='*', default=[], choices=['tests', 'bench', 'queue'])
     o = a.parse_args()
     if o.cells: return cells(o.cells)
@@ -100,14 +117,19 @@ def main():
     for p in o.out, runs: p.mkdir(parents=True, exist_ok=True)
     env = set_up(o.wheels, (o.work/'site').resolve())
     if o.data: env['MCRM_NB_DATA'] = str(o.data.resolve())
+    if o.commit: env['MCRM_NB_COMMIT'] = o.commit
     device = ['--device', o.device] if o.device else []
     say('set up')
-    for before in o.resume: unpack(before, runs)
+    known = [unpack(before, runs) for before in o.resume]
     report = dict(tests={}, bench=None, queue=None)
-    if 'tests' not in o.skip: report['tests'] = tests(env, o.out, deadline-30)
-    if 'bench' not in o.skip and deadline-time.time() > 60:
-        try: report['bench'] = command(env, 'bench', '--out', o.out, *device, timeout=deadline-time.time()-20)
+    passed = {n for k in known for n,ok in k.get('tests', {}).items() if ok}
+    if 'tests' not in o.skip: report['tests'] = tests(env, o.out, min(deadline-30, time.time()+longest['tests']), passed)
+    if 'bench' not in o.skip and deadline-time.time() > 60 and not any(k.get('bench') == 0 for k in known):
+        to, most = o.work/'bench', min(longest['bench'], deadline-time.time()-20)
+        try: report['bench'] = command(env, 'bench', '--most', 10, '--out', to.resolve(), *device, timeout=most)
         except subprocess.TimeoutExpired: report['bench'] = 'out of time'
+        with zipfile.ZipFile(o.out/'bench.zip', 'w', zipfile.ZIP_DEFLATED) as z:
+            for p in sorted(to.glob('*')): z.write(p, p.name)
         say('bench', report['bench'])
     left = deadline-time.time()-20   # to pack
     if 'queue' not in o.skip and left > 20:

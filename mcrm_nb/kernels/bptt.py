@@ -184,7 +184,7 @@ def add_products(
     if total.dim() < 4: (total.addmm_ if total.dim() == 2 else total.baddbmm_)(a, b)
     else: total += a @ b
 
-# %% ../../nbs/10_bptt.ipynb #58e811d3
+# %% ../../nbs/10_bptt.ipynb #a668d996
 class Loops(NamedTuple):
     "A forward and a backward loop"
     forward:object    # as `forward`
@@ -196,7 +196,7 @@ def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
     p,T,every = states[0].shape[-1],x.shape[-3],columns(kind, states[0].shape[-1])
     dx = torch.empty_like(x, memory_format=torch.contiguous_format) if needed[0] else None
     dw = [torch.zeros_like(w) if need else None for w,need in zip(weights, needed[1:])]
-    d,size = [torch.zeros_like(s) for s in initial],max(1, loops.piece//(x.shape[-2]*weights[4].shape[-1]))
+    d,size = [torch.zeros_like(s) for s in initial],max(1, loops.piece//max(1, x.shape[-2]*weights[4].shape[-1]))
     for end in range(T, 0, -size):
         start = max(0, end-size)
         cut = lambda t: None if t is None else t[...,start:end,:,:]
@@ -280,16 +280,19 @@ def _twice(ctx, x, initial, weights, grads):
 recurrence.register_autograd(_backward, setup_context=_remember)
 for device in 'cpu','cuda': recurrence.register_autocast(device, torch.float32)
 
-# %% ../../nbs/10_bptt.ipynb #8fa491e1
+# %% ../../nbs/10_bptt.ipynb #2b17e6b6
 @recurrence.register_vmap
 def _(info, axes, x, initial, weights, kind, loops, keep):
-    front = lambda t, at: t.expand(info.batch_size, *t.shape) if at is None else t.movedim(at, 0)
+    n,nested = info.batch_size,x.dim() - (axes[0] is not None) == 4
+    def front(t, at):
+        t = t.expand(n, *t.shape) if at is None else t.movedim(at, 0)
+        return t.flatten(0, 1) if nested and t.numel() else t   # vmap in vmap: one axis for both
     both = lambda ts, ats: [front(t, at) for t,at in zip(ts, ats)]
     out = recurrence(front(x, axes[0]), both(initial, axes[1]), both(weights, axes[2]), kind, loops, keep)
-    return out,[0]*len(out)
+    return [o.unflatten(0, (n, -1)) for o in out] if nested else out,[0]*len(out)
 
-# %% ../../nbs/10_bptt.ipynb #a8d52d66
-kept_by_default = 2**26   # bytes of activations
+# %% ../../nbs/10_bptt.ipynb #95414d8d
+kept_by_default = dict(cpu=2**28, cuda=2**31)   # bytes of activations
 
 def engine(name):
     "A backend for layers from the loops of that name"
@@ -300,7 +303,8 @@ def engine(name):
         shapes = cell.weight_shapes(x.shape[2], state[0].shape[1], **options)
         full = {k: weights[k] if k in weights else x.new_zeros(shape) for k,shape in shapes.items()}
         arranged = [*arrangements[kind](full, **options)]
-        if recompute is None: recompute = 4*x.shape[0]*x.shape[1]*arranged[4].shape[0] > kept_by_default
+        size = x.element_size()*x.shape[0]*x.shape[1]*arranged[4].shape[0]
+        if recompute is None: recompute = size > kept_by_default.get(x.device.type, 2**28)
         return tuple(recurrence(x, [*state], arranged, kind, name, torch.is_grad_enabled() and not recompute)[:-1])
     return compute
 

@@ -62,7 +62,8 @@ def choose(
     device = x.device.type
     if vars(cell).get('kernel') is None: return 'reference',f'{cell.__name__} has no hand-written derivative'
     if device not in ('cpu', 'cuda'): return 'reference',f'the input is on {device}'
-    if x.dtype != torch.float32 and not torch.is_autocast_enabled(device): return 'reference',f'the input is {x.dtype}'
+    low = (torch.bfloat16, torch.float16) if torch.is_autocast_enabled(device) else ()   # autocast makes them float32
+    if x.dtype not in (torch.float32, *low): return 'reference',f'the input is {x.dtype}'
     if type(x) not in (torch.Tensor, nn.Parameter): return 'reference',f'the input is a {type(x).__name__}'
     if _transformed(): return 'reference','torch.func or forward-mode differentiation is at work'
     name,what = ('cpu', 'float32 on a CPU') if device == 'cpu' else ('triton', 'float32 on a GPU')

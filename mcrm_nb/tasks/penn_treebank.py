@@ -110,7 +110,7 @@ def penn_treebank(
     unit:str='char',     # 'word', 'char' or 'char_mikolov': see `symbols`
     window:int=None,     # steps of a batch; None: the paper's, 400 for characters, 80 for words
     stride:int=None,     # of which the last so many count; None: the paper's, 320 and 40
-    eval_bs:int=None,    # streams in validation and test; None: the paper's, 32 and 10
+    eval_bs:int=None,    # streams in validation and test; None: 32 for characters, 10 for words
     n_train:int=None,    # symbols of the training text, from the front; None: all
     n_valid:int=None,    # of the validation text
     n_test:int=None,     # of the test text
