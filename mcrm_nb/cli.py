@@ -192,9 +192,11 @@ def _known(names):
 def _writable(out):
     "Make the folder and try it"
     if out.exists() and not out.is_dir(): raise ValueError(f'--out: {out} is a file, expected a folder')
-    out.mkdir(parents=True, exist_ok=True)
-    (out/'.writable').touch()
-    (out/'.writable').unlink(missing_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out/'.writable').touch()
+        (out/'.writable').unlink(missing_ok=True)
+    except OSError as e: raise ValueError(f'--out: {out} cannot be written to ({e.strerror})') from None
 
 def _say_where(out):
     console.print()

@@ -69,6 +69,8 @@ class RunSpec:
         for k in 'hidden_size','epochs','bs':
             if type(v := getattr(self, k)) is not int or v < 1:
                 raise ValueError(f'{k}={v!r}: expected a positive whole number')
+        if type(self.seed) is not int or self.seed < 0:
+            raise ValueError(f'seed={self.seed!r}: expected a whole number, zero or more')
         for k in ['lr', *(k for k in ('clip', 'std') if getattr(self, k) is not None)]:
             if type(v := getattr(self, k)) not in (int, float) or not v > 0:
                 raise ValueError(f'{k}={v!r}: expected a positive number')

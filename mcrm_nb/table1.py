@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from .protocols import experiments, protocols, scales, table1
 from .registry import labels, paper_memories
-from .report import (BAI2018, MCRM2018, against, as_printed, figure_text, interval, published, read_records,
-                            results)
+from .report import (BAI2018, MCRM2018, against, as_printed, elsewhere, figure_text, interval, published,
+                            read_records, results)
 from .viz import color_of, style
 
 # %% ../nbs/45_table1.ipynb #bf3c11dd
@@ -36,7 +36,7 @@ def side_by_side(
     rows = {}
     for e in which:
         title = experiments[e].title
-        for source,who in (MCRM2018, 'paper'), (BAI2018, 'Bai et al.'):
+        for source,who in (MCRM2018, 'paper'), (BAI2018, 'Bai et al.'+elsewhere.get(e, '')):
             rows[title, who] = {labels[m]: as_printed(e, v) for m,v in published(e, source).items()}
         for (p, s),runs in on_record(e, records).items():
             if scale in (None, s) and protocol in (None, p): rows[title, f'{p}, {s}'] = _row(e, runs)

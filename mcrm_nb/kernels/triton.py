@@ -357,7 +357,7 @@ class Graphs:
 
 graphs = Graphs()
 
-# %% ../../nbs/12_triton.ipynb #183246cd
+# %% ../../nbs/12_triton.ipynb #811430f0
 tile = dict(precision='ieee', rows=16, units=32)   # precision of products, and the size of a tile
 
 def _four(t, dims):
@@ -378,6 +378,7 @@ def _forward(way, kind, x, initial, weights, keep=True):
         parts.append((*states, acts))
     return parts[0] if len(parts) == 1 else tuple(torch.cat(p, -3) for p in zip(*parts))
 
+# %% ../../nbs/12_triton.ipynb #cee17c56
 def _forward_piece(way, kind, x, initial, weights, keep):
     wx,wh,wu,wc,bias = (_four(w, 3) if w.numel() else w for w in (*weights[:4], weights[4][...,None,:]))
     x4,(S, T, B, m),p,K = _four(x, 4),_four(x, 4).shape,wh.shape[-1],kinds[kind]
@@ -474,12 +475,13 @@ def available()->bool:
         return False
     return True
 
-# %% ../../nbs/12_triton.ipynb #6d8c10aa
+# %% ../../nbs/12_triton.ipynb #225a208d
 def _backend(name):
     compute = engine(name)
     def run(cell, x, state, weights, options, recompute=None):
         if not (available() or interpreted()):
             raise RuntimeError(f'backend={name!r}: ' + ('expected a GPU' if triton else 'Triton is missing'))
+        if not x.shape[1]: return bptt.bptt(cell, x, state, weights, options)   # no rows, no kernels
         return compute(cell, x, state, weights, options, recompute)
     return run
 
