@@ -190,6 +190,7 @@ class Loops(NamedTuple):
     forward:object    # as `forward`
     backward:object   # as `backward`; may write over `acts`
     piece:int         # activations that a piece may have, about
+    add_products:object=add_products   # for the weights
 
 def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
     "Gradients of `x`, of `initial` and of the weights; only of those that are `needed` (of `x` and of each weight)"
@@ -206,7 +207,7 @@ def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
         if needed[0]: dx[...,start:end,:,:] = sums[...,every[0]] @ weights[0].unsqueeze(-3)
         past = [torch.cat([b.unsqueeze(-3), s[...,start:end-1,:,:]], -3) for b,s in zip(before, states[:2])]
         for total,cols,source in zip(dw, every, (cut(x), past[0], us, past[-1])):
-            if total is not None and total.numel(): add_products(total, sums[...,cols], source)
+            if total is not None and total.numel(): loops.add_products(total, sums[...,cols], source)
         if needed[5]: dw[4] += sums.flatten(-3, -2).sum(-2)
     return dx,d,dw
 
