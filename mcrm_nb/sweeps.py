@@ -106,7 +106,7 @@ def attempt(
     saved = 0
     def late(seconds):
         "The next epoch takes so long"
-        if deadline and time.time() + 1.1*seconds > deadline: raise OutOfTime
+        if deadline and time.time() + 1.1*seconds > deadline: raise OutOfTime('no time for another epoch')
     def watch(spec, rows, done):
         nonlocal saved
         if tell: tell(spec, rows, done)
