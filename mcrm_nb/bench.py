@@ -254,8 +254,9 @@ def draw_speed(
     style()
     t = speed_table(record)
     t = t[[c for c in t if ' / ' not in c]].div(t['LSTM'], axis=0).drop(columns='LSTM')
-    shades = {'MCRM': '#D55E00', 'Nested LSTM': '#E69F00', 'GRU': '#009E73', 'MCRM, literal loop': '0.45'}
-    ax = t.plot.bar(figsize=(8, 3.2), width=.8, color=[shades.get(c, '0.75') for c in t])
+    shades = {'MCRM': '#D55E00', 'Nested LSTM': '#E69F00', 'GRU': '#009E73', 'LSTM (ours)': '#56B4E9',
+              'MCRM, literal loop': '0.3', 'MCRM, by hand in torch': '0.6', 'MCRM, recomputing': '#F4B592'}
+    ax = t.plot.bar(figsize=(8, 3.2), width=.8, color=[shades.get(c, '0.8') for c in t])
     ax.axhline(1, color='0.2', lw=1)
     ax.set(xlabel='', ylabel="time / nn.LSTM's")
     ax.set_xticklabels([f'{s}\n{n} thread{"s" if n > 1 else ""}' for s,n in t.index], rotation=0)
@@ -285,5 +286,6 @@ def draw_growth(
         ax.loglog(part[by], part.milliseconds, 'o', color='#D55E00', label='measured')
         ax.loglog(part[by], part[by]*middle.milliseconds/middle[by], color='0.6', lw=1, label='proportional')
         ax.set(xlabel=f'{by} ({at} {fixed})'); ax.set_xticks(part[by], part[by]); ax.minorticks_off()
+        ax.set_yticks([10, 30, 100, 300], [10, 30, 100, 300])
     axs[0].set_ylabel('milliseconds'); axs[0].legend()
     return fig
