@@ -212,11 +212,14 @@ def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
     return dx,d,dw
 
 # %% ../../nbs/10_bptt.ipynb #5cb37bf2
-loops = dict(bptt=Loops(forward, backward, 2**24), cpu='mcrm_nb.kernels.cpu', triton='mcrm_nb.kernels.triton')
+loops = dict(bptt=Loops(forward, backward, 2**24), cpu='mcrm_nb.kernels.cpu:loops',
+             triton='mcrm_nb.kernels.triton:loops', triton_at_once='mcrm_nb.kernels.triton:loops_at_once')
 
 def find_loops(name)->Loops:
     "The loops of that name"
-    if isinstance(loops[name], str): loops[name] = getattr(import_module(loops[name]), 'loops')
+    if isinstance(loops[name], str):
+        module,attr = loops[name].split(':')
+        loops[name] = getattr(import_module(module), attr)
     return loops[name]
 
 @torch.library.custom_op('mcrm_nb::recurrence', mutates_args=())

@@ -446,7 +446,6 @@ def interpreted()->bool:
 piece = 2**28   # activations worked on at a time, 1 GB: a GPU has room
 loops = Loops(partial(_forward, 'steps'), partial(_backward, 'steps'), piece)
 loops_at_once = Loops(partial(_forward, 'at_once'), partial(_backward, 'at_once'), piece)
-bptt.loops['triton_at_once'] = loops_at_once
 
 # %% ../../nbs/12_triton.ipynb #d9a5e54f
 def probe(
