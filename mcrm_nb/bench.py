@@ -45,9 +45,8 @@ class Many(nn.Module):
     def __init__(self, make, n):
         super().__init__()
         layers = [make() for _ in range(n)]
-        self.names,self.n = [k for k,_ in layers[0].named_parameters()],n
-        stack = lambda k: torch.stack([l.get_parameter(k).detach() for l in layers])
-        self.stacked = nn.ParameterList(map(stack, self.names))
+        weights,_ = torch.func.stack_module_state(layers)
+        self.n,self.names,self.stacked = n,list(weights),nn.ParameterList(weights.values())
         self.hidden = [layers[0].to('meta')]
     def forward(self, x):
         one = lambda w: torch.func.functional_call(self.hidden[0], w, (x,))[0]
