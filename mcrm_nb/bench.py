@@ -150,7 +150,7 @@ def kept(
     with torch.autograd.graph.saved_tensors_hooks(catch, lambda t: t): y = layer(x)[0]
     return sum(found.values())/4/(x.shape[0]*x.shape[1]*layer.hidden_size)
 
-# %% ../nbs/13_speed.ipynb #14ec555a
+# %% ../nbs/13_speed.ipynb #a5b7c41f
 def growth(
     device,                                 # 'cpu', 'cuda', ...
     steps=(50, 100, 200, 400, 800),         # at 32 rows
@@ -165,6 +165,7 @@ def growth(
         out.append(dict(steps=T, rows=B, milliseconds=1e3*median(took)))
     return out
 
+# %% ../nbs/13_speed.ipynb #0ebaf217
 def trainer(
     device,           # 'cpu', 'cuda', ...
     seq_len=200,      # of the adding problem
