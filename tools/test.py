@@ -45,8 +45,8 @@ def tool(name, *args, limit=600): return lambda: (1, 0) if run([sys.executable, 
 
 def nbdev_test(*args, expect, limit):
     "Run nbdev_test and trust only what it says it did: (passed, failed) notebooks"
-    done, bad, began, took = set(), set(), {}, {}
-    seen = {'success': False, 'list': False}
+    done, bad, began, took, errors = set(), set(), {}, {}, []
+    seen = {'success': False, 'list': False, 'error': False}
     def on_line(l):
         # Two workers share the line: one's text can come before the other's newline
         for what, path in re.findall(r'(Starting|- Completed) (.+?\.ipynb)', l):
@@ -55,6 +55,9 @@ def nbdev_test(*args, expect, limit):
             else:
                 done.add(n)
                 took[n] = time.time() - began.get(n, time.time())
+                seen['error'] = False
+        if re.search(r'\w in .+\.ipynb:$', l): seen['error'] = True
+        if seen['error'] or seen['list']: errors.append(l)
         if l == 'Success.': seen['success'] = True
         if l.startswith('nbdev Tests Failed On'): seen['list'] = True
         if seen['list'] and (m := re.match(r'\t(.+\.ipynb)$', l)): bad.add(m[1])
@@ -63,6 +66,7 @@ def nbdev_test(*args, expect, limit):
     failed = bad | (want - done)
     if failed - bad: print(f'    not executed: {" ".join(sorted(failed - bad))}')
     if not (ok and seen['success']) and not failed: failed = want  # it ended badly and does not say where
+    if failed: complaints.append('\n'.join(errors[-100:]))
     print('    slowest:', ', '.join(f'{n} {s:.0f} s' for n, s in sorted(took.items(), key=lambda o: -o[1])[:5]))
     return len(want - failed), len(failed)
 
@@ -70,6 +74,7 @@ def all_notebooks():
     ps = notebooks()
     return nbdev_test('--n_workers', 2, expect=ps, limit=1500) if ps else (0, 1)
 
+complaints = []  # what failed notebooks said: said again at the end, where it is looked for
 steps = {
     'guard': tool('guard'),
     'in step': tool('check_step'),
@@ -107,6 +112,7 @@ def main():
         many = f' ({p} of {p+f} notebooks)' if p + f > 1 else ''
         report.append(f'{"FAILED" if f else "passed"}  {name}, {time.time()-start:.0f} s{many}')
         print(report[-1], flush=True)
+    if complaints: print('', '== what failed', *complaints, sep='\n', flush=True)
     print('', *report, f'{passed} passed, {failed} failed', sep='\n', flush=True)
     sys.exit(bool(failed))
 
