@@ -289,4 +289,4 @@ def _run_group(specs, saved, folder, device, tell, after):
     for k in everyone:
         found = None if curve.diverged[k] else (last[k], top[k])
         size = sum(w.numel() for w in best[k].values())
-        write_record(specs[k], task, folder/f'{specs[k].name}.json', curve.rows[k], found, size, made_on[k])
+        write_record(specs[k], task, folder/f'{specs[k].name}.json', curve.rows[k], found, size, made_on[k], best[k])

@@ -69,7 +69,8 @@ def _checked(name, block):
     for k in block['change']:
         if k not in known:
             raise ValueError(f'plan {name}: change: {k!r} is unknown, expected {", ".join(sorted(known))}')
-    return block, {k: None if v == 'none' else v for k,v in block['change'].items()}
+    none = lambda d: {k: none(v) if isinstance(v, dict) else None if v == 'none' else v for k,v in d.items()}
+    return block, none(block['change'])
 
 # %% ../nbs/33_sweeps.ipynb #e9f4087b
 def _known(name, block, keys):

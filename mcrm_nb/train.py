@@ -171,6 +171,7 @@ def build(
     carry=None,            # carry the state over batches, see `CarryState`
     carry_eval:bool=True,  # in validation and test, too?
     std:float=None,        # readout weights from N(0, std**2); None: the task's own
+    options=(),            # of the memory: a dict, or pairs of name and value
     seed:int=0,            # of weights and of the order of batches
     device=None,           # default: a GPU if there is one
     cbs=(),                # further callbacks: one or several
@@ -181,7 +182,7 @@ def build(
     if hidden_size is None: hidden_size = hidden_size_for(memory, task.input_size, n_params, task.readout)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     set_seed(seed)
-    model = task.model(memory, hidden_size, **({} if std is None else dict(std=std))).to(device)
+    model = task.model(memory, hidden_size, **({} if std is None else dict(std=std)), **dict(options)).to(device)
     return memory_learner(task.loaders(bs, seed, device, shuffle, eval_bs), model, task.loss, lr=lr, opt=opt,
                           clip=clip, clip_acts=clip_acts, carry=carry, carry_eval=carry_eval,
                           metrics=task.metric, cbs=cbs)

@@ -79,10 +79,12 @@ def model(self:Task,
     memory,           # a key of `memories`, or anything called like `nn.LSTM`
     hidden_size:int,  # units
     std:float=None,   # readout weights from N(0, std**2); None: torch's default
+    **options,        # of the memory
 ):                    # a `SequenceModel`
     "The memory, by name or callable, with this task's readout; see `SequenceModel`"
     make = memories[memory] if isinstance(memory, str) else memory
-    return SequenceModel(make(self.input_size, hidden_size, batch_first=True), self.n_out, self.every_step, std)
+    rnn = make(self.input_size, hidden_size, batch_first=True, **options)
+    return SequenceModel(rnn, self.n_out, self.every_step, std)
 
 @patch
 def readout(self:Task,

@@ -93,10 +93,10 @@ class LanguageTask(Task):
     stride:int=320        # of which the last so many count
     eval_bs:int=32        # streams in validation and test
 
-    def model(self, memory, hidden_size, bound=.1):
+    def model(self, memory, hidden_size, bound=.1, **options):
         "The memory, by name or callable, in a tied `LanguageModel`"
         make = memories[memory] if isinstance(memory, str) else memory
-        return LanguageModel(make(hidden_size, hidden_size, batch_first=True), self.n_out, bound,
+        return LanguageModel(make(hidden_size, hidden_size, batch_first=True, **options), self.n_out, bound,
                              context=self.window-self.stride)
 
     def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
