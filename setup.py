@@ -38,7 +38,7 @@ setup(
     package_data={lib: cfg['package_data'].split()},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(),
-    extras_require={o: cfg[f'{o}_requirements'].split() for o in ('dev', 'checks', 'ray')},
+    extras_require={o: cfg[f'{o}_requirements'].split() for o in ('dev', 'checks', 'ray', 'explore')},
     # The second group lets nbdev link names on the site to their pages
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': [f'{lib}={lib}._modidx:d']},
     zip_safe=False,

@@ -31,6 +31,8 @@ tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memo
              pixel_mnist='mcrm_nb.tasks.pixel_mnist:pixel_mnist',
              penn_treebank='mcrm_nb.tasks.penn_treebank:penn_treebank')
 
+pairs = 'schedule','stop','options','data'   # settings of a run that are themselves names and values
+
 def make_task(
     name:str,   # a key of `tasks`
     **settings, # of the task
@@ -40,8 +42,6 @@ def make_task(
     return getattr(import_module(module), attr)(**settings)
 
 # %% ../nbs/31_runs.ipynb #46090082
-pairs = 'schedule','stop','options','data'   # settings that are themselves names and values
-
 @dataclass(frozen=True)
 class RunSpec:
     "One run, described in full"

@@ -1,0 +1,26 @@
+"""Measure every unit of the trained readers on Penn Treebank's validation text, for notebook 51, which needs no text then.
+
+    python tools/measure_inside.py"""
+import sys
+
+import pandas as pd
+
+from project import root
+
+sys.path.insert(0, str(root))
+from mcrm_nb.inside import readers
+from mcrm_nb.tasks.data import data_bytes
+from mcrm_nb.tasks.penn_treebank import symbols
+from mcrm_nb.time_scales import followers, streams, unit_times
+
+def main():
+    texts = streams(symbols(data_bytes('ptb/ptb.valid.txt').decode(), 'char'))
+    at = root/'mcrm_nb'/'records'/'inside'
+    at.mkdir(exist_ok=True)
+    there = readers()
+    for name, measure in dict(units=unit_times, followers=followers).items():
+        table = pd.concat([measure(r, texts) for r in there], ignore_index=True)
+        table.to_csv(at/f'{name}.csv', index=False, float_format='%.6g', lineterminator='\n')
+        print(f'{name}: {len(table)} rows')
+
+if __name__ == '__main__': main()
