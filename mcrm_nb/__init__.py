@@ -30,6 +30,7 @@ def __dir__(): return sorted([*__all__, '__version__', '__doc__', '__name__', '_
 # %% ../nbs/91_package.ipynb #a4d02b6f
 if TYPE_CHECKING:
     from mcrm_nb.layers.base import Elman, ElmanCell
+    from mcrm_nb.layers.cornn import CoRNN, CoRNNCell
     from mcrm_nb.layers.gru import GRU, GRUCell
     from mcrm_nb.layers.lstm import LSTM, LSTMCell
     from mcrm_nb.layers.mcrm import MCRM, MCRMCell

@@ -75,24 +75,37 @@ def size(
     console.print(table)
 
 # %% ../nbs/90_cli.ipynb #eb71b471
-data = typer.Typer(no_args_is_help=True, help='The files of MNIST and Penn Treebank: get them, check them.')
+data = typer.Typer(no_args_is_help=True, help='The files of real data: get them, check them.')
 app.add_typer(data, name='data')
 
 @data.command()
 def check():
-    "Say for every file whether it is here and right; exit code 1 if one is not.\n\nExample: mcrm_nb data check"
-    from mcrm_nb.tasks.data import data_home, status
+    """Say for every file whether it is here and right; exit code 1 if one is not (a large one may be missing).
+
+    Example: mcrm_nb data check"""
+    from mcrm_nb.tasks.data import data_home, files, status
     found = status()
     console.print(f'in {data_home()}', highlight=False, soft_wrap=True)
-    for name,s in found.items(): console.print(f'  {name:36} {s}', highlight=False, soft_wrap=True)
-    raise typer.Exit(any(s != 'ok' for s in found.values()))
+    may = lambda name: found[name] == 'missing' and files[name].large
+    for name,s in found.items():
+        note = f" (large; mcrm_nb data get {name.split('/')[0]})" if may(name) else ''
+        console.print(f'  {name:36} {s}{note}', highlight=False, soft_wrap=True)
+    raise typer.Exit(any(s != 'ok' and not may(name) for name,s in found.items()))
 
 @data.command()
-def get():
-    "Fetch what is missing and check all of it.\n\nExample: MCRM_NB_DATA=~/data mcrm_nb data get"
+def get(
+    folder:Annotated[Optional[list[str]], typer.Argument(help='Which; default: all that are not large.')]=None,
+):
+    """Fetch what is missing and check it; large files only by name.
+
+    Example: MCRM_NB_DATA=~/data mcrm_nb data get cifar10"""
     from mcrm_nb.tasks.data import data_bytes, files
-    for name in files:
-        data_bytes(name)
+    known = {}
+    for name in files: known.setdefault(name.split('/')[0], []).append(name)
+    for k in folder or ():
+        if k not in known: raise ValueError(f"folder={k!r}: expected one of {', '.join(map(repr, known))}")
+    for name in [n for k in folder for n in known[k]] if folder else [n for n,f in files.items() if not f.large]:
+        data_bytes(name, download=True)
         console.print(f'  {name:36} ok', highlight=False)
 
 # %% ../nbs/90_cli.ipynb #130ff1a1
@@ -255,6 +268,7 @@ def run_one(
     memory:Annotated[str, typer.Option(help='Which memory; see mcrm_nb list.')]='mcrm',
     protocol:Protocol='fair', scale:Scale='quick',
     seed:Annotated[int, typer.Option(help='Of weights and order of batches.')]=1,
+    keep_weights:Annotated[bool, typer.Option('--keep-weights', help='Keep those of the best epoch, too.')]=False,
     out:Out=Path('runs'), device:Device=None,
 ):
     """Do one run, or go on with it, and keep its record.
@@ -264,7 +278,8 @@ def run_one(
         from mcrm_nb.protocols import experiments, spec_for
         from mcrm_nb.sweeps import attempt
         from mcrm_nb.runs import read_record
-        spec,device = spec_for(experiment, memory, protocol, scale, seed), _device(device)
+        spec = spec_for(experiment, memory, protocol, scale, seed, keep_weights=keep_weights)
+        device = _device(device)
         _writable(out)
     console.print(f'[bold]{experiments[experiment].title}[/bold], {memory}, {spec.hidden_size} units, '
                   f'{spec.epochs} epochs, {protocol}, {scale}, seed {seed}', highlight=False)

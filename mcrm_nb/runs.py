@@ -26,10 +26,12 @@ from .layers.base import choose, one_of
 from .registry import memories
 from .train import Tell, build, optimizers, scheduled_lr
 
-# %% ../nbs/31_runs.ipynb #d1eabc3e
+# %% ../nbs/31_runs.ipynb #0ef7da1e
 tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memory:copy_memory',
              pixel_mnist='mcrm_nb.tasks.pixel_mnist:pixel_mnist',
-             penn_treebank='mcrm_nb.tasks.penn_treebank:penn_treebank')
+             penn_treebank='mcrm_nb.tasks.penn_treebank:penn_treebank', digits='mcrm_nb.tasks.digits:digits',
+             har2='mcrm_nb.tasks.har2:har2', noisy_cifar='mcrm_nb.tasks.noisy_cifar:noisy_cifar',
+             imdb='mcrm_nb.tasks.imdb:imdb')
 
 pairs = 'schedule','stop','options','data'   # settings of a run that are themselves names and values
 

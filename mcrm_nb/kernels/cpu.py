@@ -53,6 +53,10 @@ static inline void gru_row(I p, float* q, const float* h, float* new_h) {   // n
   EACH { float r = sigmoid_(q[p+j]), z = sigmoid_(q[2*p+j]), n = tanh_(q[j] + r*q[3*p+j]);
          q[j] = n; q[p+j] = r; q[2*p+j] = z; new_h[j] = n + z*(h[j] - n); }
 }
+static inline void oscillator_row(I p, float* q, const float* k, const float* y, const float* z,
+                                  float* new_y, float* new_z) {
+  EACH { float f = tanh_(q[j]), v = k[0]*z[j] + k[1]*f - k[2]*y[j]; q[j] = f; new_z[j] = v; new_y[j] = y[j] + k[3]*v; }
+}
 static inline void arteries(I p, const float* q, const float* c, float* u) {
   EACH { u[j] = q[p+j]*c[j]; u[p+j] = q[j]*q[2*p+j]; }
 }
@@ -71,6 +75,9 @@ static inline void lstm_row_back(I p, float* q, const float* c, const float* new
 static inline void gru_row_back(I p, float* q, const float* h, float* dh) {
   EACH { float n = q[j], r = q[p+j], z = q[2*p+j], nh = q[3*p+j], d = dh[j], dn = d*(1-z)*(1-n*n);
          q[j] = dn; q[p+j] = dn*nh*r*(1-r); q[2*p+j] = d*(h[j]-n)*z*(1-z); q[3*p+j] = dn*r; dh[j] = d*z; }
+}
+static inline void oscillator_row_back(I p, float* q, const float* k, float* dy, float* dz) {
+  EACH { float f = q[j], d = dz[j] + k[3]*dy[j]; q[j] = k[1]*d*(1 - f*f); dz[j] = k[0]*d; dy[j] -= k[2]*d; }
 }
 static inline void arteries_back(I p, float* q, const float* c, const float* du, float* dc) {
   EACH { float i = q[j], f = q[p+j], g = q[2*p+j];
@@ -107,17 +114,17 @@ extern "C" int probe() {
 
 # %% ../../nbs/11_cpu.ipynb #a0662975
 _forward_loop = r"""
-enum { RNN, LSTM, GRU, NESTED, MCRM };
+enum { CORNN = -1, RNN, LSTM, GRU, NESTED, MCRM };
 struct Args {
   I kind, T, B, m, p, keep;
   const float *x, *wx, *wh, *wu, *wc, *bias, *h0, *c0, *e0;
   float *h, *c, *e, *acts;
   bool nested() const { return kind >= NESTED; }
-  I sums() const { return kind == RNN ? p : kind == GRU ? 3*p : 4*p; }   // that the input feeds
-  I inner() const { return kind == MCRM ? 3*p : 4*p; }                  // that the arteries feed
-  I all() const { return kind == RNN ? p : nested() ? 8*p : 4*p; }
+  I sums() const { return kind <= RNN ? p : kind == GRU ? 3*p : 4*p; }   // that input and output feed
+  I inner() const { return kind == CORNN ? p : kind == MCRM ? 3*p : 4*p; }   // that the arteries, the memory feed
+  I all() const { return kind <= RNN ? p : nested() ? 8*p : 4*p; }
   I fed() const { return kind == GRU ? p : 0; }                         // the first sum that the output feeds
-  I remembered() const { return kind == MCRM ? 5*p : 4*p; }             // the first sum that the memory feeds
+  I remembered() const { return kind == CORNN ? 0 : kind == MCRM ? 5*p : 4*p; }   // the first that the memory feeds
 };
 template <class F> void slices(I B, I threads, F body) {
   I rows = (B + threads - 1)/threads;
@@ -140,7 +147,7 @@ extern "C" void forward(const Args* given, I threads) {
   Packed X, H, U, C; std::vector<float> turned(a.m <= few ? a.m*n : 0);
   if (a.m > few) X.pack(a.wx, a.m, n, 1, a.m);
   else for (I k = 0; k < a.m; k++) for (I j = 0; j < n; j++) turned[k*n + j] = a.wx[j*a.m + k];
-  H.pack(a.wh, p, a.kind == RNN ? p : a.kind == GRU ? 3*p : 4*p, 1, p);
+  H.pack(a.wh, p, n, 1, p);
   if (a.nested()) U.pack(a.wu, 2*p, a.inner(), 1, 2*p);
   if (a.wc) C.pack(a.wc, p, a.inner(), 1, p);
   slices(a.B, threads, [&](I r, I M) {
@@ -152,8 +159,10 @@ extern "C" void forward(const Args* given, I threads) {
       for (I i = 0; i < M; i++) start(n, a.m > few ? 0 : a.m, x + i*a.m, turned.data(), a.bias, na, A + i*na);
       if (a.m > few) X.times(M, x, a.m, A, na, true);
       H.times(M, h, p, A + a.fed(), na, true);
+      if (a.kind == CORNN) C.times(M, c, p, A, na, true);
       for (I i = 0; i < M; i++) { float* q = A + i*na; const I s = i*p, d = at + s;
         if (a.kind == RNN) { EACH q[j] = a.h[d+j] = tanh_(q[j]); }
+        else if (a.kind == CORNN) oscillator_row(p, q, a.wu, h + s, c + s, a.h + d, a.c + d);
         else if (a.kind == GRU) gru_row(p, q, h + s, a.h + d);
         else if (a.kind == LSTM) lstm_row(p, q, c + s, a.c + d, a.h + d);
         else { gates(p, q); arteries(p, q, c + s, u.data() + 2*s); } }
@@ -173,7 +182,7 @@ extern "C" void backward(const Args* given, const float* gh, const float* gc, co
                          float* dh, float* dc, float* de, float* us, I threads) {
   const Args a = *given; const I p = a.p, na = a.all();
   Packed H, U, C;
-  H.pack(a.wh, a.kind == RNN ? p : a.kind == GRU ? 3*p : 4*p, p, p, 1);
+  H.pack(a.wh, a.sums(), p, p, 1);
   if (a.nested()) U.pack(a.wu, a.inner(), 2*p, 2*p, 1);
   if (a.wc) C.pack(a.wc, a.inner(), p, p, 1);
   slices(a.B, threads, [&](I r, I M) {
@@ -187,6 +196,7 @@ extern "C" void backward(const Args* given, const float* gh, const float* gc, co
       for (I i = 0; i < M; i++) { float *q = A + i*na, *eh = Dh + i*p, *ec = Dc + i*p, *ee = De + i*p;
         const I s = i*p, d = at + s;
         if (a.kind == RNN) { EACH q[j] = eh[j]*(1 - q[j]*q[j]); continue; }
+        if (a.kind == CORNN) { oscillator_row_back(p, q, a.wu, eh, ec); continue; }
         if (a.kind == GRU) { gru_row_back(p, q, h + s, eh); continue; }
         if (a.kind == LSTM) { lstm_row_back(p, q, c + s, a.c + d, eh, ec); continue; }
         arteries(p, q, c + s, u + 2*s);
@@ -197,7 +207,8 @@ extern "C" void backward(const Args* given, const float* gh, const float* gc, co
         U.times(M, A + 4*p, na, du.data(), 2*p, false);
         if (a.wc) C.times(M, A + a.remembered(), na, Dc, p, true);
         for (I i = 0; i < M; i++) arteries_back(p, A + i*na, c + i*p, du.data() + i*2*p, Dc + i*p); }
-      H.times(M, A + a.fed(), na, Dh, p, a.kind == GRU);
+      if (a.kind == CORNN) C.times(M, A, na, Dc, p, true);
+      H.times(M, A + a.fed(), na, Dh, p, a.kind == GRU || a.kind == CORNN);
     } });
 }
 """
@@ -277,7 +288,7 @@ class _Args(ctypes.Structure):
     _fields_ = [(k, ctypes.c_int64) for k in ('kind', 'T', 'B', 'm', 'p', 'keep')] + [
         (k, ctypes.c_void_p) for k in 'x wx wh wu wc bias h0 c0 e0 h c e acts'.split()]
 
-_kinds = dict(rnn=0, lstm=1, gru=2, nested_lstm=3, mcrm=4)
+_kinds = dict(cornn=-1, rnn=0, lstm=1, gru=2, nested_lstm=3, mcrm=4)
 _at = lambda t: t.data_ptr() if t is not None and t.numel() else None
 _three = lambda ts: [*map(_at, ts), None, None][:3]
 _plain = lambda ts: [None if t is None else t.contiguous() for t in ts]

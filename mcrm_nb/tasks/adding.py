@@ -5,36 +5,45 @@
 # %% auto #0
 __all__ = ['adding_data', 'adding']
 
-# %% ../../nbs/20_adding.ipynb #c2771d7f
+# %% ../../nbs/20_adding.ipynb #29e4b5f0
 import torch
 from torch.nn import functional as F
+from ..layers.base import one_of
 from .base import Task
 
-# %% ../../nbs/20_adding.ipynb #e162612f
+# %% ../../nbs/20_adding.ipynb #ff46f070
 def adding_data(
     n:int,        # sequences
     seq_len:int,  # steps, at least 2
     seed:int=0,   # the same seed gives the same data on every machine
+    marks:str='anywhere', # 'anywhere', all pairs of steps alike, or 'halves', one in each half
 )->tuple:         # inputs (n, seq_len, 2): value and mark; targets (n, 1): the sum of the two marked values
     "Sequences of the adding problem"
     if seq_len < 2: raise ValueError(f'seq_len={seq_len}: expected at least 2, since two steps are marked')
     gen = torch.Generator().manual_seed(seed)
     values = torch.rand(n, seq_len, generator=gen)
-    at = torch.rand(n, seq_len, generator=gen).topk(2, 1).indices
+    if one_of('marks', marks, ('anywhere', 'halves')) == 'anywhere':
+        at = torch.rand(n, seq_len, generator=gen).topk(2, 1).indices
+    else:
+        half = seq_len//2
+        at = torch.stack([torch.randint(a, b, (n,), generator=gen) for a,b in ((0, half), (half, seq_len))], 1)
     marks = torch.zeros(n, seq_len).scatter_(1, at, 1.)
     return torch.stack([values, marks], -1), (values*marks).sum(1, keepdim=True)
 
-# %% ../../nbs/20_adding.ipynb #8c8cc60a
+# %% ../../nbs/20_adding.ipynb #f18dd5e1
 def adding(
     seq_len:int=200,     # steps
     n_train:int=50_000,  # sequences to learn from
     n_valid:int=1000,    # to choose an epoch or a setting
     n_test:int=1000,     # for the reported figure
     seed:int=0,          # of the data
+    marks:str='anywhere',# which steps are marked, see `adding_data`
 )->Task:
     "The adding problem: remember two marked numbers and add them"
-    parts = [adding_data(n, seq_len, 3*seed+k) for k,n in enumerate((n_train, n_valid, n_test))]
-    return Task('adding', f'Adding problem, {seq_len} steps', *parts,
+    parts = [adding_data(n, seq_len, 3*seed+k, marks) for k,n in enumerate((n_train, n_valid, n_test))]
+    other = {} if marks == 'anywhere' else dict(marks=marks)   # records of the first kind do not name it
+    return Task('adding', f'Adding problem, {seq_len} steps' + (', one mark in each half' if other else ''), *parts,
                 input_size=2, n_out=1, every_step=False, loss=F.mse_loss,
                 baseline=1/6, about='always answer 1', unit='mean squared error',
-                settings=dict(seq_len=seq_len, n_train=n_train, n_valid=n_valid, n_test=n_test, data_seed=seed))
+                settings=dict(seq_len=seq_len, n_train=n_train, n_valid=n_valid, n_test=n_test, data_seed=seed,
+                              **other))
