@@ -6,8 +6,8 @@
 __all__ = ['jit', 'CORNN', 'RNN', 'LSTM', 'GRU', 'NESTED', 'MCRM', 'kinds', 'sizes', 'general', 'graphs', 'tile', 'piece',
            'loops', 'loops_at_once', 'steps', 'at_once', 'sigmoid', 'tanh', 'get', 'get4', 'put4', 'dot', 'through',
            'lstm_core', 'lstm_core_back', 'gru_core', 'gru_core_back', 'oscillate', 'outer', 'feed_inner', 'inner',
-           'inner_back', 'through_all', 'outer_back', 'forward_part', 'forward_all', 'back_part', 'backward_part',
-           'backward_all', 'Graphs', 'interpreted', 'probe', 'available']
+           'inner_back', 'through_all', 'outer_back', 'oscillate_back', 'forward_part', 'forward_all', 'back_part',
+           'backward_part', 'backward_all', 'Graphs', 'interpreted', 'probe', 'available']
 
 # %% ../../nbs/12_triton.ipynb #e61f9ef3
 import os, warnings
@@ -219,15 +219,14 @@ def through_all(acc, d0, d1, d2, d3, w, k, j, p, ldw, FIRST: tl.constexpr, LAST:
     if LAST == 4: acc = through(acc, d3, w + (3-FIRST)*p*ldw, k, j, p, ldw, PREC)
     return acc
 
-# %% ../../nbs/12_triton.ipynb #90dec82f
+# %% ../../nbs/12_triton.ipynb #e7516fc7
 @jit
-def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, wu, wc, t, s, row0, unit0, T, B, p,
+def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, row0, unit0, T, B, p,
                KIND: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr, BM: tl.constexpr, BU: tl.constexpr,
                PREC: tl.constexpr):
     "Gradients of the outer sums, and of the output and the memory before the step, for one tile"
     r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
     na,n = p if KIND <= 0 else 8*p if KIND >= 3 else 4*p, p if KIND <= 0 else 3*p if KIND == 2 else 4*p
-    if KIND == -1: dz_tile = tl.zeros((BM, BU), tl.float32)
     now,old,wh,dh_tile = (s*T + t)*B, (s*(T+1) + t)*B*p, wh + s*n*p, tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, p, BU):
         k = k0 + tl.arange(0, BU)
@@ -240,16 +239,6 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, wu, wc,
             d *= 1 - get(q, ok)*get(q, ok)
             tl.store(out, d, mask=mine)
             dh_tile = through(dh_tile, d, wh, k, j, p, p, PREC)
-        elif KIND == -1:
-            g,numbers,force = get(dc + s*B*p + at, ok),wu + s*4,get(q, ok)
-            if GC: g += get(gc + now*p + at, ok)
-            g += tl.load(numbers+3)*d
-            da = tl.load(numbers+1)*g*(1 - force*force)
-            tl.store(out, da, mask=mine)
-            dh_tile += tl.where(mine, d - tl.load(numbers+2)*g, 0.)
-            dz_tile += tl.where(mine, tl.load(numbers)*g, 0.)
-            dh_tile = through(dh_tile, da, wh, k, j, p, p, PREC)
-            dz_tile = through(dz_tile, da, wc + s*p*p, k, j, p, p, PREC)
         else:
             a0,a1,a2,a3 = get4(q, p, ok)
             if KIND == 2:
@@ -270,9 +259,30 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, wu, wc,
                 tl.store(to, g, mask=mine)
                 dh_tile = through_all(dh_tile, d0, d1, d2, d3, wh, k, j, p, p, 0, 4, PREC)
             put4(out, p, mine, d0, d1, d2, d3)
+    tl.store(new_dh + s*B*p + r[:,None]*p + j[None,:], dh_tile, mask=(r < B)[:,None] & (j < p)[None,:])
+
+# %% ../../nbs/12_triton.ipynb #c03fd2e3
+@jit
+def oscillate_back(acts, sums, gy, gz, dy, dz, new_dy, new_dz, wh, wu, wc, t, s, row0, unit0, T, B, p,
+                   GY: tl.constexpr, GZ: tl.constexpr, BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
+    "Gradients of the sum, and of position and velocity before the step, for one tile"
+    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
+    now,numbers,wh,wc = (s*T + t)*B*p, wu + s*4, wh + s*p*p, wc + s*p*p
+    y_tile,z_tile = tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32)
+    for k0 in range(0, p, BU):
+        k = k0 + tl.arange(0, BU)
+        ok,at = (r < B)[:,None] & (k < p)[None,:], r[:,None]*p + k[None,:]
+        mine = ok & (k == j)[None,:]
+        d,g,force = get(dy + s*B*p + at, ok),get(dz + s*B*p + at, ok),get(acts + now + at, ok)
+        if GY: d += get(gy + now + at, ok)
+        if GZ: g += get(gz + now + at, ok)
+        g += tl.load(numbers+3)*d
+        da = tl.load(numbers+1)*g*(1 - force*force)
+        tl.store(sums + now + at, da, mask=mine)
+        y_tile = through(y_tile + tl.where(mine, d - tl.load(numbers+2)*g, 0.), da, wh, k, j, p, p, PREC)
+        z_tile = through(z_tile + tl.where(mine, tl.load(numbers)*g, 0.), da, wc, k, j, p, p, PREC)
     ok,at = (r < B)[:,None] & (j < p)[None,:], s*B*p + r[:,None]*p + j[None,:]
-    tl.store(new_dh + at, dh_tile, mask=ok)
-    if KIND == -1: tl.store(new_dc + at, dz_tile, mask=ok)
+    tl.store(new_dy + at, y_tile, mask=ok); tl.store(new_dz + at, z_tile, mask=ok)
 
 # %% ../../nbs/12_triton.ipynb #0c1dc6b1
 sizes = ['t', 'T', 'B', 'p', 'size']   # not to be specialised on: one kernel for all of them
@@ -298,7 +308,7 @@ def forward_all(acts, h, c, e, u, wh, wu, wc, T, B, p, KIND: tl.constexpr, HAS_C
                 inner(acts, h, c, e, u, wu, t, s, row0, unit0, T, B, p, KIND, BM, BU, PREC)
             tl.debug_barrier()
 
-# %% ../../nbs/12_triton.ipynb #debcd999
+# %% ../../nbs/12_triton.ipynb #c29e8863
 @jit
 def back_part(acts, sums, h, c, e, gh, gc, ge, d, du, wh, wu, wc, t, s, row0, unit0, T, B, p, size,
               PART: tl.constexpr, KIND: tl.constexpr, HAS_C: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr,
@@ -309,8 +319,11 @@ def back_part(acts, sums, h, c, e, gh, gc, ge, d, du, wh, wu, wc, t, s, row0, un
     if PART == 0:
         inner_back(acts, sums, c, e, gh, gc, ge, old, old + size, old + 2*size, new + size, new + 2*size, du, wu, wc,
                    t, s, row0, unit0, T, B, p, KIND, HAS_C, GH, GC, GE, BM, BU, PREC)
+    elif KIND == -1:
+        oscillate_back(acts, sums, gh, gc, old, old + size, new, new + size, wh, wu, wc, t, s, row0, unit0, T, B, p,
+                       GH, GC, BM, BU, PREC)
     else:
-        outer_back(acts, sums, h, c, gh, gc, old, old + size, new, new + size, du, wh, wu, wc, t, s, row0, unit0, T, B, p,
+        outer_back(acts, sums, h, c, gh, gc, old, old + size, new, new + size, du, wh, t, s, row0, unit0, T, B, p,
                    KIND, GH, GC, BM, BU, PREC)
 
 @general
