@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['experiments', 'table1', 'protocols', 'scales', 'settings', 'say', 'sizes', 'everyone', 'T2', 'CODE', 'OURS', 'QUICK',
-           'CPU', 'thrown', 'Experiment', 'Setting', 'Settings', 'spec_for', 'check', 'settings_table']
+           'CPU', 'thrown', 'CORNN', 'Experiment', 'Setting', 'Settings', 'spec_for', 'check', 'settings_table']
 
 # %% ../nbs/32_protocols.ipynb #cf9eb7e9
 from typing import NamedTuple
@@ -14,9 +14,9 @@ from .layers.base import one_of
 from .registry import hidden_size_for, memories, paper_memories, parameters_of
 from .runs import RunSpec
 
-# %% ../nbs/32_protocols.ipynb #2fb57411
+# %% ../nbs/32_protocols.ipynb #d8ffdc90
 class Experiment(NamedTuple):
-    "A row of the paper's Table 1"
+    "A task with its fixed settings, such as a row of the paper's Table 1"
     title:str        # for tables and figures
     task:str         # a key of `mcrm_nb.runs.tasks`
     input_size:int   # features per step; None: as wide as the hidden state
@@ -35,7 +35,8 @@ experiments = dict(
     pixel_mnist=Experiment('Sequential MNIST', 'pixel_mnist', 1, 10, {}, 'higher'),
     permuted_mnist=Experiment('Permuted MNIST', 'pixel_mnist', 1, 10, dict(permute_seed=0), 'higher'),
     char_ptb=Experiment('PTB by character', 'penn_treebank', None, 49, dict(unit='char'), 'lower', True),
-    word_ptb=Experiment('PTB by word', 'penn_treebank', None, 10_000, dict(unit='word'), 'lower', True))
+    word_ptb=Experiment('PTB by word', 'penn_treebank', None, 10_000, dict(unit='word'), 'lower', True),
+    digits=Experiment('Digits', 'digits', 1, 10, {}, 'higher'))
 
 table1 = 'adding','copy','pixel_mnist','char_ptb','word_ptb'
 
@@ -162,7 +163,19 @@ say('char_ptb', everyone, CPU, scale='cpu', epochs=3, n_params=145_400, data=dic
 say('word_ptb', everyone, CPU, scale='cpu', epochs=4)
 say('word_ptb', everyone, thrown, scale='cpu', lr=4., opt='sgd')
 
-# %% ../nbs/32_protocols.ipynb #d5173250
+# %% ../nbs/32_protocols.ipynb #5ce3d522
+CORNN = "coRNN's code"
+say('digits', everyone, OURS, opt='adam', lr=1e-2, clip=1., bs=50, epochs=50)
+say('digits', everyone, f'{OURS}: a size that all come near to', n_params=13_220)
+say('digits', everyone, OURS, 'cornn', options=dict(dt=.3, gamma=1., epsilon=2.))
+for e,source,dt,gamma,epsilon in (
+    ('adding', CORNN, .06, 66., 15.), ('pixel_mnist', CORNN, .042, 2.7, 4.7), ('permuted_mnist', CORNN, .076, .4, 8.),
+    ('copy', f'{OURS}: as for HAR-2', .1, .2, 6.4),
+    ('char_ptb', f'{OURS}: as for IMDB', .054, 4.9, 4.8), ('word_ptb', f'{OURS}: as for IMDB', .054, 4.9, 4.8)):
+    say(e, everyone, source, 'cornn', options=dict(dt=dt, gamma=gamma, epsilon=epsilon))
+    if not experiments[e].language: say(e, everyone, CORNN, 'cornn', std=None)
+
+# %% ../nbs/32_protocols.ipynb #89b0302e
 def _units(experiment, memory, given):
     "The hidden size: the one that is given, unless a budget is and it is off by more than 1 %"
     x = experiments[experiment]
@@ -183,7 +196,7 @@ def spec_for(
     "The run that an experiment, a memory, a protocol and a scale stand for"
     check(experiment, memory, protocol, scale)
     given = {k: s.value for k,s in settings.of(experiment, protocol, memory, scale).items()}
-    given['mcrm'] = settings.of(experiment, protocol, 'mcrm', scale)['hidden_size'].value
+    if size := settings.of(experiment, protocol, 'mcrm', scale).get('hidden_size'): given['mcrm'] = size.value
     data = experiments[experiment].data | {k[5:]: v for k,v in given.items() if k.startswith('data.')}
     units = _units(experiment, memory, given)
     given = {k: v for k,v in given.items() if '.' not in k and k not in ('mcrm', 'n_params')} | dict(hidden_size=units)
@@ -197,7 +210,7 @@ def check(experiment, memory, protocol, scale):
     one_of('experiment', experiment, experiments); one_of('protocol', protocol, protocols)
     one_of('scale', scale, scales); memories[memory]
 
-# %% ../nbs/32_protocols.ipynb #90e53b48
+# %% ../nbs/32_protocols.ipynb #a0d93c01
 def settings_table(
     experiment:str,      # a key of `experiments`
     protocol:str='fair', # 'paper', 'code' or 'fair'
@@ -209,8 +222,9 @@ def settings_table(
     for memory in paper_memories:
         given = settings.of(experiment, protocol, memory, scale)
         units = spec_for(experiment, memory, protocol, scale).hidden_size
-        if units != given['hidden_size'].value:
-            given['hidden_size'] = given['hidden_size']._replace(value=units, source='the nearest to n_params')
+        if 'hidden_size' not in given or units != given['hidden_size'].value:
+            given['hidden_size'] = Setting(experiment, protocol, memory, scale, 'hidden_size', units,
+                                           'the nearest to n_params')
         for name,s in given.items(): rows.setdefault((name, str(s.value), s.source), []).append(memory)
     who = lambda m: 'all' if len(m) == len(paper_memories) else ', '.join(m)
     return pd.DataFrame([dict(setting=n, memories=who(m), value=v, source=s) for (n,v,s),m in rows.items()]
