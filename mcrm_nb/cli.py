@@ -450,7 +450,8 @@ def draw_figures(
     out:Annotated[Path, typer.Option(help='Folder for the pictures.')]=Path('figures'),
     records:Records=Path('runs'),
 ):
-    """Draw the learning curves of every experiment (the paper's figures 3 to 7) and Table 1, from records.
+    """Draw the learning curves of every experiment (the paper's figures 3 to 7), Table 1, and the memories over a text
+    (figure 8), from records, as PNG and SVG.
 
     Example: mcrm_nb figures --out figures"""
     with console.status('Drawing'):
@@ -458,23 +459,28 @@ def draw_figures(
         from mcrm_nb.protocols import experiments, protocols, scales
         from mcrm_nb.report import draw
         from mcrm_nb.table1 import draw_table
+        from mcrm_nb.inside import example, figure_8, figure_neurons, readers
         _writable(out)
-        found = _read(records)
+        found,there = _read(records),readers(seed=1)
         for p in protocols:
             for s in scales:
-                _save(draw_table(p, s, found), out/f'table1-{p}-{s}.png')
-                for e in experiments: _save(draw(e, p, s, found), out/f'{e}-{p}-{s}.png')
+                _save(draw_table(p, s, found), out/f'table1-{p}-{s}')
+                for e in experiments: _save(draw(e, p, s, found), out/f'{e}-{p}-{s}')
+        for name,f in ('figure_8', figure_8), ('figure_8_neurons', figure_neurons):
+            if there: _save(f(there, example), out/name)
 
 def _save(figure, path):
-    "A figure as PNG; None is nothing to save"
+    "A figure as PNG and SVG; None is nothing to save"
     from matplotlib.pyplot import close
     from mcrm_nb.runs import write_whole
     if figure is None: return
-    picture = io.BytesIO()
-    figure.savefig(picture)
+    for kind in 'png','svg':
+        picture = io.BytesIO()
+        figure.savefig(picture, format=kind)
+        at = path.with_name(f'{path.name}.{kind}')
+        write_whole(at, picture.getvalue())
+        console.print(f'{at}', highlight=False, markup=False, soft_wrap=True)
     close(figure)
-    write_whole(path, picture.getvalue())
-    console.print(f'{path}', highlight=False, markup=False, soft_wrap=True)
 
 # %% ../nbs/90_cli.ipynb #1927443d
 records_app = typer.Typer(no_args_is_help=True, help='Records of runs: bring them together.')
@@ -530,8 +536,8 @@ def bench_speed(
         _print_frame(t.T)
     name = str(m['device']).split(':')[0]
     write_whole(out/f'{name}.json', (json.dumps(record, indent=1) + '\n').encode())
-    _save(draw_speed(record).figure, out/f'{name}.png')
-    _save(draw_growth(record), out/f'{name}_growth.png')
+    _save(draw_speed(record).figure, out/name)
+    _save(draw_growth(record), out/f'{name}_growth')
 
 # %% ../nbs/90_cli.ipynb #8b80f810
 def main():

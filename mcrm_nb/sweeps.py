@@ -248,7 +248,7 @@ def _loop(works, folder, crew, deadline, tell):
                 for spec in work: end(spec, 'failed', f'its process died three times (exit code {what})')
             else:
                 busy = tuple(spec for spec,(status,_) in zip(work, what) if status == 'busy')
-                if busy: waiting.append(busy)
+                if busy: waiting.append(busy); waiting.rotate(-1)   # the other sweep is likely to take the next one
                 for spec,(status,reason) in zip(work, what):
                     if status != 'busy': end(spec, status, reason)
         if not crew.running: time.sleep(.2)

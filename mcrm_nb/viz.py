@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 # %% ../nbs/07_pictures.ipynb #05e079be
 palette = dict(rnn='#999999', gru='#009E73', lstm='#0072B2', nested_lstm='#E69F00', mcrm='#D55E00',
-               nested_lstm_split='#CC79A7', own_lstm='#56B4E9', own_gru='#117733')
+               nested_lstm_split='#CC79A7', own_lstm='#56B4E9', own_gru='#117733', cornn='#332288')
 
 def style():
     "Set matplotlib to the style of the package's figures"
