@@ -9,7 +9,7 @@ __all__ = ['keeping', 'gradient_flow']
 import torch
 from .seeds import own_layer
 
-# %% ../nbs/52_gradient_flow.ipynb #d56494b6
+# %% ../nbs/52_gradient_flow.ipynb #9a8017e3
 keeping = dict(lstm=(1, 'f'), gru=(0, 'z'), mcrm=(1, 'z'), nested_lstm=(2, 'inner_f'))   # state and gate
 
 def gradient_flow(
@@ -17,7 +17,7 @@ def gradient_flow(
     layer,         # its layer, of one level and direction, or torch's
     x,             # input, (steps, batch, input_size)
     lags:int,      # how far back
-    draws:int=4,   # backward passes
+    draws:int=12,  # backward passes
     seed:int=0,    # of their random weights
 )->tuple:          # two tensors (lags+1,): the derivative's size at every lag, and that of the keeping gate alone
     "How strongly a memory depends on itself some steps ago"
@@ -27,9 +27,9 @@ def gradient_flow(
     state = (x.new_zeros(x.shape[1], layer.hidden_size),)*len(layer.states)
     x,ms,kept = x.detach(),[],[]
     for t,xt in enumerate(x):
+        if t == len(x)-1-lags: xt = xt.clone().requires_grad_()   # from here on, with all that follows from the memory
         if t > len(x)-1-lags: kept.append(cell.gates(xt, state, **given)[gate].detach())
         state = cell.step(xt, state, **given)
-        if t == len(x)-1-lags: state = tuple(s.requires_grad_() for s in state)
         if t >= len(x)-1-lags: ms.append(state[at])
     gen,total = torch.Generator().manual_seed(seed),0.
     for _ in range(draws):

@@ -8,7 +8,7 @@ import pandas as pd
 from project import root
 
 sys.path.insert(0, str(root))
-from mcrm_nb.inside import readers
+from mcrm_nb.inside import readers, untrained
 from mcrm_nb.tasks.data import data_bytes
 from mcrm_nb.tasks.penn_treebank import symbols
 from mcrm_nb.time_scales import followers, streams, unit_times
@@ -18,7 +18,8 @@ def main():
     at = root/'mcrm_nb'/'records'/'inside'
     at.mkdir(exist_ok=True)
     there = readers()
-    for name, measure in dict(units=unit_times, followers=followers).items():
+    both = lambda r, texts: pd.concat([followers(o, texts).assign(trained=t) for t, o in ((True, r), (False, untrained(r)))])
+    for name, measure in dict(units=unit_times, followers=both).items():
         table = pd.concat([measure(r, texts) for r in there], ignore_index=True)
         table.to_csv(at/f'{name}.csv', index=False, float_format='%.6g', lineterminator='\n')
         print(f'{name}: {len(table)} rows')
