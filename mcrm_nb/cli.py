@@ -335,7 +335,7 @@ def sweep_plan(
         p,device = read_plan(plan),_device(device)
         if address and engine != 'ray': raise ValueError(f'address={address!r}: expected engine ray, got {engine!r}')
     todo = [s for s in p.specs if not finished(s, out)]
-    about = f'{p.about}. ' if p.about else ''
+    about = p.about + ('' if p.about[-1:] in '.?!' else '.') + ' ' if p.about else ''
     console.print(f'[bold]{p.name}[/bold]: {about}{len(p.specs)} runs, {len(todo)} to do.', highlight=False)
     if dry_run:
         for s in todo: console.print(f'  {s.name}', highlight=False)

@@ -108,7 +108,7 @@ def per_memory(
     by = units.groupby(['memory', 'part', 'seed'], sort=False).apply(measure, include_groups=False)
     def both(v):
         mean,half = interval(list(v))
-        return f'{mean:.2f}' + ('' if np.isnan(half) else f' ± {half:.2f}')
+        return f'{mean:.2f}' + (f' ± {half:.2f}' if len(v) > 2 else '')   # of two seeds an interval says nothing
     out = by.groupby(['memory', 'part'], sort=False).apply(both)
     out.index = [name_of(*k) for k in out.index]
     return out
