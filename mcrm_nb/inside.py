@@ -6,14 +6,13 @@
 __all__ = ['shown', 'before', 'example', 'memory_names', 'Reader', 'untrained', 'readers', 'encode_text', 'read', 'sign_changes',
            'plot_heat', 'figure_8', 'neurons_of_interest', 'plot_neurons', 'figure_neurons', 'neurons_html', 'explore']
 
-# %% ../nbs/50_inside.ipynb #51a2b07b
+# %% ../nbs/50_inside.ipynb #7fcd9610
 import copy
 from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import torch
 from .layers.base import backend_for
 from .layers.readout import LanguageModel
@@ -22,9 +21,9 @@ from .report import shipped_records
 from .runs import RunSpec, load_tensors, read_record, trained_model, weights_of
 from .seeds import own_layer
 from .sweeps import read_plan
-from .tasks.penn_treebank import LanguageTask
+from .tasks.penn_treebank import LanguageTask, encode
 
-# %% ../nbs/50_inside.ipynb #d4dcdb4f
+# %% ../nbs/50_inside.ipynb #7a877e68
 class Reader:
     "A trained character model, ready to read"
     def __init__(self,
@@ -43,6 +42,7 @@ class Reader:
         bits = self.record['best']['score']
         return f'{labels[self.memory]}, {self.layer.hidden_size} units, seed {self.seed}: {bits:.3f} bits per character'
 
+# %% ../nbs/50_inside.ipynb #0da62840
 def untrained(
     reader, # a `Reader`
 )->Reader:  # of the same memory and sizes, its weights as they are before training
@@ -54,6 +54,7 @@ def untrained(
     new.layer = own_layer(new.model.rnn)
     return new
 
+# %% ../nbs/50_inside.ipynb #dacc70ca
 def readers(
     memory:str=None,   # only this memory's
     seed:int=None,     # only this seed's
@@ -64,7 +65,7 @@ def readers(
     return [Reader(p) for s,p in at if p.exists() and weights_of(p).exists()
             and memory in (None, s.memory) and seed in (None, s.seed)]
 
-# %% ../nbs/50_inside.ipynb #6c70d064
+# %% ../nbs/50_inside.ipynb #1066b199
 shown = dict(lstm=dict(c=1), gru=dict(h=0), nested_lstm=dict(c=1, inner=2), mcrm=dict(c=1))
 
 def encode_text(
@@ -75,7 +76,7 @@ def encode_text(
     if strange := sorted(set(text) - set(reader.number)):
         raise ValueError(f'text: expected characters of the alphabet, got {" ".join(map(repr, strange))}; '
                          f'known are {"".join(sorted(reader.number))}')
-    return torch.tensor([reader.number[s] for s in text])
+    return encode(text, reader.number)
 
 def read(
     reader,  # a `Reader`

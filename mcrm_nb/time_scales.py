@@ -113,7 +113,7 @@ def per_memory(
     out.index = [name_of(*k) for k in out.index]
     return out
 
-# %% ../nbs/51_time_scales.ipynb #8028d362
+# %% ../nbs/51_time_scales.ipynb #ae3d665a
 small = .1   # a group with fewer of the points than this is no kind of its own
 
 def groups(
@@ -128,6 +128,7 @@ def groups(
     sizes = np.bincount(np.searchsorted(valleys, points), minlength=len(tops))
     return int((sizes >= small*len(points)).sum())
 
+# %% ../nbs/51_time_scales.ipynb #4b185f45
 def silverman(
     points,         # numbers
     draws:int=300,  # new samples

@@ -32,6 +32,7 @@ def execute(path, forced, timeout):
     if bad: raise SystemExit('\n'.join(bad) + f'\n{rel(path)}: not written')
     for c in nb.cells: c.metadata.pop('tags', None)
     nb.metadata['kernelspec'] = {'display_name': 'python3', 'language': 'python', 'name': 'python3'}
+    nb.metadata.pop('widgets', None)   # live widgets have other names in every run
     nbformat.write(nb, path)
     nbdev_clean(str(path))
 
