@@ -241,7 +241,7 @@ def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
         if needed[5]: dw[4] += sums.flatten(-3, -2).sum(-2)
     return dx,d,dw
 
-# %% ../../nbs/10_bptt.ipynb #5cb37bf2
+# %% ../../nbs/10_bptt.ipynb #48f7aed3
 loops = dict(bptt=Loops(forward, backward, 2**24), cpu='mcrm_nb.kernels.cpu:loops',
              triton='mcrm_nb.kernels.triton:loops', triton_at_once='mcrm_nb.kernels.triton:loops_at_once')
 
@@ -252,7 +252,10 @@ def find_loops(name)->Loops:
         loops[name] = getattr(import_module(module), attr)
     return loops[name]
 
-@torch.library.custom_op('mcrm_nb::recurrence', mutates_args=())
+# See below: a notebook must not take the module's operators away
+_namespace = 'mcrm_nb' if __name__.startswith('mcrm_nb.') else 'mcrm_nb_notebook'
+
+@torch.library.custom_op(f'{_namespace}::recurrence', mutates_args=())
 def recurrence(
     x:Tensor,               # as in `forward`
     initial:list[Tensor],
@@ -270,7 +273,7 @@ def _(x, initial, weights, kind, loops, keep):
     return [*(x.new_empty(*at, s.shape[-1]) for s in initial), x.new_empty(*at, weights[4].shape[-1] if keep else 0)]
 
 # %% ../../nbs/10_bptt.ipynb #5946649e
-@torch.library.custom_op('mcrm_nb::recurrence_backward', mutates_args=())
+@torch.library.custom_op(f'{_namespace}::recurrence_backward', mutates_args=())
 def recurrence_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], kind:str, loops:str,
                         states:list[Tensor], grads:list[Tensor], needed:list[bool])->list[Tensor]:
     "The gradients of `x`, `initial` and `weights`; what there is not, on either side, is an empty tensor"
