@@ -52,11 +52,9 @@ render: export ## execute every notebook in place and keep its outputs (NB= for 
 readme: setup ## README.md from nbs/index.ipynb
 	$(BIN)/python tools/readme.py
 
-# nbdev would install Quarto itself, as root: it is never called without. The README is ours, so nbdev's is kept off by time.
+# nbdev would install Quarto itself, as root, and write the README its way: only its staging is used
 docs: setup ## build the site in _docs/ (needs Quarto; stages the pages without)
-	@if command -v quarto >/dev/null; then \
-	  touch README.md && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_docs && $(BIN)/python tools/readme.py && echo "The site is in _docs/index.html"; \
-	else \
+	@if command -v quarto >/dev/null; then $(BIN)/python tools/stage_docs.py --render; else \
 	  echo "Quarto is not installed, so the pages are staged but not rendered. It is at https://quarto.org/docs/get-started/"; \
 	  $(BIN)/python tools/stage_docs.py; \
 	fi

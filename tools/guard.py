@@ -153,6 +153,30 @@ def check_site():
     yield from (f'_quarto.yml: the sidebar names {o}, which does not exist' for o in sorted(set(listed) - there))
     yield from (f'_quarto.yml: the sidebar lacks {o}' for o in sorted(there - set(listed)))
 
+def places(nb):
+    "What `#...` can lead to on a page: its headings as pandoc names them, and ids written by hand"
+    md = [src(c) for c in nb['cells'] if c['cell_type'] == 'markdown']
+    heads = [h for s in md for h in re.findall(r'^#+\s+(.*)$', re.sub(r'^```.*?^```', '', s, flags=re.M | re.S), re.M)]
+    words = [re.sub(r'[^\w\s.-]', '', re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', h)) for h in heads]
+    return ({re.sub(r'^[^a-z]+', '', re.sub(r'\s+', '-', w.strip().lower())) for w in words}
+            | {m for s in md for m in re.findall(r'\{#([\w-]+)', s)})
+
+def check_links(books):
+    "Links between the notebooks, and figures described for those who cannot see them"
+    by_name = {p.name: nb for p, nb in books.items()}
+    for p, nb in books.items():
+        for i, c in enumerate(nb['cells']):
+            at = f"{rel(p)}: cell {i} {c.get('id')}: "
+            if c['cell_type'] == 'code' and 'fig-alt:' not in directives(c) and 'hide' not in directives(c):
+                if any('image/png' in o.get('data', {}) for o in c.get('outputs', [])): yield at + 'a picture without `#| fig-alt: "..."`'
+            if c['cell_type'] != 'markdown': continue
+            for link in re.findall(r'\]\(<?([^)>\s]+)', re.sub(r'`[^`]*`', '', src(c))):
+                if re.match(r'\w+:', link): continue
+                to, _, place = link.partition('#')
+                if to and not (p.parent/to).resolve().is_relative_to(nbs.resolve()): yield at + f'{to} is not on the site'
+                elif to and not (p.parent/to).exists(): yield at + f'links {to}, which does not exist'
+                elif place and place not in places(by_name.get(to, nb)): yield at + f'links #{place}: no such heading'
+
 def check_papers():
     "Links of the pages in markdown, and the version where it is written by hand"
     for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'):
@@ -182,7 +206,7 @@ def faults():
         except ValueError as e: yield f'{rel(p)}: not a notebook ({e})'
     if not books: yield f'{rel(nbs)}: no notebooks'
     for p, nb in books.items(): yield from (f'{rel(p)}: {o}' for o in check_notebook(p, nb))
-    for check in (lambda: check_modules(books), check_unseen, check_site, check_papers): yield from check()
+    for check in (lambda: check_modules(books), lambda: check_links(books), check_unseen, check_site, check_papers): yield from check()
     print(summary(books))
 
 def main():

@@ -1,9 +1,12 @@
-"""Stage the notebooks for the site without Quarto and see that it went well: python tools/stage_docs.py
+"""Stage the notebooks for the site and see that it went well: python tools/stage_docs.py [--render]
 
-A file of its own: staging starts processes that import it again."""
-import ast, os, re, sys
+Staging needs no Quarto; `--render` then makes the site with it, in _docs/. A file of its own: staging starts processes that
+import it again."""
+import argparse, ast, json, os, re, shutil, subprocess, sys
+from html.parser import HTMLParser
+from urllib.parse import unquote
 
-from project import directives, is_exported, nbs, notebooks, read, rel, root, src
+from project import cfg, directives, is_exported, nbs, notebooks, read, rel, root, src
 
 
 def documented(nb):
@@ -20,14 +23,60 @@ def check(path, staged):
     rendered = lambda c: any('text/markdown' in o.get('data', {}) for o in c['outputs'])
     return bad + [f'show_doc({n}) gave nothing' for n, c in shown.items() if not rendered(c)]
 
+def add_links(path, staged):
+    "What a reader can do with the page, below its title: run it, or take it home"
+    if path.stem == 'index': return
+    repo, at = cfg['git_url'], f"{cfg['branch']}/{rel(path)}"
+    colab = repo.replace('https://github.com', 'https://colab.research.google.com/github')
+    nb = read(staged)
+    nb['cells'].insert(1, dict(cell_type='markdown', id='page-links', metadata={}, source=(
+        f'::: {{.page-links}}\n[Open in Colab]({colab}/blob/{at}) · [Download the notebook]({repo}/raw/{at}){{download=""}}\n:::')))
+    staged.write_text(json.dumps(nb, indent=1, ensure_ascii=False), encoding='utf-8')
+
+class Links(HTMLParser):
+    "What a page names and what it links on the site itself"
+    def __init__(self, html):
+        super().__init__()
+        self.ids, self.links = {'', 'top'}, []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        a = dict(attrs)
+        self.ids |= {a.get('id'), a.get('name')}
+        self.links += [o for o in (a.get('href'), a.get('src')) if o and not re.match(r'[\w+.-]+:|//', o)]
+
+def broken(site):
+    "Links to a page, a place on it or a picture that is not there"
+    pages = {p: Links(p.read_text(encoding='utf-8')) for p in sorted(site.rglob('*.html'))}
+    for p, page in pages.items():
+        for link in sorted(set(page.links)):
+            to, _, place = unquote(link).partition('#')
+            to = (p.parent/to.split('?')[0]).resolve() if to else p
+            if not to.exists(): yield f'{p.name}: {link} is not there'
+            elif to in pages and place not in pages[to].ids: yield f'{p.name}: {link}: there is no such place on the page'
+
+def render(staged):
+    site, made = root/cfg['doc_path'], staged/cfg['doc_path']
+    subprocess.run(['quarto', 'render', '--no-cache'], cwd=staged, check=True)
+    shutil.rmtree(site, ignore_errors=True)
+    shutil.move(made, site)
+    return list(broken(site))
+
 def main():
+    ap = argparse.ArgumentParser(description='Stage the notebooks for the site')
+    ap.add_argument('--render', action='store_true', help='then render the site with Quarto and check its links')
+    a = ap.parse_args()
     os.chdir(root)
     sys.path.insert(0, str(root))
     from nbdev.serve import proc_nbs
     staged = proc_nbs(force=True, n_workers=2)
-    bad = [f'{rel(p)}: {o}' for p in notebooks() for o in check(p, staged/p.relative_to(nbs))]
+    at = {p: staged/p.relative_to(nbs) for p in notebooks()}
+    bad = [f'{rel(p)}: {o}' for p in at for o in check(p, at[p])]
     if (staged/'_quarto.yml').is_symlink() or not (staged/'_quarto.yml').exists(): bad.append('_quarto.yml was not staged')
-    print('\n'.join(bad) or f'{len(notebooks())} notebooks staged in {staged.name}/')
+    if not bad:
+        for p in at: add_links(p, at[p])
+        if a.render: bad = render(staged)
+    print('\n'.join(bad) or f'{len(at)} notebooks staged in {staged.name}/' + (f", the site is {cfg['doc_path']}/index.html" if a.render else ''))
     sys.exit(bool(bad))
 
 if __name__ == '__main__': main()
