@@ -51,8 +51,8 @@ def list_names():
     for k,x in experiments.items(): tasks.add_row(k, x.title)
     plans = show('plan', Column('runs', justify='right'), 'is')
     for k in shipped_plans(): plans.add_row(k, str(len(read_plan(k).specs)), read_plan(k).about)
-    words = show('protocol', 'scale')
-    for p,s in zip(protocols, scales): words.add_row(p, s)
+    words = show('setting', 'one of')
+    for k,o in dict(protocol=protocols, scale=scales).items(): words.add_row(k, ', '.join(o))
     for t in names,tasks,words,plans: console.print(t, '')
 
 # %% ../nbs/90_cli.ipynb #3fecd870

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MCRM2018', 'BAI2018', 'elsewhere', 'published', 'shipped_records', 'read_records', 'figure_of', 'results', 'interval',
-           'verdict', 'difference', 'against', 'table', 'curves', 'draw', 'figure_text', 'as_printed',
+           'verdict', 'difference', 'against', 'table', 'curves', 'draw', 'leaps', 'figure_text', 'as_printed',
            'protocol_differences', 'scale_differences', 'overview', 'check_runs', 'shares', 'beside_trivial',
            'paper_says', 'said', 'printed', 'show']
 
@@ -182,7 +182,7 @@ def table(
                            'verdict': verdict(values, theirs.get(m), better, scale, lost)}
     return pd.DataFrame(rows).T.rename_axis('memory')
 
-# %% ../nbs/34_report.ipynb #379d92f0
+# %% ../nbs/34_report.ipynb #2a48390e
 def curves(
     experiment:str,      # a key of `experiments`
     protocol:str='fair', # 'paper', 'code' or 'fair'
@@ -217,8 +217,23 @@ def draw(
         plot_curves(rows, y, task['baseline'], task['unit'], labels, log, ax)
         ax.set_title(f'{what}', loc='left')
     axes[0].get_legend().remove(); axes[1].set_ylabel('')
-    fig.suptitle(f"{task['title']}: {protocol}, {scale}", x=0, ha='left')
+    lack = [labels[m] for m in paper_memories if m not in set(rows.memory)]
+    gaps = f" (not yet: {', '.join(lack)})" if lack else ''
+    fig.suptitle(f"{task['title']}: {protocol}, {scale}{gaps}", x=0, ha='left')
     return fig
+
+# %% ../nbs/34_report.ipynb #062d64d9
+def leaps(
+    rows,            # from `curves`
+    baseline:float,  # loss of the trivial answer
+    over:float=1.1,  # validation loss above this many times the baseline
+)->str:              # '' if there is none
+    "In words, the epochs in which validation is worse than the trivial answer while training is better"
+    bad = rows[(rows.valid_loss > over*baseline) & (rows.train_loss < baseline)]
+    told = [f"{labels[m]} in {len(r)} of {(rows.memory == m).sum()} epochs (up to {r.valid_loss.max():.3g})"
+            for m,r in bad.groupby('memory', sort=False)]
+    if not told: return ''
+    return f"Validation worse than the trivial answer ({baseline:.3g}) while training is better: {', '.join(told)}."
 
 # %% ../nbs/34_report.ipynb #33a3b056
 def figure_text(
@@ -398,7 +413,7 @@ def said(
     absent = [labels[m] for m in paper_memories if m not in set(runs.memory)]
     return out + (f' Not on record: {_listed(absent)}.' if absent else '')
 
-# %% ../nbs/34_report.ipynb #6dd83fd1
+# %% ../nbs/34_report.ipynb #414fef6c
 def printed(
     experiment:str,       # a key of `experiments`
     t:pd.DataFrame,       # from `table`
@@ -428,4 +443,6 @@ def show(
                 draw(experiment, p, s, records)
                 plt.show()
                 display(printed(experiment, table(experiment, p, s, records)))
+                baseline = next(records[n]['task'] for n in names)['baseline']
+                if said := leaps(curves(experiment, p, s, records), baseline): print(said)
     if gaps: print('\n'.join(gaps))

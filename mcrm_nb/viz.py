@@ -64,7 +64,7 @@ def plot_traces(
     labels:dict=None, # name -> title of its panel
     width:float=5.5,  # of the figure, in inches
 ):                    # the axes, one per trace
-    "Heat maps over time, one panel per trace: gates in grey, signed values in blue and red"
+    "Heat maps over time, one panel per trace: gates in grey, signed values in red (negative) and blue (positive)"
     mats = {k: np.asarray(v, dtype=float) for k,v in traces.items()}
     heights = [max(2, len(m)) for m in mats.values()]
     fig,axs = plt.subplots(len(mats), 1, figsize=(width, .11*sum(heights)+.42*len(mats)), sharex=True,
@@ -72,7 +72,7 @@ def plot_traces(
     for ax,(k,m) in zip(axs[:,0], mats.items()):
         gate = m.min() >= 0 and m.max() <= 1
         top = 1 if gate else max(abs(m).max(), 1e-12)
-        im = ax.imshow(m, aspect='auto', cmap='Greys' if gate else 'RdBu_r', vmin=0 if gate else -top, vmax=top,
+        im = ax.imshow(m, aspect='auto', cmap='Greys' if gate else 'RdBu', vmin=0 if gate else -top, vmax=top,
                        interpolation='nearest')
         ax.set_title((labels or {}).get(k, k), loc='left', fontsize=8.5); ax.set_yticks([]); ax.grid(False)
         fig.colorbar(im, ax=ax, pad=.01, fraction=.03)
