@@ -57,7 +57,7 @@ def _row(experiment, runs):
 formats = dict(md=lambda t: t.reset_index().to_markdown(index=False), csv=lambda t: t.reset_index().to_csv(index=False),
                html=lambda t: t.reset_index().to_html(index=False, na_rep=''))
 
-# %% ../nbs/45_table1.ipynb #2ae1db5f
+# %% ../nbs/45_table1.ipynb #93803a51
 def draw_table(
     protocol:str='fair', # 'paper', 'code' or 'fair'
     scale:str='quick',   # 'quick', 'cpu' or 'paper'
@@ -80,11 +80,18 @@ def draw_table(
     fig.suptitle(f'{protocol}, {scale}', x=0, ha='left')
     return fig
 
+# %% ../nbs/45_table1.ipynb #bbfff53a
 def _panel(ax, experiment, runs):
+    reach = {}
     for i,m in enumerate(paper_memories):
         v = runs[runs.memory == m].figure.dropna()
-        if not len(v): continue
+        if not len(v):
+            why = 'diverged' if (runs.memory == m).any() else 'no run yet'
+            ax.text(i, .5, why, rotation=90, ha='center', va='center', color='0.5', fontsize=7,
+                    transform=ax.get_xaxis_transform())
+            continue
         mean,half = interval(v)
+        reach[i] = mean,half
         ax.plot([i]*len(v), v, 'o', color=color_of(m), ms=4, alpha=.6)
         error = None if np.isnan(half) else [half]
         ax.errorbar([i+.22], [mean], yerr=error, fmt='s', color=color_of(m), ms=4, capsize=3)
@@ -92,7 +99,12 @@ def _panel(ax, experiment, runs):
     if not len(v := runs.figure.dropna()): return   # all diverged
     low,high = v.min(),v.max()
     if high > 20*low: ax.set(yscale='log', ylim=(low/2, high*2))
-    else: ax.set_ylim(low-.25*(high-low), high+.25*(high-low))   # a wider interval runs out of the panel
+    else: ax.set_ylim(low-.25*(high-low), high+.25*(high-low))
+    low,high = ax.get_ylim()
+    for i,(mean,half) in reach.items():   # an interval that runs out of the panel gets an arrow
+        at = dict(color=color_of(paper_memories[i]), ms=5, clip_on=False, zorder=5)
+        if mean+half > high: ax.plot(i+.22, high, '^', **at)
+        if mean-half < low: ax.plot(i+.22, low, 'v', **at)
 
 # %% ../nbs/45_table1.ipynb #6dd04f2c
 def claims(

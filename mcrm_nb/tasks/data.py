@@ -74,11 +74,19 @@ def fault(
 # %% ../../nbs/18_data.ipynb #fbd9eb16
 def _remedy(f): return 'mcrm_nb data get' + (f" {f.path.split('/')[0]}" if f.large else '')
 
+def _reason(e):
+    "Why a download failed, in a few words"
+    from requests import exceptions as web
+    if isinstance(e, web.HTTPError) and e.response is not None: return f'HTTP {e.response.status_code}'
+    if isinstance(e, web.Timeout): return 'no answer in time'
+    if isinstance(e, web.ConnectionError): return 'no connection'
+    return str(e).splitlines()[0]
+
 def _download(f, path):
     failed = []
     for url in f.urls:
         try: return _pooch().retrieve(url, known_hash=f'sha256:{f.sha256}', fname=path.name, path=path.parent)
-        except (OSError, ValueError) as e: failed.append(f'  {url}: {str(e).splitlines()[0]}')
+        except (OSError, ValueError) as e: failed.append(f'  {url}: {_reason(e)}')
     raise DataError(f'{f.path}: not in {data_home()}, and it could not be downloaded:\n' + '\n'.join(failed) +
                     f'\nPut the file at {path}, or set MCRM_NB_DATA to a folder that has {f.path}.')
 
