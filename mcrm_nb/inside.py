@@ -139,6 +139,10 @@ def figure_8(
     fig,axs = plt.subplots(len(seen), 1, figsize=(.085*len(text)+.6, 2.1*len(seen)), layout='constrained',
                            squeeze=False)
     for ax,(title,m) in zip(axs[:,0], seen): plot_heat(m, text, title, ax)
+    bar = fig.colorbar(axs[0,0].images[0], ax=axs[:,0], shrink=.25, aspect=30, pad=.01, ticks=[-1, 0, 1])
+    bar.set_label("share of the unit's largest value", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    fig.suptitle('Memory units while they read', x=0, ha='left', fontsize=10)
     return fig
 
 # %% ../nbs/50_inside.ipynb #3065fe4a
