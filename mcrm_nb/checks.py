@@ -428,5 +428,6 @@ def exercise(
     if answer is ...: print(f'Exercise {n}: open')
     else:
         try: check(answer)
-        except Exception as e: print(f'Exercise {n}: not yet ({type(e).__name__}: {e})')
+        except AssertionError as e: print(f'Exercise {n}: not yet: {e}')
+        except Exception as e: print(f'Exercise {n}: not yet: {type(e).__name__}, {e}')
         else: print(f'Exercise {n}: right')

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from .layers.base import one_of
 from .protocols import experiments, protocols, scales, spec_for
 from .registry import memories, paper_memories
-from .runs import Busy, RecordError, RunSpec, finished, load_tensors, read_record, run
+from .runs import Busy, RecordError, RunSpec, finished, load_tensors, read_record, run, task_maker
 from .seeds import run_together
 try: import tomllib
 except ImportError: import tomli as tomllib   # Python 3.10
@@ -49,6 +49,9 @@ def parse_plan(
     for block in blocks:
         _known(name, block, _block)
         b,change = _checked(name, {**_block, **block})
+        for e in b['experiments'] if 'data' in change else ():   # else a typo would show when the run starts
+            try: task_maker(experiments[one_of('experiment', e, experiments)].task, change['data'])
+            except ValueError as problem: raise ValueError(f'plan {name}: {problem}') from None
         for seed in b['seeds']:
             for experiment in b['experiments']:
                 for protocol in b['protocols']:
