@@ -456,16 +456,19 @@ def draw_figures(
     Example: mcrm_nb figures --out figures"""
     with console.status('Drawing'):
         import matplotlib; matplotlib.use('Agg')
-        from mcrm_nb.protocols import experiments, protocols, scales
-        from mcrm_nb.report import draw
+        from mcrm_nb.protocols import experiments, protocols, scales, table1
+        from mcrm_nb.report import draw, results
         from mcrm_nb.table1 import draw_table
         from mcrm_nb.inside import example, figure_8, figure_neurons, readers
         _writable(out)
-        found,there = _read(records),readers(seed=1)
-        for p in protocols:
+        found,there,drawn = _read(records),readers(seed=1),set()
+        for p in sorted(protocols, key=lambda p: p != 'fair'):   # a run that is also one of fair is drawn once
             for s in scales:
-                _save(draw_table(p, s, found), out/f'table1-{p}-{s}')
-                for e in experiments: _save(draw(e, p, s, found), out/f'{e}-{p}-{s}')
+                names = {e: set(results(e, p, s, found).name) for e in experiments}
+                new = [e for e,n in names.items() if not n <= drawn]
+                if set(new) & set(table1): _save(draw_table(p, s, found), out/f'table1-{p}-{s}')
+                for e in new: _save(draw(e, p, s, found), out/f'{e}-{p}-{s}')
+                drawn.update(*names.values())
         for name,f in ('figure_8', figure_8), ('figure_8_neurons', figure_neurons):
             if there: _save(f(there, example), out/name)
 

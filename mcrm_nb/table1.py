@@ -96,6 +96,7 @@ def _panel(ax, experiment, runs):
         error = None if np.isnan(half) else [half]
         ax.errorbar([i+.22], [mean], yerr=error, fmt='s', color=color_of(m), ms=4, capsize=3)
     ax.set_xticks(range(len(paper_memories)), [labels[m] for m in paper_memories], rotation=45, ha='right')
+    ax.set_xlim(-.5, len(paper_memories)-.5)
     if not len(v := runs.figure.dropna()): return   # all diverged
     low,high = v.min(),v.max()
     if high > 20*low: ax.set(yscale='log', ylim=(low/2, high*2))

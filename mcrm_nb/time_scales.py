@@ -146,13 +146,17 @@ def silverman(
         return mean + (x-mean)/(1 + width**2/var)**.5   # of the same variance
     return (1 + sum(groups(again(), widths[at]) > 1 for _ in range(draws)))/(draws+1)
 
-# %% ../nbs/51_time_scales.ipynb #17a9290e
+# %% ../nbs/51_time_scales.ipynb #7972f892
 def peak_tests(
-    units:pd.DataFrame, # as from `unit_times`
-)->pd.DataFrame:        # a row by memory, part and seed; p for each measure
-    "`silverman` of the logarithms of memory time, run and hold of all units that move"
-    each = moving(units).groupby(['memory', 'part', 'seed'], sort=False)
-    return pd.DataFrame({k: each[k].apply(lambda t: silverman(np.log(t))) for k in ('time', 'run', 'hold')})
+    units:pd.DataFrame,   # as from `unit_times`
+    still_too:bool=False, # with the units that do not move?
+)->pd.DataFrame:          # a row by memory, part and seed; p for each measure
+    "`silverman` of the logarithms of memory time, run and hold of all units that move, or of all"
+    each = (units if still_too else moving(units)).groupby(['memory', 'part', 'seed'], sort=False)
+    def p(t):
+        t = t[np.isfinite(t) & (t > 0)]   # a unit that never moves may have no such number
+        return silverman(np.log(t)) if len(t) > 10 else np.nan
+    return pd.DataFrame({k: each[k].apply(p) for k in ('time', 'run', 'hold')})
 
 # %% ../nbs/51_time_scales.ipynb #8aa76c00
 def named_features(
@@ -200,23 +204,33 @@ def shipped_followers()->pd.DataFrame:
     "The search's result in the package, as `followers` gives it; None if there is none"
     return _shipped('followers')
 
-# %% ../nbs/51_time_scales.ipynb #7bd7da63
+# %% ../nbs/51_time_scales.ipynb #85678b39
 def two_kinds(
     units:pd.DataFrame,      # as from `unit_times`
     tests:pd.DataFrame=None, # as from `peak_tests`; None: made here
+    whole:pd.DataFrame=None, # the same with the units that do not move; None: made here
 )->str:                      # Markdown
     "The paper's claim about MCRM's memory, judged by the numbers"
-    tests,go = peak_tests(units) if tests is None else tests, moving(units)
-    each = list(tests.groupby(['memory', 'part'], sort=False))
-    found = {k: ((t < .05).all().any(), len(t)) for k,t in each}   # in every seed, by one and the same measure
-    share = lambda rows, measure: ', '.join(f'{k} {v} %' for k,v in per_memory(rows, measure).items())
-    seeds = ', '.join(f'{name_of(*k)} {n}' for k,(_,n) in found.items())
-    yes = [name_of(*k) for k,(y,_) in found.items() if y]
-    alone = yes == [labels['mcrm']]
+    go = moving(units)
+    yes = _in_every_seed(peak_tests(units) if tests is None else tests)
+    also = _in_every_seed(peak_tests(units, still_too=True) if whole is None else whole)
+    share = lambda rows, measure: ', '.join(
+        f"{name_of(*k)} {', '.join(f'{v:.0f}' for v in r.groupby('seed').apply(measure, include_groups=False))}"
+        for k,r in rows.groupby(['memory', 'part'], sort=False))
+    mcrm = labels['mcrm']
+    if mcrm in yes: said = 'and in MCRM alone: the claim is borne out' if yes == [mcrm] else \
+        'as in others: the claim does not set it apart'
+    elif mcrm in also: said = 'are seen only if units that never move count as the long-term ones'
+    else: said = 'are not seen'
     return '\n'.join([
-        '- Units that hold for more than ten characters: ' + share(go, lambda u: 100*(u.time > 10).mean()) + '.',
-        '- Units that do not move at all: ' + share(units, lambda u: 100*(u.spread < still).mean()) + '.',
+        '- Moving units with a memory time above ten characters, per cent, by seed: ' +
+        share(go, lambda u: 100*(u.time > 10).mean()) + '.',
+        '- Units that do not move at all, per cent, by seed: ' +
+        share(units, lambda u: 100*(u.spread < still).mean()) + '.',
         '- Two kinds of units (two large peaks in memory time, run or hold, in every seed): ' +
-        (', '.join(yes) or 'none') + f'. (Seeds: {seeds}.)',
-        '- **Two kinds of units, side by side, in MCRM ' + ('and in MCRM alone: the claim is borne out.**' if alone else
-        'as in others: the claim does not set it apart.**' if labels['mcrm'] in yes else 'are not seen.**')])
+        (', '.join(yes) or 'none') + ' among the units that move; ' + (', '.join(also) or 'none') + ' among all units.',
+        f'- **Two kinds of units, side by side, in MCRM {said}.**'])
+
+def _in_every_seed(tests):
+    "Names of the memories in which one and the same measure has two peaks in every seed"
+    return [name_of(*k) for k,t in tests.groupby(['memory', 'part'], sort=False) if (t < .05).all().any()]
