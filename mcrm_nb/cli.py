@@ -7,8 +7,8 @@ __all__ = ['app', 'console', 'data', 'Protocol', 'Scale', 'Out', 'Device', 'Reco
            'check', 'get', 'demo', 'run_one', 'sweep_plan', 'show_table', 'draw_figures', 'merge', 'bench_speed',
            'main', 'fail']
 
-# %% ../nbs/90_cli.ipynb #b455a736
-import io, json, os, sys
+# %% ../nbs/90_cli.ipynb #5712d022
+import io, json, os, signal, sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -542,9 +542,10 @@ def bench_speed(
     _save(draw_speed(record).figure, out/name)
     _save(draw_growth(record), out/f'{name}_growth')
 
-# %% ../nbs/90_cli.ipynb #8b80f810
+# %% ../nbs/90_cli.ipynb #7f82e971
 def main():
     "Entry point of the command `mcrm_nb`"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # sent by those who manage jobs: as Ctrl-C
     try: app(prog_name='mcrm_nb')
     except (ValueError, OSError, KeyError) as e:
         if os.environ.get('MCRM_NB_DEBUG'): raise

@@ -9,6 +9,7 @@ __all__ = ['engines', 'Plan', 'parse_plan', 'shipped_plans', 'read_plan', 'OutOf
 # %% ../nbs/33_sweeps.ipynb #4b7dbeba
 import json, os, signal, time
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from multiprocessing import get_context
 from multiprocessing.connection import wait
@@ -149,7 +150,8 @@ def _child(specs, folder, device, deadline, line):
         if time.time()-when > .5 or len(rows) > n:
             last[spec] = time.time(),len(rows)
             line.send(('at', (spec, rows[-1] if rows else None, done)))
-    line.send(('end', attempt(specs, folder, device, deadline, tell)))
+    with suppress(BrokenPipeError):   # nobody listens any more
+        line.send(('end', attempt(specs, folder, device, deadline, tell)))
 
 # %% ../nbs/33_sweeps.ipynb #79dfe534
 class LocalEngine:
