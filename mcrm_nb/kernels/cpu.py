@@ -324,10 +324,11 @@ def backward(kind, before, states, acts, grads, d, wh, wu, wc):
     _kernel().backward(ctypes.byref(args), *pointers, _threads())
     return acts, d, us
 
-# %% ../../nbs/11_cpu.ipynb #f34af8e1
+# %% ../../nbs/11_cpu.ipynb #cc575cf8
 def add_products(total, sums, source):
     "As `mcrm_nb.kernels.bptt.add_products`"
     if total.dim() > 2: return bptt.add_products(total, sums, source)
+    if not source.numel(): return   # a batch without rows
     (k, m),source = total.shape,source.contiguous()
     whole,pointer = ctypes.c_int64,ctypes.c_void_p
     _kernel().add_products(pointer(_at(total)), pointer(_at(sums)), whole(sums.stride(-2)), pointer(_at(source)),
