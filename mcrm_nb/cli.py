@@ -58,7 +58,7 @@ def list_names():
 # %% ../nbs/90_cli.ipynb #3fecd870
 @app.command()
 def size(
-    n_params:Annotated[int, typer.Argument(help='The budget: number of parameters, without a readout.')],
+    n_params:Annotated[int, typer.Argument(help='The budget: number of parameters, without a readout.', min=1)],
     input_size:Annotated[int, typer.Option(help='Features per step.', min=1)]=1,
 ):
     "Hidden sizes that bring every memory closest to a budget.\n\nExample: mcrm_nb size 95000 --input-size 2"
@@ -417,7 +417,8 @@ def show_table(
             protocol,scale = protocol or 'fair',scale or 'quick'
             t = printed(task, table(task, protocol, scale, found))
             if not len(t): console.print(f'{task}, {protocol}, {scale}: nothing on record', highlight=False)
-    if format != 'text': print(formats[format](t))
+    if own and not len(t): console.print(f'{records}: no records', highlight=False, markup=False)
+    elif format != 'text': print(formats[format](t))
     else: _print_frame(t)
 
 # %% ../nbs/90_cli.ipynb #db490723
@@ -511,7 +512,7 @@ def bench_speed(
     shape:Annotated[Optional[list[str]], typer.Option(help='adding, word_ptb, pixel_mnist, copy or char_ptb; may be '
                                                            'given several times; default: all.')]=None,
     rounds:Annotated[int, typer.Option(help='How often each takes its turn.', min=1)]=5,
-    most:Annotated[float, typer.Option(help='Seconds of a part after which no further round is begun.')]=60.,
+    most:Annotated[float, typer.Option(help='Seconds of a part after which no further round is begun.', min=0)]=60.,
     threads:Annotated[Optional[list[int]], typer.Option(help='On a CPU; may be given several times.', min=1)]=None,
     slow:Annotated[bool, typer.Option(help='With the literal loop, which takes most of the time.')]=True,
     compiled:Annotated[bool, typer.Option('--compiled', help='With a step that torch.compile compiles.')]=False,
