@@ -261,7 +261,7 @@ def _device(name):
     if kind == 'cuda' and not torch.cuda.is_available(): raise ValueError(f'device={name!r}: no such GPU here')
     return name
 
-# %% ../nbs/90_cli.ipynb #c7b31054
+# %% ../nbs/90_cli.ipynb #cd1d5d7a
 @app.command('run')
 def run_one(
     experiment:Annotated[str, typer.Argument(help='Which experiment; see mcrm_nb list.')],
@@ -269,6 +269,8 @@ def run_one(
     protocol:Protocol='fair', scale:Scale='quick',
     seed:Annotated[int, typer.Option(help='Of weights and order of batches.')]=1,
     keep_weights:Annotated[bool, typer.Option('--keep-weights', help='Keep those of the best epoch, too.')]=False,
+    change:Annotated[Optional[list[str]], typer.Option(
+        help='A setting to have otherwise, such as epochs=3 or data.seq_len=100; may be given several times.')]=None,
     out:Out=Path('runs'), device:Device=None,
 ):
     """Do one run, or go on with it, and keep its record.
@@ -278,11 +280,13 @@ def run_one(
         from mcrm_nb.protocols import experiments, spec_for
         from mcrm_nb.sweeps import attempt
         from mcrm_nb.runs import read_record
-        spec = spec_for(experiment, memory, protocol, scale, seed, keep_weights=keep_weights)
+        otherwise = dict(keep_weights=keep_weights) | _changes(change, experiment)
+        spec = spec_for(experiment, memory, protocol, scale, seed, **otherwise)
         device = _device(device)
         _writable(out)
     console.print(f'[bold]{experiments[experiment].title}[/bold], {memory}, {spec.hidden_size} units, '
-                  f'{spec.epochs} epochs, {protocol}, {scale}, seed {seed}', highlight=False)
+                  f'{spec.epochs} epochs, {protocol}, {scale}, seed {seed}' + ''.join(f', {c}' for c in change or ()),
+                  highlight=False)
     if (out/f'{spec.name}.json').exists(): console.print('already done', highlight=False)
     try: status,reason = _watched(spec, out, device, attempt)
     except KeyboardInterrupt: fail('stopped; the same command goes on from the last epoch.', 130)
@@ -292,7 +296,26 @@ def run_one(
     console.print(f'test data: {_figure(read_record(at))}', highlight=False)
     console.print(f'record {at}', highlight=False, markup=False, soft_wrap=True)
 
-# %% ../nbs/90_cli.ipynb #3e9ad82e
+# %% ../nbs/90_cli.ipynb #f2d01b74
+def _changes(given, experiment):
+    "What `--change` asks for; a value is as in a plan, and a text needs no quotes"
+    from mcrm_nb.sweeps import read_change, tomllib
+    out = {}
+    for text in given or ():
+        key,_,value = text.partition('=')
+        try: found = tomllib.loads(text)
+        except tomllib.TOMLDecodeError:
+            try: found = tomllib.loads(f'{key} = {_number(value)}')
+            except tomllib.TOMLDecodeError:
+                raise ValueError(f'change={text!r}: expected name=value, such as epochs=3') from None
+        for k,v in found.items(): out[k] = {**out.get(k, {}), **v} if isinstance(v, dict) else v
+    return read_change(out, [experiment])
+
+def _number(value):
+    "A value as TOML writes it: .01 as 0.01, anything else as a text"
+    try: return repr(float(value))
+    except ValueError: return json.dumps(value.strip())
+
 def _watched(spec, out, device, attempt):
     "An attempt with a bar, and a line per epoch"
     with _bars() as bars:

@@ -14,7 +14,7 @@ from .layers.base import one_of
 from .registry import hidden_size_for, memories, paper_memories, parameters_of
 from .runs import RunSpec
 
-# %% ../nbs/32_protocols.ipynb #d8ffdc90
+# %% ../nbs/32_protocols.ipynb #bbc8d0d4
 class Experiment(NamedTuple):
     "A task with its fixed settings, such as a row of the paper's Table 1"
     title:str        # for tables and figures
@@ -36,7 +36,10 @@ experiments = dict(
     permuted_mnist=Experiment('Permuted MNIST', 'pixel_mnist', 1, 10, dict(permute_seed=0), 'higher'),
     char_ptb=Experiment('PTB by character', 'penn_treebank', None, 49, dict(unit='char'), 'lower', True),
     word_ptb=Experiment('PTB by word', 'penn_treebank', None, 10_000, dict(unit='word'), 'lower', True),
-    digits=Experiment('Digits', 'digits', 1, 10, {}, 'higher'))
+    digits=Experiment('Digits', 'digits', 1, 10, {}, 'higher'),
+    noisy_cifar=Experiment('Noise-padded CIFAR-10', 'noisy_cifar', 96, 10, {}, 'higher'),
+    har2=Experiment('HAR-2', 'har2', 9, 1, {}, 'higher'),
+    imdb=Experiment('IMDB reviews', 'imdb', 100, 1, {}, 'higher'))
 
 table1 = 'adding','copy','pixel_mnist','char_ptb','word_ptb'
 
@@ -174,6 +177,24 @@ for e,source,dt,gamma,epsilon in (
     ('char_ptb', f'{OURS}: as for IMDB', .054, 4.9, 4.8), ('word_ptb', f'{OURS}: as for IMDB', .054, 4.9, 4.8)):
     say(e, everyone, source, 'cornn', options=dict(dt=dt, gamma=gamma, epsilon=epsilon))
     if not experiments[e].language: say(e, everyone, CORNN, 'cornn', std=None)
+
+# %% ../nbs/32_protocols.ipynb #02546b40
+for e,units,bs,lr,epochs,dt,gamma,epsilon in (
+    ('noisy_cifar', 128, 100, 7.5e-3, 120, .034, 1.3, 12.7), ('har2', 64, 64, 1.7e-2, 250, .1, .2, 6.4),
+    ('imdb', 128, 64, 6e-4, 100, .054, 4.9, 4.8)):
+    x = experiments[e]
+    say(e, everyone, CORNN, opt='adam', lr=lr, bs=bs, epochs=epochs)
+    say(e, everyone, f'{OURS}: as many as coRNN has there', n_params=parameters_of('cornn', x.input_size, units, x.readout))
+    say(e, everyone, CORNN, 'cornn', hidden_size=units, options=dict(dt=dt, gamma=gamma, epsilon=epsilon))
+say('noisy_cifar', everyone, CORNN, schedule=dict(every=100, factor=.1))
+say('imdb', everyone, CORNN, data=dict(vectors='glove'))
+
+say('noisy_cifar', everyone, QUICK, scale='quick', epochs=5, data=dict(n_train=5000, n_test=2000))
+say('har2', everyone, QUICK, scale='quick', epochs=20)
+say('imdb', everyone, QUICK, scale='quick', epochs=5,
+    data=dict(vectors='normal', n_words=5000, max_len=200, n_train=3000, n_test=3000))
+say('noisy_cifar', everyone, CPU, scale='cpu', epochs=3)
+say('imdb', everyone, CPU, scale='cpu', epochs=5, data=dict(vectors='normal', max_len=400))
 
 # %% ../nbs/32_protocols.ipynb #89b0302e
 def _units(experiment, memory, given):

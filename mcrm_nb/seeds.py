@@ -200,7 +200,7 @@ def build_together(
     return Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(task.loss), lr=get('lr', 1e-3),
                    opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
 
-# %% ../nbs/32_seeds.ipynb #63f693a6
+# %% ../nbs/32_seeds.ipynb #bc2ddbed
 def run_together(
     specs,            # `RunSpec`s that differ in their seed
     folder,           # where records and checkpoints go
@@ -218,11 +218,16 @@ def run_together(
         for spec in specs:
             try: locks.enter_context(FileLock(folder/f'{spec.name}.lock', timeout=0))
             except Timeout: raise Busy(f'{spec.name}: another process is at this run') from None
-        open_ = [s for s in specs if not done(s).exists()]
-        saved = {s: load_tensors(at) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
-        epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
-        for n in sorted(set(epochs.values())):   # those that stand at the same epoch go on together
-            _run_group([s for s in open_ if epochs[s] == n], saved, folder, device, tell, after)
+        most = len(specs)
+        while open_ := [s for s in specs if not done(s).exists()]:
+            saved = {s: load_tensors(at) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
+            epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
+            group = [s for s in open_ if epochs[s] == min(epochs.values())][:most]   # at the same epoch
+            if most < len(specs) and device.startswith('cuda'): torch.cuda.empty_cache()
+            try: _run_group(group, saved, folder, device, tell, after)
+            except torch.OutOfMemoryError:   # the device's: half as many may fit
+                if len(group) == 1: raise
+                most = (len(group)+1)//2
     return [read_record(done(s)) for s in specs]
 
 # %% ../nbs/32_seeds.ipynb #0948af90

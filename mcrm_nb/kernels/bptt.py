@@ -6,8 +6,8 @@
 __all__ = ['arrangements', 'loops', 'kept_by_default', 'bptt', 'lstm_core', 'lstm_core_back', 'gru_core', 'gru_core_back',
            'oscillator', 'oscillator_back', 'oscillator_numbers', 'nrz', 'gru_bias', 'arrange_lstm', 'arrange_gru',
            'arrange_mcrm', 'arrange_nested', 'arrange_cornn', 'step', 'forward', 'step_back', 'backward', 'columns',
-           'add_products', 'Loops', 'gradients', 'find_loops', 'recurrence', 'recurrence_backward', 'engine',
-           'compare_engines']
+           'add_products', 'activations', 'Loops', 'gradients', 'find_loops', 'recurrence', 'recurrence_backward',
+           'engine', 'compare_engines']
 
 # %% ../../nbs/10_bptt.ipynb #a0d4799f
 from importlib import import_module
@@ -214,12 +214,25 @@ def add_products(
     if total.dim() < 4: (total.addmm_ if total.dim() == 2 else total.baddbmm_)(a, b)
     else: total += a @ b
 
-# %% ../../nbs/10_bptt.ipynb #a668d996
+# %% ../../nbs/10_bptt.ipynb #25237e35
+def activations(
+    forward, # as `forward`
+    kind,    # as there
+    x,       # (..., steps, batch, input_size)
+    past,    # the states before every step, (..., steps, batch, units)
+    weights, # as for `forward`
+):           # (..., steps, batch, units of all)
+    "The activations of all steps at once, from the states"
+    rows = lambda t: t.flatten(-3, -2)
+    *_,acts = forward(kind, rows(x).unsqueeze(-3), [*map(rows, past)], weights)
+    return acts.squeeze(-3).unflatten(-2, x.shape[-3:-1])
+
+# %% ../../nbs/10_bptt.ipynb #ce96cc2a
 class Loops(NamedTuple):
     "A forward and a backward loop"
     forward:object    # as `forward`
     backward:object   # as `backward`; may write over `acts`
-    piece:int         # activations that a piece may have, about
+    rows:object       # rows that a piece has, about, from the activations of a row
     add_products:object=add_products   # for the weights
 
 def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
@@ -227,22 +240,22 @@ def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
     p,T,every = states[0].shape[-1],x.shape[-3],columns(kind, states[0].shape[-1])
     dx = torch.empty_like(x, memory_format=torch.contiguous_format) if needed[0] else None
     dw = [torch.zeros_like(w) if need else None for w,need in zip(weights, needed[1:])]
-    d,size = [torch.zeros_like(s) for s in initial],max(1, loops.piece//max(1, x.shape[-2]*weights[4].shape[-1]))
+    d,size = [torch.zeros_like(s) for s in initial],max(1, loops.rows(weights[4].shape[-1])//max(1, x.shape[-2]))
     for end in range(T, 0, -size):
         start = max(0, end-size)
         cut = lambda t: None if t is None else t[...,start:end,:,:]
         before = [s[...,start-1,:,:] for s in states] if start else initial
-        a = cut(acts).clone() if acts.shape[-1] else loops.forward(kind, cut(x), before, weights)[-1]
+        past = [torch.cat([b.unsqueeze(-3), s[...,start:end-1,:,:]], -3) for b,s in zip(before, states)]
+        a = cut(acts).clone() if acts.shape[-1] else activations(loops.forward, kind, cut(x), past, weights)
         sums,d,us = loops.backward(kind, before, [*map(cut, states)], a, [*map(cut, grads)], d, *weights[1:4])
         if needed[0]: dx[...,start:end,:,:] = sums[...,every[0]] @ weights[0].unsqueeze(-3)
-        past = [torch.cat([b.unsqueeze(-3), s[...,start:end-1,:,:]], -3) for b,s in zip(before, states[:2])]
-        for total,cols,source in zip(dw, every, (cut(x), past[0], us, past[-1])):
+        for total,cols,source in zip(dw, every, (cut(x), past[0], us, past[:2][-1])):
             if total is not None and total.numel(): loops.add_products(total, sums[...,cols], source)
         if needed[5]: dw[4] += sums.flatten(-3, -2).sum(-2)
     return dx,d,dw
 
 # %% ../../nbs/10_bptt.ipynb #48f7aed3
-loops = dict(bptt=Loops(forward, backward, 2**24), cpu='mcrm_nb.kernels.cpu:loops',
+loops = dict(bptt=Loops(forward, backward, lambda n: 2**24//n), cpu='mcrm_nb.kernels.cpu:loops',
              triton='mcrm_nb.kernels.triton:loops', triton_at_once='mcrm_nb.kernels.triton:loops_at_once')
 
 def find_loops(name)->Loops:
@@ -329,7 +342,7 @@ def _(info, axes, x, initial, weights, kind, loops, keep):
     return [o.unflatten(0, (n, -1)) for o in out] if nested else out,[0]*len(out)
 
 # %% ../../nbs/10_bptt.ipynb #95414d8d
-kept_by_default = dict(cpu=2**28, cuda=2**31)   # bytes of activations
+kept_by_default = dict(cpu=2**30, cuda=2**31)   # bytes of activations
 
 def engine(name):
     "A backend for layers from the loops of that name"
@@ -341,7 +354,7 @@ def engine(name):
         full = {k: weights[k] if k in weights else x.new_zeros(shape) for k,shape in shapes.items()}
         arranged = [*arrangements[kind](full, **options)]
         size = x.element_size()*x.shape[0]*x.shape[1]*arranged[4].shape[0]
-        if recompute is None: recompute = size > kept_by_default.get(x.device.type, 2**28)
+        if recompute is None: recompute = size > kept_by_default.get(x.device.type, 2**30)
         return tuple(recurrence(x, [*state], arranged, kind, name, torch.is_grad_enabled() and not recompute)[:-1])
     return compute
 

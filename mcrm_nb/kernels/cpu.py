@@ -347,7 +347,7 @@ def _in_turn(loop, kind, *args):
     return tuple(join(p) for p in zip(*(loop(kind, *(of(a, k) for a in args)) for k in range(n))))
 
 # %% ../../nbs/11_cpu.ipynb #e41ea6fb
-loops = Loops(forward, backward, 2**18, add_products)
+loops = Loops(forward, backward, lambda n: 512, add_products)
 _compiled = engine('cpu')
 
 def cpu(cell, x, state, weights, options, recompute=None):

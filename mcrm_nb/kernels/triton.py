@@ -481,8 +481,8 @@ def interpreted()->bool:
     return triton is not None and not isinstance(forward_all, triton.runtime.JITFunction)
 
 piece = 2**28   # activations worked on at a time, 1 GB: a GPU has room
-loops = Loops(partial(_forward, 'steps'), partial(_backward, 'steps'), piece)
-loops_at_once = Loops(partial(_forward, 'at_once'), partial(_backward, 'at_once'), piece)
+loops,loops_at_once = (Loops(partial(_forward, way), partial(_backward, way), lambda n: piece//n)
+                       for way in ('steps', 'at_once'))
 
 # %% ../../nbs/12_triton.ipynb #d9a5e54f
 def probe(
