@@ -68,6 +68,7 @@ def main():
     a = ap.parse_args()
     os.chdir(root)
     sys.path.insert(0, str(root))
+    from mcrm_nb.inside import explorer_page
     from nbdev.serve import proc_nbs
     staged = proc_nbs(force=True, n_workers=2)
     at = {p: staged/p.relative_to(nbs) for p in notebooks()}
@@ -75,6 +76,7 @@ def main():
     if (staged/'_quarto.yml').is_symlink() or not (staged/'_quarto.yml').exists(): bad.append('_quarto.yml was not staged')
     if not bad:
         for p in at: add_links(p, at[p])
+        explorer_page(staged/'explorer.html')
         if a.render: bad = render(staged)
     print('\n'.join(bad) or f'{len(at)} notebooks staged in {staged.name}/' + (f", the site is {cfg['doc_path']}/index.html" if a.render else ''))
     sys.exit(bool(bad))

@@ -35,7 +35,7 @@ def check_contents(wheel):
     "Every module and record of the tree is in the wheel, and nothing else is"
     inside = set(zipfile.ZipFile(wheel).namelist())
     skip = lambda p: '__pycache__' in p.parts or not p.is_file()
-    tree = {p.relative_to(root).as_posix() for p in lib.rglob('*') if not skip(p) and (p.suffix == '.py' or p.name == 'py.typed' or {'records', 'plans'} & set(p.parts))}
+    tree = {p.relative_to(root).as_posix() for p in lib.rglob('*') if not skip(p) and (p.suffix == '.py' or p.name == 'py.typed' or {'records', 'plans', 'pages'} & set(p.parts))}
     extra = {o for o in inside if '.dist-info/' not in o} - tree
     assert not tree - inside, f'the wheel lacks {sorted(tree - inside)}'
     assert not extra, f'the wheel holds {sorted(extra)}'
