@@ -4,21 +4,24 @@
 
 # %% auto #0
 __all__ = ['shown', 'before', 'example', 'memory_names', 'Reader', 'untrained', 'readers', 'encode_text', 'read', 'sign_changes',
-           'plot_heat', 'figure_8', 'neurons_of_interest', 'plot_neurons', 'figure_neurons', 'neurons_html', 'explore']
+           'plot_heat', 'figure_8', 'neurons_of_interest', 'plot_neurons', 'figure_neurons', 'neurons_html', 'explore',
+           'page_data', 'explorer_page']
 
-# %% ../nbs/50_inside.ipynb #7fcd9610
-import copy
+# %% ../nbs/50_inside.ipynb #cf9cee4b
+import copy, json
+from base64 import b64encode
 from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from .kernels.bptt import arrangements
 from .layers.base import backend_for
 from .layers.readout import LanguageModel
 from .registry import labels, memories
 from .report import shipped_records
-from .runs import RunSpec, load_tensors, read_record, trained_model, weights_of
+from .runs import RunSpec, load_tensors, read_record, trained_model, weights_of, write_whole
 from .seeds import own_layer
 from .sweeps import read_plan
 from .tasks.penn_treebank import LanguageTask, encode
@@ -125,7 +128,7 @@ def plot_heat(
     ax.set_title(title, loc='left', fontsize=9)
     return ax
 
-# %% ../nbs/50_inside.ipynb #7c223c21
+# %% ../nbs/50_inside.ipynb #0409ca3e
 memory_names = dict(c='$c$', h='$h$', inner=r'inner $\tanh(c)$')
 
 def figure_8(
@@ -139,11 +142,16 @@ def figure_8(
     fig,axs = plt.subplots(len(seen), 1, figsize=(.085*len(text)+.6, 2.1*len(seen)), layout='constrained',
                            squeeze=False)
     for ax,(title,m) in zip(axs[:,0], seen): plot_heat(m, text, title, ax)
-    bar = fig.colorbar(axs[0,0].images[0], ax=axs[:,0], shrink=.25, aspect=30, pad=.01, ticks=[-1, 0, 1])
-    bar.set_label("share of the unit's largest value", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    _scale(fig, axs)
     fig.suptitle('Memory units while they read', x=0, ha='left', fontsize=10)
     return fig
+
+def _scale(fig, axs):
+    "What the colours mean, beside the panels"
+    bar = fig.colorbar(axs[0,0].images[0], ax=axs[:,0], shrink=.25, aspect=30, pad=.01, ticks=[-1, 0, 1])
+    bar.ax.set_ylim(-1, 1)
+    bar.set_label("share of the unit's largest value", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
 
 # %% ../nbs/50_inside.ipynb #3065fe4a
 def neurons_of_interest(
@@ -174,7 +182,7 @@ def plot_neurons(
     ax.set_title(title, loc='left', fontsize=9)
     return ax
 
-# %% ../nbs/50_inside.ipynb #cd084f54
+# %% ../nbs/50_inside.ipynb #ac7fbc33
 def figure_neurons(
     readers,   # to compare
     text:str,  # to be read
@@ -187,6 +195,7 @@ def figure_neurons(
     fig,axs = plt.subplots(len(seen), 1, figsize=(.085*len(text)+.6, (.2*n+.3)*len(seen)), layout='constrained',
                            squeeze=False)
     for ax,(title,m) in zip(axs[:,0], seen): plot_neurons(m, text, neurons_of_interest(m, n), title, ax)
+    _scale(fig, axs)
     return fig
 
 # %% ../nbs/50_inside.ipynb #a1876cb6
@@ -243,3 +252,34 @@ def explore(
     for c in who,what,typed,many: c.observe(draw, 'value')
     draw()
     return w.VBox([who, what, typed, many, out])
+
+# %% ../nbs/50_inside.ipynb #5b6b03bf
+def page_data(
+    reader, # a `Reader`
+)->dict:    # for JSON
+    "A reader for a page without Python: its alphabet, its weights in half precision, and which states to show"
+    layer,kind = reader.layer,vars(reader.layer.cell)['kernel']
+    half = lambda w: dict(shape=[*w.shape], data=b64encode(w.detach().half().numpy().tobytes()).decode())
+    arranged = arrangements[kind]({k: getattr(layer, k+'_l0') for k in layer.names}, **layer.options)
+    weights = dict(zip(('wx', 'wh', 'wu', 'wc', 'bias'), arranged), embedding=reader.model.embedding.weight,
+                   decoder=reader.model.bias)
+    names = dict(c='c', h='h', inner='inner tanh(c)')
+    return dict(name=f'{labels[reader.memory]}, {layer.hidden_size} units', kind=kind, states=len(layer.states),
+                symbols=list(reader.number), bits=reader.record['best']['score'],
+                shown={names[k]: dict(state=s, squashed=k == 'inner') for k,s in shown[reader.memory].items()},
+                weights={k: half(w) for k,w in weights.items()})
+
+def explorer_page(
+    path:Path,     # the file to write
+    site:str='.',  # where the documentation is, for links
+    which=None,    # `Reader`s; default: the first seed of every memory
+):
+    "Write the explorer as one HTML file that needs nothing else"
+    import mcrm_nb
+    which = readers(seed=1) if which is None else which
+    if not which: raise ValueError('explorer_page: expected trained readers in the package, found none')
+    of = lambda name: (Path(mcrm_nb.__file__).parent/'pages'/name).read_text(encoding='utf-8')
+    data = json.dumps(dict(readers=[*map(page_data, which)], before=before, example=example)).replace('<', '\\u003c')
+    page = of('explorer.html').replace('SITE/', f'{site}/')
+    page = page.replace('/*MEMORY*/', of('memory.js')).replace('/*DATA*/', data)
+    write_whole(Path(path), page.encode())
