@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'console', 'data', 'Protocol', 'Scale', 'Out', 'Device', 'Records', 'records_app', 'list_names', 'size',
-           'check', 'get', 'demo', 'run_one', 'sweep_plan', 'show_table', 'draw_figures', 'merge', 'bench_speed',
-           'main', 'fail']
+           'check', 'get', 'demo', 'run_one', 'sweep_plan', 'show_table', 'draw_figures', 'write_explorer', 'merge',
+           'bench_speed', 'main', 'fail']
 
 # %% ../nbs/90_cli.ipynb #5712d022
 import io, json, os, signal, sys
@@ -218,14 +218,17 @@ def _say_where(out):
     console.print('\nOne task and one setting do not rank memories. '
                   'How each works and what is proven is in the notebooks.\n')
 
-# %% ../nbs/90_cli.ipynb #03468680
+# %% ../nbs/90_cli.ipynb #9aae9367
+def _site():
+    "Where the documentation is"
+    from importlib.metadata import metadata
+    urls = metadata('mcrm_nb').get_all('Project-URL', [])
+    return next((o.split(', ')[1] for o in urls if o.startswith('Documentation')), '')
+
 def _say_next():
     "The next commands, as they can be typed here"
     import shutil
-    from importlib.metadata import metadata
-    here = Path('nbs/05_mcrm.ipynb').exists()
-    site = next((o.split(', ')[1] for o in metadata('mcrm_nb').get_all('Project-URL', [])
-                 if o.startswith('Documentation')), '')
+    here,site = Path('nbs/05_mcrm.ipynb').exists(),_site()
     me = 'mcrm_nb' if shutil.which('mcrm_nb') or not here else os.path.relpath(sys.argv[0])
     lines = {'make lab' if here else site: 'read the notebooks' + (' and run them' if here else ''),
              f'{me} demo --seq-len 100 --seeds 3': 'a longer memory, with a spread',
@@ -333,7 +336,7 @@ def _epoch_line(r, spec):
     return (f"  epoch {r['epoch']:3}/{spec.epochs}  train {r['train_loss']:.5g}  valid {r['valid_loss']:.5g}{more}"
             f"  {r['seconds']:.1f} s")
 
-# %% ../nbs/90_cli.ipynb #5ac557f7
+# %% ../nbs/90_cli.ipynb #e9be1146
 @app.command('sweep')
 def sweep_plan(
     plan:Annotated[str, typer.Argument(help='A plan of the package (see mcrm_nb list), or a file.')],
@@ -345,7 +348,7 @@ def sweep_plan(
     device:Device=None,
     together:Annotated[Optional[int], typer.Option(
         help='Seeds of one run trained at once; default: 16 on a GPU, else 1.', min=1)]=None,
-    dry_run:Annotated[bool, typer.Option('--dry-run', help='Say what is to be done, and do nothing.')]=False,
+    dry_run:Annotated[bool, typer.Option('--dry-run', help='Say what is to be done and about how long it takes, and do nothing.')]=False,
 ):
     """Do all runs of a plan that are not done yet; stopped or killed, the same command goes on.
 
@@ -355,20 +358,33 @@ def sweep_plan(
     with console.status('Starting'):
         from mcrm_nb.runs import finished
         from mcrm_nb.sweeps import read_plan, sweep
-        p,device = read_plan(plan),_device(device)
+        p,device = read_plan(plan),device if dry_run else _device(device)   # what a GPU would do, can be asked anywhere
         if address and engine != 'ray': raise ValueError(f'address={address!r}: expected engine ray, got {engine!r}')
     todo = [s for s in p.specs if not finished(s, out)]
     about = p.about + ('' if p.about[-1:] in '.?!' else '.') + ' ' if p.about else ''
     console.print(f'[bold]{p.name}[/bold]: {about}{len(p.specs)} runs, {len(todo)} to do.', highlight=False)
-    if dry_run:
-        for s in todo: console.print(f'  {s.name}', highlight=False)
-        return
+    if dry_run: return _say_times(todo, device, together, budget)
     _writable(out)
     options = dict(address=address) if engine == 'ray' else {}
     try: done = _sweep_with_bars(p, sweep, out, jobs=jobs, budget=budget, engine=engine, device=device,
                                   together=together, **options)
     except KeyboardInterrupt: fail('stopped; the same command goes on, each run from its last epoch.', 130)
     _conclude(done)
+
+def _say_times(todo, device, together, budget):
+    "Each run with an estimate of its time, and what fits into the budget"
+    import torch
+    from mcrm_nb.estimates import assumed, plan_times, say_time
+    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    pieces = plan_times(todo, device, together) if todo else []
+    for specs,seconds,_ in pieces:
+        for s in specs: console.print(f'  {s.name:44} {say_time(seconds/len(specs))}', highlight=False)
+    if not todo: return
+    console.print(f'About {say_time(pieces[-1][2])} of one process, ' + ('by numbers that nobody has measured.'
+                  if device in assumed else 'on a machine like that of the records.'), highlight=False)
+    if budget:
+        n = sum(len(specs) for specs,_,total in pieces if total <= budget)
+        console.print(f'{n} of {len(todo)} runs are likely to end within {say_time(budget)}.', highlight=False)
 
 # %% ../nbs/90_cli.ipynb #f6b5ae09
 def _sweep_with_bars(p, sweep, out, **kw):
@@ -509,6 +525,20 @@ def _save(figure, path):
         console.print(f'{at}', highlight=False, markup=False, soft_wrap=True)
     close(figure)
 
+# %% ../nbs/90_cli.ipynb #01068b4e
+@app.command('explorer')
+def write_explorer(
+    out:Annotated[Path, typer.Option(help='The file.')]=Path('explorer.html'),
+):
+    """Write a page on which trained networks read what is typed and show every memory unit; it needs only a browser.
+
+    Example: mcrm_nb explorer --out explorer.html"""
+    with console.status('Writing'):
+        from mcrm_nb.inside import explorer_page
+        _writable(out.absolute().parent)
+        explorer_page(out, _site())
+    console.print(f'{out}', highlight=False, markup=False, soft_wrap=True)
+
 # %% ../nbs/90_cli.ipynb #1927443d
 records_app = typer.Typer(no_args_is_help=True, help='Records of runs: bring them together.')
 app.add_typer(records_app, name='records')
@@ -529,7 +559,7 @@ def merge(
     console.print(f'{count("new")} new, {count("known")} known, {count("other")} of runs that have another record '
                   'here, which stays', highlight=False)
 
-# %% ../nbs/90_cli.ipynb #040b4e65
+# %% ../nbs/90_cli.ipynb #ff4cb62d
 @app.command('bench')
 def bench_speed(
     shape:Annotated[Optional[list[str]], typer.Option(help='adding, word_ptb, pixel_mnist, copy or char_ptb; may be '
@@ -548,7 +578,7 @@ def bench_speed(
     _writable(out)
     with console.status('Starting') as status:
         import matplotlib; matplotlib.use('Agg')
-        from mcrm_nb.bench import bench, draw_growth, draw_speed, shapes, speed_table
+        from mcrm_nb.bench import bench, draw_growth, draw_speed, meanings, shapes, speed_table
         from mcrm_nb.layers.base import one_of
         from mcrm_nb.runs import write_whole
         names = [one_of('shape', n, shapes) for n in shape or shapes]
@@ -561,6 +591,10 @@ def bench_speed(
         t = speed_table(record, training).round(2)
         t.index = [f'{s}, {n}' for s,n in t.index]   # shape and threads
         _print_frame(t.T)
+    console.print()
+    rows = ' | '.join((*t, *(r['layer'] for r in record['rows'])))
+    for k,v in meanings.items():
+        if all(part in rows for part in k.split(', ', 1)): console.print(f'  {k:23} {v}', highlight=False, markup=False)
     name = str(m['device']).split(':')[0]
     write_whole(out/f'{name}.json', (json.dumps(record, indent=1) + '\n').encode())
     _save(draw_speed(record).figure, out/name)

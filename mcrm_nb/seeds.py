@@ -6,8 +6,8 @@
 __all__ = ['ours', 'own_layer', 'SeedBatch', 'SeedLoader', 'SeedLoss', 'SeedClip', 'SeedRates', 'SeedCurve', 'build_together',
            'run_together']
 
-# %% ../nbs/32_seeds.ipynb #d0973441
-import copy, time, math
+# %% ../nbs/32_seeds.ipynb #b0518217
+import copy, gc, math, time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -200,7 +200,7 @@ def build_together(
     return Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(task.loss), lr=get('lr', 1e-3),
                    opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
 
-# %% ../nbs/32_seeds.ipynb #bc2ddbed
+# %% ../nbs/32_seeds.ipynb #2da2899d
 def run_together(
     specs,            # `RunSpec`s that differ in their seed
     folder,           # where records and checkpoints go
@@ -223,12 +223,21 @@ def run_together(
             saved = {s: load_tensors(at) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
             epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
             group = [s for s in open_ if epochs[s] == min(epochs.values())][:most]   # at the same epoch
-            if most < len(specs) and device.startswith('cuda'): torch.cuda.empty_cache()
+            if most < len(specs): _make_room(device)
             try: _run_group(group, saved, folder, device, tell, after)
             except torch.OutOfMemoryError:   # the device's: half as many may fit
                 if len(group) == 1: raise
                 most = (len(group)+1)//2
     return [read_record(done(s)) for s in specs]
+
+# %% ../nbs/32_seeds.ipynb #3e6cf19a
+def _make_room(device):
+    "Let go of what an attempt that failed has left on the device"
+    gc.collect()   # a Learner and its callbacks hold one another
+    if device.startswith('cuda'):
+        from mcrm_nb.kernels.triton import graphs
+        graphs.seen.clear()
+        torch.cuda.empty_cache()
 
 # %% ../nbs/32_seeds.ipynb #0948af90
 def _restore(learn, specs, saved):

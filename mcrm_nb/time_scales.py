@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['measures', 'still', 'small', 'autocorrelation', 'memory_time', 'spread', 'between', 'streams', 'unit_times',
-           'shipped_units', 'moving', 'name_of', 'per_memory', 'groups', 'silverman', 'peak_tests', 'named_features',
-           'followers', 'shipped_followers', 'two_kinds']
+           'shipped_units', 'moving', 'name_of', 'with_interval', 'per_memory', 'groups', 'silverman', 'peak_tests',
+           'named_features', 'followers', 'shipped_followers', 'two_kinds']
 
 # %% ../nbs/51_time_scales.ipynb #f58e60f7
 import re
@@ -100,16 +100,20 @@ def name_of(
     "A memory's name in tables"
     return labels[memory] + (', inner' if part == 'inner' else '')
 
+def with_interval(
+    values, # one for each seed
+)->str:
+    "Mean and half width of its 95 % interval"
+    mean,half = interval(list(values))
+    return f'{mean:.2f}' + (f' ± {half:.2f}' if len(values) > 2 else '')   # of two seeds an interval says nothing
+
 def per_memory(
     units,   # as from `unit_times`
     measure, # of the rows of one seed: a number
 )->pd.Series:
     "Mean over seeds and half width of its 95 % interval, by memory, as text"
     by = units.groupby(['memory', 'part', 'seed'], sort=False).apply(measure, include_groups=False)
-    def both(v):
-        mean,half = interval(list(v))
-        return f'{mean:.2f}' + (f' ± {half:.2f}' if len(v) > 2 else '')   # of two seeds an interval says nothing
-    out = by.groupby(['memory', 'part'], sort=False).apply(both)
+    out = by.groupby(['memory', 'part'], sort=False).apply(with_interval)
     out.index = [name_of(*k) for k in out.index]
     return out
 

@@ -227,25 +227,26 @@ def activations(
     *_,acts = forward(kind, rows(x).unsqueeze(-3), [*map(rows, past)], weights)
     return acts.squeeze(-3).unflatten(-2, x.shape[-3:-1])
 
-# %% ../../nbs/10_bptt.ipynb #ce96cc2a
+# %% ../../nbs/10_bptt.ipynb #ecf9b05a
 class Loops(NamedTuple):
     "A forward and a backward loop"
     forward:object    # as `forward`
     backward:object   # as `backward`; may write over `acts`
-    rows:object       # rows that a piece has, about, from the activations of a row
+    rows:object       # rows that a piece has, about, from the activations of a row (of all networks)
     add_products:object=add_products   # for the weights
 
 def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
     "Gradients of `x`, of `initial` and of the weights; only of those that are `needed` (of `x` and of each weight)"
     p,T,every = states[0].shape[-1],x.shape[-3],columns(kind, states[0].shape[-1])
-    dx = torch.empty_like(x, memory_format=torch.contiguous_format) if needed[0] else None
-    dw = [torch.zeros_like(w) if need else None for w,need in zip(weights, needed[1:])]
-    d,size = [torch.zeros_like(s) for s in initial],max(1, loops.rows(weights[4].shape[-1])//max(1, x.shape[-2]))
+    new = lambda make, t: make(t, memory_format=torch.contiguous_format)   # loops write row by row
+    dx = new(torch.empty_like, x) if needed[0] else None
+    dw = [new(torch.zeros_like, w) if need else None for w,need in zip(weights, needed[1:])]
+    d,size = [torch.zeros_like(s) for s in initial],max(1, loops.rows(weights[4].numel())//max(1, x.shape[-2]))
     for end in range(T, 0, -size):
         start = max(0, end-size)
         cut = lambda t: None if t is None else t[...,start:end,:,:]
         before = [s[...,start-1,:,:] for s in states] if start else initial
-        past = [torch.cat([b.unsqueeze(-3), s[...,start:end-1,:,:]], -3) for b,s in zip(before, states)]
+        past = [torch.cat([b.unsqueeze(-3), s[...,start:end-1,:,:]], -3) for b,s in zip(before, states[:2] if acts.shape[-1] else states)]
         a = cut(acts).clone() if acts.shape[-1] else activations(loops.forward, kind, cut(x), past, weights)
         sums,d,us = loops.backward(kind, before, [*map(cut, states)], a, [*map(cut, grads)], d, *weights[1:4])
         if needed[0]: dx[...,start:end,:,:] = sums[...,every[0]] @ weights[0].unsqueeze(-3)

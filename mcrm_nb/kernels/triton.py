@@ -357,13 +357,14 @@ class Graphs:
     def __init__(self, most=16): self.most,self.seen = most,OrderedDict()
 
     def __call__(self,
-        key,      # anything hashable that fixes the launches and all shapes
+        key,      # anything hashable that fixes the launches and all shapes; None: not worth recording
         launch,   # called with the tensors
         tensors,  # name -> tensor: all that the launches touch
         outputs,  # names of those that are wanted
         scratch,  # names of those whose content does not matter before
     )->list:      # the outputs
-        if not tensors[outputs[0]].is_cuda or torch.cuda.is_current_stream_capturing():   # a graph of the caller's
+        plain = key is None or not tensors[outputs[0]].is_cuda
+        if plain or torch.cuda.is_current_stream_capturing():   # a graph of the caller's
             launch(**tensors)
             return [tensors[k] for k in outputs]
         known = self.seen.pop(key, None)
@@ -432,7 +433,8 @@ def _forward_piece(way, kind, x, initial, weights, keep):
             for part in range(1 + (K >= NESTED)):
                 forward_part[_grid(B, p, S)](*t.values(), step, T, B, p, PART=part, **fixed)
     def at_once(**t): forward_all[(_grid(B, p, S)[0], S)](*t.values(), T, B, p, **fixed)
-    key = 'forward', way, kind, keep, S, T, B, p, str(x.device), tuple(fixed.items())
+    one = T == 1 or way == 'at_once'
+    key = None if one else ('forward', kind, keep, S, T, B, p, str(x.device), tuple(fixed.items()))
     names,n = ['h', 'c', 'e'][:len(initial)],len(initial)
     with _on(x): out = graphs(key, one_by_one if way == 'steps' else at_once, t, names + ['acts']*keep, ['u'])
     back = lambda a: a if x.dim() == 4 else a[0]
@@ -468,7 +470,7 @@ def _backward(way, kind, before, states, acts, grads, d, wh, wu, wc):
             for part in range(0 if K >= NESTED else 1, 2):
                 backward_part[_grid(B, p, S)](*t.values(), step, T, B, p, size, PART=part, **fixed, num_stages=1)
     def at_once(**t): backward_all[(_grid(B, p, S)[0], S)](*t.values(), T, B, p, size, **fixed, num_stages=1)
-    key = 'backward', way, kind, S, T, B, p, str(acts.device), tuple(fixed.items())
+    key = None if way == 'at_once' else ('backward', kind, S, T, B, p, str(acts.device), tuple(fixed.items()))
     with _on(acts): sums,ends = graphs(key, one_by_one if way == 'steps' else at_once, t, ['sums', 'd'], ['sums', 'du'])
     us = None
     if K >= NESTED: us = torch.cat([acts[...,p:2*p]*c[:,:-1], acts[...,:p]*acts[...,2*p:3*p]], -1)
