@@ -68,7 +68,7 @@ def kind_of(
     return 'torch' if device == 'cpu' and memory in ('rnn', 'gru', 'lstm') else 'ours'
 
 def _counts(r, device):
-    "Does a record say how long such a run takes: made at one go, alone, by today's loops?"
+    "Does a record say how long such a run takes: made at one go, alone, by torch's or the compiled loops?"
     made = r['made_on']
     alone = 'together' not in made and not r.get('made_before_on')
     return made['device'].startswith(device) and alone and made.get('backend') in ('torch', 'cpu', 'triton')

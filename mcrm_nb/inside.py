@@ -253,7 +253,7 @@ def explore(
     draw()
     return w.VBox([who, what, typed, many, out])
 
-# %% ../nbs/50_inside.ipynb #5b6b03bf
+# %% ../nbs/50_inside.ipynb #b0b28439
 def page_data(
     reader, # a `Reader`
 )->dict:    # for JSON
@@ -263,9 +263,11 @@ def page_data(
     arranged = arrangements[kind]({k: getattr(layer, k+'_l0') for k in layer.names}, **layer.options)
     weights = dict(zip(('wx', 'wh', 'wu', 'wc', 'bias'), arranged), embedding=reader.model.embedding.weight,
                    decoder=reader.model.bias)
-    names = dict(c='c', h='h', inner='inner tanh(c)')
-    return dict(name=f'{labels[reader.memory]}, {layer.hidden_size} units', kind=kind, states=len(layer.states),
-                symbols=list(reader.number), bits=reader.record['best']['score'],
+    names,record = dict(c='c', h='h', inner='inner tanh(c)'),reader.record
+    at = [Path(shipped_records())/f'{s.name}.json' for s in read_plan('inside').specs if s.memory == reader.memory]
+    return dict(name=f'{labels[reader.memory]}, {layer.hidden_size} units, seed {reader.seed}', kind=kind,
+                states=len(layer.states), symbols=list(reader.number), bits=record['best']['score'],
+                parameters=record['parameters'], seeds=[read_record(p)['best']['score'] for p in at if p.exists()],
                 shown={names[k]: dict(state=s, squashed=k == 'inner') for k,s in shown[reader.memory].items()},
                 weights={k: half(w) for k,w in weights.items()})
 

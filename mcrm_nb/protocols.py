@@ -231,22 +231,23 @@ def check(experiment, memory, protocol, scale):
     one_of('experiment', experiment, experiments); one_of('protocol', protocol, protocols)
     one_of('scale', scale, scales); memories[memory]
 
-# %% ../nbs/32_protocols.ipynb #a0d93c01
+# %% ../nbs/32_protocols.ipynb #4e67552c
 def settings_table(
     experiment:str,      # a key of `experiments`
     protocol:str='fair', # 'paper', 'code' or 'fair'
     scale:str='paper',   # 'quick', 'cpu' or 'paper'
+    which=paper_memories,# keys of `memories`
 )->pd.DataFrame:         # index: setting and memories; columns: value, source
     "Every setting of an experiment and where it comes from"
     check(experiment, 'mcrm', protocol, scale)
     rows = {}
-    for memory in paper_memories:
+    for memory in which:
         given = settings.of(experiment, protocol, memory, scale)
         units = spec_for(experiment, memory, protocol, scale).hidden_size
         if 'hidden_size' not in given or units != given['hidden_size'].value:
             given['hidden_size'] = Setting(experiment, protocol, memory, scale, 'hidden_size', units,
                                            'the nearest to n_params')
         for name,s in given.items(): rows.setdefault((name, str(s.value), s.source), []).append(memory)
-    who = lambda m: 'all' if len(m) == len(paper_memories) else ', '.join(m)
+    who = lambda m: 'all' if len(m) == len(which) else ', '.join(m)
     return pd.DataFrame([dict(setting=n, memories=who(m), value=v, source=s) for (n,v,s),m in rows.items()]
                         ).sort_values('setting', kind='stable').set_index(['setting', 'memories'])

@@ -62,12 +62,13 @@ function step(kind, a, states, w) {
   return [memory[0].map((v, k) => sigmoid(o[k])*Math.tanh(v)), ...memory]
 }
 
-// Every state after every character, and the bits each next character costs
-function readText(reader, text) {
+// Every state after every character, the bits that each character costs, and where it ends, to be gone on from
+function readText(reader, text, from = {}) {
   const w = reader.w ??= Object.fromEntries(Object.entries(reader.weights).map(([k, m]) => [k, matrix(m)]))
   const p = w.embedding.columns, known = Object.fromEntries(reader.symbols.map((s, k) => [s, k])), sums = {}
   const inputs = k => sums[k] ??= add(product(w.wx, w.embedding.values.subarray(k*p, (k+1)*p)), w.bias.values)
-  let states = Array.from({length: reader.states}, () => new Float64Array(p)), cost = [], seen = [], scores
+  const zeros = Array.from({length: reader.states}, () => new Float64Array(p)), cost = [], seen = []
+  let {states = zeros, scores} = from
   for (const s of text) {
     if (scores) {
       const top = Math.max(...scores), total = scores.reduce((t, v) => t + Math.exp(v - top), 0)
@@ -77,7 +78,13 @@ function readText(reader, text) {
     scores = add(product(w.embedding, states[0]), w.decoder.values)
     seen.push(states)
   }
-  return {states: seen, bits: cost}
+  return {states: seen, bits: cost, end: {states, scores}}
 }
 
-if (typeof module !== 'undefined') module.exports = {readText, matrix}
+// A text as theirs was made: small letters, N for a number, a sign for the end of a line
+function asTheyRead(text) {
+  const small = text.trim().replace(/\n+/g, ' <eos> ').replace(/\d+([.,]\d+)*/g, 'N')
+  return small.replace(/[A-Za-z]+/g, w => w === 'N' ? w : w.toLowerCase()).replace(/\s+/g, ' ')
+}
+
+if (typeof module !== 'undefined') module.exports = {readText, asTheyRead}
