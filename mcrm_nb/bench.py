@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['shapes', 'meanings', 'Shape', 'equal_units', 'Many', 'compiled_loop', 'contestants', 'time_once', 'side_by_side',
-           'products', 'ceiling', 'kept', 'growth', 'trainer', 'bench', 'speed_table', 'draw_speed', 'shipped_bench',
-           'draw_growth']
+           'products', 'traffic', 'ceiling', 'bandwidth', 'node_time', 'kept', 'growth', 'trainer', 'bench',
+           'speed_table', 'draw_speed', 'shipped_bench', 'draw_growth']
 
 # %% ../nbs/13_speed.ipynb #4a141912
 import json, math, time
@@ -59,7 +59,7 @@ def compiled_loop(layer):
     layer.cell,layer.backend = type(cell.__name__, (cell,), dict(step=staticmethod(step), kernel=None)),'reference'
     return layer
 
-# %% ../nbs/13_speed.ipynb #3d1b58ee
+# %% ../nbs/13_speed.ipynb #6815c6df
 def contestants(
     shape:Shape,    # the size
     device,         # 'cpu', 'cuda', ...
@@ -93,7 +93,10 @@ meanings = {   # of the rows of a table
     'MCRM, compiled step': 'the literal loop over a step made by torch.compile',
     'LSTM (ours)': 'by the same loops as MCRM', 'LSTM, GRU': "torch's own",
     'loop / MCRM': 'so many times faster than the literal loop', 'MCRM / LSTM': "time over nn.LSTM's",
-    'MCRM / products': 'time over that of its matrix products at full speed'}
+    'MCRM / products': 'time over that of its matrix products at full speed',
+    'loop / products': 'so many times faster than the literal loop could anything be',
+    'MCRM / memory': 'time over that of moving its states and activations to memory and back',
+    'microseconds per step': 'of MCRM'}
 
 # %% ../nbs/13_speed.ipynb #ee748969
 def time_once(layer, x, train):
@@ -126,7 +129,7 @@ def side_by_side(
             if k >= warm: took[name].append(seconds)
     return took
 
-# %% ../nbs/13_speed.ipynb #262e8e1f
+# %% ../nbs/13_speed.ipynb #3d69cee2
 def products(
     shape:Shape,   # the size
     training=True, # forward and backward, or forward alone?
@@ -135,6 +138,24 @@ def products(
     m,p = shape.input_size,shape.units
     return 2.*(13*p*p + 4*p*m)*shape.batch*shape.steps*(3 if training else 1)
 
+def traffic(
+    shape:Shape,   # the size
+    training=True, # forward and backward, or forward alone?
+)->float:          # bytes
+    "Bytes of input and states, in training of all ten numbers kept per unit, there and back; weights stay in a cache"
+    m,p = shape.input_size,shape.units
+    return 4.*shape.batch*shape.steps*(2*(m + 10*p) if training else m + 2*p)
+
+# %% ../nbs/13_speed.ipynb #8a9885a3
+def _seconds(do, device, rounds=5):
+    "Median time of something that was done once before"
+    wait = torch.cuda.synchronize if 'cuda' in str(device) else lambda: None
+    def once():
+        wait(); start = time.perf_counter(); do(); wait()
+        return time.perf_counter()-start
+    once()
+    return median(once() for _ in range(rounds))
+
 def ceiling(
     device,    # 'cpu', 'cuda', ...
     n=2048,    # rows and columns
@@ -142,12 +163,26 @@ def ceiling(
 )->float:      # operations per second
     "What a large product reaches in float32"
     a,b = torch.randn(2, n, n, device=device)
-    def once():
-        wait = torch.cuda.synchronize if a.is_cuda else lambda: None
-        wait(); start = time.perf_counter(); a @ b; wait()
-        return time.perf_counter()-start
-    once()
-    return 2.*n**3/median(once() for _ in range(rounds))
+    return 2.*n**3/_seconds(lambda: a @ b, device, rounds)
+
+def bandwidth(
+    device,    # 'cpu', 'cuda', ...
+    n=2**25,   # numbers
+)->float:      # bytes per second
+    "What copying a large tensor reaches, reading and writing"
+    a,b = torch.zeros(2, n, device=device)
+    return 8.*n/_seconds(lambda: a.copy_(b), device)
+
+def node_time(
+    device='cuda',
+    n=1000,    # launches
+)->float:      # seconds
+    "From one small kernel to the next that waits for it, in a recorded graph: the least time of a dependent launch"
+    x,graph = torch.zeros(1, device=device),torch.cuda.CUDAGraph()
+    x.add_(1)
+    with torch.cuda.graph(graph):
+        for _ in range(n): x.add_(1)
+    return _seconds(graph.replay, device)/n
 
 # %% ../nbs/13_speed.ipynb #b839bfc9
 def kept(
@@ -206,7 +241,7 @@ def trainer(
             if k: took[name].append(1e3*(time.perf_counter()-start)/batches)
     return {k: median(v) for k,v in took.items()}
 
-# %% ../nbs/13_speed.ipynb #747613d0
+# %% ../nbs/13_speed.ipynb #f75add34
 def bench(
     which=tuple(shapes), # keys of `shapes`
     rounds:int=5,        # counted
@@ -239,10 +274,10 @@ def bench(
         tell('lengths and batches'); grown = growth(device)
         tell('the trainer'); trained = trainer(device)
     finally: torch.set_num_threads(before)
-    return dict(rows=rows, ceiling=tops, growth=grown, trainer=trained,
-                made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
+    return dict(rows=rows, ceiling=tops, memory=bandwidth(device), node=node_time(device) if gpu else None,
+                growth=grown, trainer=trained, made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
 
-# %% ../nbs/13_speed.ipynb #916b2cf1
+# %% ../nbs/13_speed.ipynb #fcd52369
 def speed_table(
     record:dict,         # from `bench`
     training:bool=True,  # forward and backward, or forward alone?
@@ -251,11 +286,16 @@ def speed_table(
     rows = pd.DataFrame(record['rows']).query('training == @training')
     t = rows.pivot(index=['shape', 'threads'], columns='layer', values='milliseconds')
     t = t.reindex(columns=rows.layer.unique()).reindex(rows['shape'].unique(), level=0)
-    if 'MCRM, literal loop' in t: t['loop / MCRM'] = t['MCRM, literal loop']/t['MCRM']
+    slow,tops = t.get('MCRM, literal loop'),record.get('ceiling', {})
+    if slow is not None: t['loop / MCRM'] = slow/t['MCRM']
     t['MCRM / LSTM'] = t['MCRM']/t['LSTM']
-    tops = record.get('ceiling', {})
-    bound = lambda s, n: 1e3*products(shapes[s], training)/tops[str(n)]
-    if tops: t['MCRM / products'] = [ms/bound(s, n) for (s,n),ms in t['MCRM'].items()]
+    if tops:
+        bound = pd.Series({(s, n): 1e3*products(shapes[s], training)/tops[str(n)] for s,n in t.index})
+        t['MCRM / products'] = t['MCRM']/bound
+        if slow is not None: t['loop / products'] = slow/bound
+    if 'memory' in record: t['MCRM / memory'] = [ms*record['memory']/1e3/traffic(shapes[s], training)
+                                                 for (s,_),ms in t['MCRM'].items()]
+    t['microseconds per step'] = [1e3*ms/shapes[s].steps for (s,_),ms in t['MCRM'].items()]
     return t.rename_axis(columns=None)
 
 def draw_speed(
@@ -266,13 +306,13 @@ def draw_speed(
     from mcrm_nb.viz import style
     style()
     t = speed_table(record)
-    t = t[[c for c in t if ' / ' not in c]].div(t['LSTM'], axis=0).drop(columns='LSTM')
+    t = t[[c for c in t if ' / ' not in c and c != 'microseconds per step']].div(t['LSTM'], axis=0).drop(columns='LSTM')
     shades = {'MCRM': '#D55E00', 'Nested LSTM': '#E69F00', 'GRU': '#009E73', 'LSTM (ours)': '#56B4E9',
               'MCRM, literal loop': '0.3', 'MCRM, by hand in torch': '0.6', 'MCRM, recomputing': '#F4B592'}
-    ax = t.plot.bar(figsize=(8, 3.2), width=.8, color=[shades.get(c, '0.8') for c in t])
+    ax = t.plot.bar(figsize=(max(5, .8*len(t)+1), 3.2), width=.8, color=[shades.get(c, '0.8') for c in t])
     ax.axhline(1, color='0.2', lw=1)
     ax.set(xlabel='', ylabel="time / nn.LSTM's")
-    ax.set_xticklabels([f'{s}\n{n} thread{"s" if n > 1 else ""}' for s,n in t.index], rotation=0)
+    ax.set_xticklabels([f'{s}\n{n} thread{"s" if n > 1 else ""}' for s,n in t.index], rotation=0, fontsize=7)
     ax.legend(loc='center left', bbox_to_anchor=(1, .5))
     return ax
 

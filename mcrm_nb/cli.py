@@ -299,7 +299,7 @@ def run_one(
     console.print(f'test data: {_figure(read_record(at))}', highlight=False)
     console.print(f'record {at}', highlight=False, markup=False, soft_wrap=True)
 
-# %% ../nbs/90_cli.ipynb #f2d01b74
+# %% ../nbs/90_cli.ipynb #7e873e20
 def _changes(given, experiment):
     "What `--change` asks for; a value is as in a plan, and a text needs no quotes"
     from mcrm_nb.sweeps import read_change, tomllib
@@ -311,7 +311,9 @@ def _changes(given, experiment):
             try: found = tomllib.loads(f'{key} = {_number(value)}')
             except tomllib.TOMLDecodeError:
                 raise ValueError(f'change={text!r}: expected name=value, such as epochs=3') from None
-        for k,v in found.items(): out[k] = {**out.get(k, {}), **v} if isinstance(v, dict) else v
+        for k,v in found.items():
+            old = out.get(k)
+            out[k] = {**old, **v} if isinstance(v, dict) and isinstance(old, dict) else v
     return read_change(out, [experiment])
 
 def _number(value):
@@ -336,7 +338,7 @@ def _epoch_line(r, spec):
     return (f"  epoch {r['epoch']:3}/{spec.epochs}  train {r['train_loss']:.5g}  valid {r['valid_loss']:.5g}{more}"
             f"  {r['seconds']:.1f} s")
 
-# %% ../nbs/90_cli.ipynb #e9be1146
+# %% ../nbs/90_cli.ipynb #defa9614
 @app.command('sweep')
 def sweep_plan(
     plan:Annotated[str, typer.Argument(help='A plan of the package (see mcrm_nb list), or a file.')],
@@ -348,7 +350,8 @@ def sweep_plan(
     device:Device=None,
     together:Annotated[Optional[int], typer.Option(
         help='Seeds of one run trained at once; default: 16 on a GPU, else 1.', min=1)]=None,
-    dry_run:Annotated[bool, typer.Option('--dry-run', help='Say what is to be done and about how long it takes, and do nothing.')]=False,
+    dry_run:Annotated[bool, typer.Option('--dry-run', help='Say what is to be done and how long it may take; do '
+                                                           'nothing.')]=False,
 ):
     """Do all runs of a plan that are not done yet; stopped or killed, the same command goes on.
 
@@ -371,17 +374,20 @@ def sweep_plan(
     except KeyboardInterrupt: fail('stopped; the same command goes on, each run from its last epoch.', 130)
     _conclude(done)
 
+# %% ../nbs/90_cli.ipynb #9d856f40
 def _say_times(todo, device, together, budget):
     "Each run with an estimate of its time, and what fits into the budget"
     import torch
-    from mcrm_nb.estimates import assumed, plan_times, say_time
+    from mcrm_nb.estimates import costs, plan_times, say_time
+    from mcrm_nb.report import read_records
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    pieces = plan_times(todo, device, together) if todo else []
+    records = read_records()
+    pieces = plan_times(todo, device, together, records) if todo else []
     for specs,seconds,_ in pieces:
         for s in specs: console.print(f'  {s.name:44} {say_time(seconds/len(specs))}', highlight=False)
     if not todo: return
-    console.print(f'About {say_time(pieces[-1][2])} of one process, ' + ('by numbers that nobody has measured.'
-                  if device in assumed else 'on a machine like that of the records.'), highlight=False)
+    console.print(f'About {say_time(pieces[-1][2])} of one process, ' + ('on a machine like that of the records.'
+                  if costs(records, device) else 'by numbers that nobody has measured.'), highlight=False)
     if budget:
         n = sum(len(specs) for specs,_,total in pieces if total <= budget)
         console.print(f'{n} of {len(todo)} runs are likely to end within {say_time(budget)}.', highlight=False)

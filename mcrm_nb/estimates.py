@@ -77,7 +77,7 @@ def costs(
     records:dict,       # from `read_records`
     device:str='cpu',
 )->dict:                # 'torch' and 'ours' -> `Work` of seconds, and how many runs that rests on
-    "Seconds for each part of the work, from the runs on record that were made on such a device, one process and seed each"
+    "Seconds for each part of the work, from the runs on record that were made on such a device"
     found = {}
     for r in records.values():
         if not _counts(r, device): continue
@@ -99,7 +99,8 @@ def estimate(
     return _seconds(specs, known, device)
 
 def _seconds(specs, known, device):
-    cost,_ = known.get(kind_of(specs[0].memory, device), (assumed.get(device, Work(*[math.nan]*3)), 0))
+    unknown = assumed.get(device.split(':')[0], Work(*[math.nan]*3)),0
+    cost,_ = known.get(kind_of(specs[0].memory, device), unknown)
     return specs[0].epochs*float(np.dot(cost, work(specs[0], len(specs))))
 
 # %% ../nbs/35_estimates.ipynb #65142e14

@@ -184,7 +184,8 @@ for e,units,bs,lr,epochs,dt,gamma,epsilon in (
     ('imdb', 128, 64, 6e-4, 100, .054, 4.9, 4.8)):
     x = experiments[e]
     say(e, everyone, CORNN, opt='adam', lr=lr, bs=bs, epochs=epochs)
-    say(e, everyone, f'{OURS}: as many as coRNN has there', n_params=parameters_of('cornn', x.input_size, units, x.readout))
+    theirs = parameters_of('cornn', x.input_size, units, x.readout)
+    say(e, everyone, f'{OURS}: as many as coRNN has there', n_params=theirs)
     say(e, everyone, CORNN, 'cornn', hidden_size=units, options=dict(dt=dt, gamma=gamma, epsilon=epsilon))
 say('noisy_cifar', everyone, CORNN, schedule=dict(every=100, factor=.1))
 say('imdb', everyone, CORNN, data=dict(vectors='glove'))

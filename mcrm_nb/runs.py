@@ -96,11 +96,12 @@ class RunSpec:
             put(k, float(v))
         for k in pairs: put(k, tuple(sorted(dict(getattr(self, k) or ()).items())))
 
-    def __repr__(self):
-        given = ((f.name, v) for f in fields(self) if (v := getattr(self, f.name)) != f.default)
-        return f"RunSpec({', '.join(f'{k}={v!r}' for k,v in given)})"
-
 # %% ../nbs/31_runs.ipynb #ea19ed2e
+@patch
+def __repr__(self:RunSpec):
+    given = ((f.name, v) for f in fields(self) if (v := getattr(self, f.name)) != f.default)
+    return f"RunSpec({', '.join(f'{k}={v!r}' for k,v in given)})"
+
 @patch(as_prop=True)
 def name(self:RunSpec):
     "Task, memory, seed and twelve digits of the hash of all that changes the result and is not a default"

@@ -246,7 +246,8 @@ def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
         start = max(0, end-size)
         cut = lambda t: None if t is None else t[...,start:end,:,:]
         before = [s[...,start-1,:,:] for s in states] if start else initial
-        past = [torch.cat([b.unsqueeze(-3), s[...,start:end-1,:,:]], -3) for b,s in zip(before, states[:2] if acts.shape[-1] else states)]
+        all_or_two = states[:2] if acts.shape[-1] else states
+        past = [torch.cat([b.unsqueeze(-3), s[...,start:end-1,:,:]], -3) for b,s in zip(before, all_or_two)]
         a = cut(acts).clone() if acts.shape[-1] else activations(loops.forward, kind, cut(x), past, weights)
         sums,d,us = loops.backward(kind, before, [*map(cut, states)], a, [*map(cut, grads)], d, *weights[1:4])
         if needed[0]: dx[...,start:end,:,:] = sums[...,every[0]] @ weights[0].unsqueeze(-3)

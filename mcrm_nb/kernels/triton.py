@@ -363,8 +363,7 @@ class Graphs:
         outputs,  # names of those that are wanted
         scratch,  # names of those whose content does not matter before
     )->list:      # the outputs
-        plain = key is None or not tensors[outputs[0]].is_cuda
-        if plain or torch.cuda.is_current_stream_capturing():   # a graph of the caller's
+        if key is None or not tensors[outputs[0]].is_cuda or torch.cuda.is_current_stream_capturing():   # the caller's
             launch(**tensors)
             return [tensors[k] for k in outputs]
         known = self.seen.pop(key, None)
