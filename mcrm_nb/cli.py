@@ -305,7 +305,8 @@ def _changes(given, experiment):
     from mcrm_nb.sweeps import read_change, tomllib
     out = {}
     for text in given or ():
-        key,_,value = text.partition('=')
+        key,sign,value = text.partition('=')
+        if not sign: raise ValueError(f'change={text!r}: expected name=value, such as epochs=3')
         try: found = tomllib.loads(text)
         except tomllib.TOMLDecodeError:
             try: found = tomllib.loads(f'{key} = {_number(value)}')
@@ -384,7 +385,8 @@ def _say_times(todo, device, together, budget):
     records = read_records()
     pieces = plan_times(todo, device, together, records) if todo else []
     for specs,seconds,_ in pieces:
-        for s in specs: console.print(f'  {s.name:44} {say_time(seconds/len(specs))}', highlight=False)
+        others = f' with {len(specs)-1} others at once' if len(specs) > 1 else ''
+        for s in specs: console.print(f'  {s.name:44} {say_time(seconds)}{others}', highlight=False)
     if not todo: return
     console.print(f'About {say_time(pieces[-1][2])} of one process, ' + ('on a machine like that of the records.'
                   if costs(records, device) else 'by numbers that nobody has measured.'), highlight=False)
@@ -471,8 +473,8 @@ def _own(folder, found):
     "Every record of a folder, also those that belong to no protocol and scale"
     import pandas as pd
     names = [p.stem for p in sorted(folder.glob('*.json')) if p.stem in found]
-    row = lambda r: dict(memory=r['spec']['memory'], seed=r['spec']['seed'], units=r['spec']['hidden_size'],
-                         epochs=len(r['curve']), figure=r['task']['figure'], best=r.get('best', {}).get('score'),
+    row = lambda r: dict(task=r['task']['title'], memory=r['spec']['memory'], seed=r['spec']['seed'],
+                         units=r['spec']['hidden_size'], lr=r['spec']['lr'], epochs=len(r['curve']), figure=r['task']['figure'], best=r.get('best', {}).get('score'),
                          last=r.get('last', {}).get('score'), trivial=r['task']['trivial'])
     return pd.DataFrame({n: row(found[n]) for n in names}).T.rename_axis('run')
 
@@ -590,8 +592,9 @@ def bench_speed(
         names = [one_of('shape', n, shapes) for n in shape or shapes]
         record = bench(names, rounds, most, _device(device), tuple(threads or (1,)), slow, compiled, status.update)
     m = record['made_on']
-    console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of up to {rounds} rounds",
-                  highlight=False)
+    console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of up to {rounds} rounds" +
+                  (f"; {1e6*record['node']:.2f} microseconds from launch to launch" if record['node'] else '') +
+                  ('' if m['device'].startswith('cuda') else '; the part for a GPU is left out'), highlight=False)
     for training in True,False:
         console.print('\nforward and backward' if training else '\nforward alone')
         t = speed_table(record, training).round(2)

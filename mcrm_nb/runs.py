@@ -91,7 +91,7 @@ class RunSpec:
         if type(self.seed) is not int or self.seed < 0:
             raise ValueError(f'seed={self.seed!r}: expected a whole number, zero or more')
         for k in ['lr', *(k for k in ('clip', 'std') if getattr(self, k) is not None)]:
-            if type(v := getattr(self, k)) not in (int, float) or not v > 0:
+            if type(v := getattr(self, k)) not in (int, float) or not 0 < v < math.inf:
                 raise ValueError(f'{k}={v!r}: expected a positive number')
             put(k, float(v))
         for k in pairs: put(k, tuple(sorted(dict(getattr(self, k) or ()).items())))
@@ -311,7 +311,10 @@ def check_record(content:bytes, path)->dict:
         raise RecordError(f'{path}: not a record ({e}); delete it to have the run done again') from e
     if not isinstance(record, dict) or record.get('digest') != _seal(record):
         raise RecordError(f'{path}: damaged (its checksum does not fit); delete it to have the run done again')
-    if not Path(path).stem == record['name'] == RunSpec(**record['spec']).name:
+    try: name = RunSpec(**record['spec']).name
+    except (TypeError, ValueError) as e:
+        raise RecordError(f'{path}: its settings are none that a run can have ({e}); delete it') from e
+    if not Path(path).stem == record['name'] == name:
         raise RecordError(f"{path}: this is the record of another run, {record['name']}; give it back its name")
     return record
 

@@ -81,10 +81,11 @@ function readText(reader, text, from = {}) {
   return {states: seen, bits: cost, end: {states, scores}}
 }
 
-// A text as theirs was made: small letters, N for a number, a sign for the end of a line
+// A text much as theirs was made: small letters, N for a number, a sign for the end of a line, parts of words apart
 function asTheyRead(text) {
-  const small = text.trim().replace(/\n+/g, ' <eos> ').replace(/\d+([.,]\d+)*/g, 'N')
-  return small.replace(/[A-Za-z]+/g, w => w === 'N' ? w : w.toLowerCase()).replace(/\s+/g, ' ')
+  const parts = text.trim().replace(/\n+/g, ' <eos> ').replace(/\d+([.,]\d+)*/g, 'N').replace(/\$/g, '$ ').replace(/%/g, ' N')
+  const small = parts.replace(/[A-Za-z]+/g, w => w === 'N' ? w : w.toLowerCase())
+  return small.replace(/n't\b/g, " n't").replace(/'s\b/g, " 's").replace(/\s+/g, ' ')
 }
 
 if (typeof module !== 'undefined') module.exports = {readText, asTheyRead}
