@@ -474,7 +474,8 @@ def _own(folder, found):
     import pandas as pd
     names = [p.stem for p in sorted(folder.glob('*.json')) if p.stem in found]
     row = lambda r: dict(task=r['task']['title'], memory=r['spec']['memory'], seed=r['spec']['seed'],
-                         units=r['spec']['hidden_size'], lr=r['spec']['lr'], epochs=len(r['curve']), figure=r['task']['figure'], best=r.get('best', {}).get('score'),
+                         units=r['spec']['hidden_size'], lr=r['spec']['lr'], epochs=len(r['curve']),
+                         figure=r['task']['figure'], best=r.get('best', {}).get('score'),
                          last=r.get('last', {}).get('score'), trivial=r['task']['trivial'])
     return pd.DataFrame({n: row(found[n]) for n in names}).T.rename_axis('run')
 
