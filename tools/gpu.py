@@ -40,7 +40,8 @@ def cells(notebook):
     try: import IPython.display
     except ImportError:
         shown = types.SimpleNamespace(**{k: print for k in ('display', 'HTML', 'Image', 'Markdown', 'SVG')})
-        sys.modules.update({'IPython': types.SimpleNamespace(display=shown), 'IPython.display': shown})
+        none = types.SimpleNamespace(display=shown, get_ipython=lambda: None, version_info=(9, 0))   # matplotlib asks
+        sys.modules.update({'IPython': none, 'IPython.display': shown})
     for n, cell in enumerate(read(notebook)['cells']):
         if cell['cell_type'] != 'code' or why_skipped(cell, ['cuda', 'slow']): continue
         code = '\n'.join('' if l.lstrip().startswith('%') else l for l in src(cell).splitlines())
