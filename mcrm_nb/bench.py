@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from .kernels.bptt import kept_by_default
 from .registry import hidden_size_for, memories, parameters_of
-from .runs import make_task, provenance, write_whole
+from .runs import exact_products, make_task, provenance, write_whole
 from .train import build
 
 # %% ../nbs/13_speed.ipynb #5c509b5b
@@ -72,10 +72,12 @@ def contestants(
     p,q,gpu = shape.units,equal_units('lstm', shape),str(device).startswith('cuda')
     keeps = 4*shape.batch*shape.steps*8*p <= kept_by_default['cuda' if gpu else 'cpu']   # what the layer does by itself
     out = {'MCRM': make('mcrm', p), 'MCRM, recomputing' if keeps else 'MCRM, keeping': make('mcrm', p, recompute=keeps)}
-    if gpu: out |= {'MCRM, one launch': make('mcrm', p, backend='triton_at_once')}
-    many = {'MCRM': ('mcrm', p, {}), 'MCRM, one launch': ('mcrm', p, dict(backend='triton_at_once')),
-            'LSTM (ours)': ('own_lstm', q, {})}
+    ways = {'MCRM, tensor cores': 'triton_tf32x3', 'MCRM, one launch': 'triton_at_once'}
+    if p >= 300: del ways['MCRM, one launch']   # a few processors would do all of it
+    if gpu: out |= {label: make('mcrm', p, backend=way) for label,way in ways.items()}
     if gpu and p < 300:
+        many = {'MCRM': ('mcrm', p, {}), **{label: ('mcrm', p, dict(backend=way)) for label,way in ways.items()},
+                'LSTM (ours)': ('own_lstm', q, {})}
         for label,(name,n,kw) in many.items():
             out[f'{label}, each of {seeds}'] = Many(partial(make, name, n, **kw), seeds)
     if slow: out |= {'MCRM, literal loop': make('mcrm', p, backend='reference'),
@@ -86,7 +88,8 @@ def contestants(
 
 meanings = {   # of the rows of a table
     'MCRM': 'as the layer computes by itself', 'MCRM, recomputing': 'its activations made anew in the backward pass',
-    'MCRM, keeping': 'its activations kept', 'MCRM, one launch': 'all steps in one kernel',
+    'MCRM, keeping': 'its activations kept', 'MCRM, tensor cores': 'products as three of TF32, nearly exact',
+    'MCRM, one launch': 'all steps in one kernel',
     'each of': 'time per network, of several trained at once',
     'MCRM, literal loop': 'the equations over nn.Linear and nn.GRUCell, derived by autograd',
     'MCRM, by hand in torch': 'the derivative by hand, in torch operations',
@@ -242,6 +245,7 @@ def trainer(
     return {k: median(v) for k,v in took.items()}
 
 # %% ../nbs/13_speed.ipynb #f75add34
+@exact_products()
 def bench(
     which=tuple(shapes), # keys of `shapes`
     rounds:int=5,        # counted
@@ -251,10 +255,13 @@ def bench(
     slow=True,           # with the literal loop?
     compiled=False,      # with a compiled step?
     tell=None,           # called with a sentence before each part
+    keep=None,           # called with the record so far after each shape
 )->dict:                 # a record
     "The whole comparison"
     device,tell = device or ('cuda' if torch.cuda.is_available() else 'cpu'),tell or (lambda text: None)
     gpu,before,rows,tops = device.startswith('cuda'),torch.get_num_threads(),[],{}
+    record = dict(rows=rows, ceiling=tops, memory=bandwidth(device), node=node_time(device) if gpu else None,
+                  growth=[], trainer=None, made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
     try:
         for n in threads[:1] if gpu else threads:
             torch.set_num_threads(n)
@@ -270,12 +277,12 @@ def bench(
                     took = side_by_side(layers, x, rounds, train, 3 if gpu or compiled else 1, most)
                     rows += [dict(shape=name, threads=n, training=train, layer=k, milliseconds=1e3*median(t),
                                   rounds=len(t)) for k,t in took.items()]
+            if keep: keep(record)
         torch.set_num_threads(threads[0])
-        tell('lengths and batches'); grown = growth(device)
-        tell('the trainer'); trained = trainer(device)
+        tell('lengths and batches'); record['growth'] = growth(device)
+        tell('the trainer'); record['trainer'] = trainer(device)
     finally: torch.set_num_threads(before)
-    return dict(rows=rows, ceiling=tops, memory=bandwidth(device), node=node_time(device) if gpu else None,
-                growth=grown, trainer=trained, made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
+    return record
 
 # %% ../nbs/13_speed.ipynb #fcd52369
 def speed_table(

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['tasks', 'pairs', 'trained', 'task_maker', 'make_task', 'RunSpec', 'RecordError', 'Busy', 'write_whole', 'rng_state',
-           'set_rng_state', 'save_tensors', 'load_tensors', 'pack', 'unpack', 'foregone', 'made_before', 'provenance',
-           'read_record', 'check_record', 'data_digest', 'finished', 'run', 'write_record', 'weights_of',
-           'trained_model', 'merge_records']
+           'set_rng_state', 'save_tensors', 'load_tensors', 'pack', 'unpack', 'foregone', 'made_before',
+           'exact_products', 'provenance', 'read_record', 'check_record', 'data_digest', 'finished', 'run',
+           'write_record', 'weights_of', 'trained_model', 'merge_records']
 
 # %% ../nbs/31_runs.ipynb #de44957c
-import contextlib, hashlib, json, math, os, platform, random, subprocess, zipfile
+import contextlib, hashlib, json, math, os, platform, random, subprocess, zipfile, zlib
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from importlib import import_module
@@ -252,7 +252,15 @@ def _test(task, learn, weights=None):
     with learn.no_bar(), learn.no_logging(): loss,*metric = learn.validate(2)
     return dict(loss=loss, score=task.score(loss, *metric))
 
-# %% ../nbs/31_runs.ipynb #0f00082f
+# %% ../nbs/31_runs.ipynb #63bac77f
+@contextlib.contextmanager
+def exact_products():
+    "Products of torch's own recurrent layers on a GPU in float32, too: cuDNN takes TF32 unless it is told not to"
+    was = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try: yield
+    finally: torch.backends.cudnn.allow_tf32 = was
+
 def provenance(
     device,     # 'cpu', 'cuda', ...
     rnn=None,   # the recurrent layer, to say how it is computed
@@ -261,11 +269,12 @@ def provenance(
     import fastai
     from mcrm_nb import __version__
     name = torch.cuda.get_device_name(device) if str(device).startswith('cuda') else _cpu_name()
+    backend,tf32 = _backend(rnn, device),torch.backends.cuda.matmul.allow_tf32
+    if backend == 'torch': tf32 |= torch.backends.cudnn.allow_tf32
     return dict(mcrm_nb=__version__, commit=_commit(), torch=torch.__version__, fastai=fastai.__version__,
-                python=platform.python_version(), backend=_backend(rnn, device),
+                python=platform.python_version(), backend=backend,
                 system=platform.system(), device=str(device), device_name=name, threads=torch.get_num_threads(),
-                precision='float32' + (' (tf32 products)' if torch.backends.cuda.matmul.allow_tf32
-                                       and str(device) != 'cpu' else ''))
+                precision='float32' + (' (tf32 products)' if tf32 and str(device) != 'cpu' else ''))
 
 def _backend(rnn, device):
     "How a layer is computed: a backend of ours, or 'torch' for torch's own layers"
@@ -328,7 +337,8 @@ def data_digest(task)->dict:
 
 def finished(spec, folder)->bool: "Is there a record of this run?"; return (Path(folder)/f'{spec.name}.json').exists()
 
-# %% ../nbs/31_runs.ipynb #35fc6d35
+# %% ../nbs/31_runs.ipynb #d763c2b9
+@exact_products()
 def run(
     spec:RunSpec,         # what to run
     folder,               # where records and checkpoints go
@@ -343,8 +353,14 @@ def run(
         with FileLock(folder/f'{spec.name}.lock', timeout=0):
             if done.exists(): return read_record(done)
             for part in folder.glob(f'{spec.name}.*.part'): part.unlink(missing_ok=True)   # of a killed process
-            return _run_locked(spec, device, at, done, tell)
+            try: return _run_locked(spec, device, at, done, tell)
+            except Exception:
+                if not at.exists(): _unlock(done)   # nothing was begun
+                raise
     except Timeout: raise Busy(f'{spec.name}: another process is at this run') from None
+
+def _unlock(done):
+    with contextlib.suppress(OSError): done.with_suffix('.lock').unlink()   # nobody needs it now
 
 def _run_locked(spec, device, at, done, tell):
     task = make_task(spec.task, **dict(spec.data))
@@ -352,7 +368,7 @@ def _run_locked(spec, device, at, done, tell):
     tests = None if learn.curve.diverged else (_test(task, learn), _test(task, learn, best))
     return write_record(spec, task, done, learn.curve.rows, tests, count_parameters(learn.model), made_on, best)
 
-# %% ../nbs/31_runs.ipynb #3eb2b442
+# %% ../nbs/31_runs.ipynb #c8e7aaca
 def write_record(
     spec:RunSpec,    # the run
     task,            # its task
@@ -383,7 +399,7 @@ def write_record(
         save_tensors(weights_of(done), best, dict(record=record['digest'], symbols=getattr(task, 'symbols', None)))
     write_whole(done, (json.dumps(record, indent=1) + '\n').encode())
     done.with_suffix('.safetensors').unlink(missing_ok=True)
-    with contextlib.suppress(OSError): done.with_suffix('.lock').unlink()   # nobody needs it now
+    _unlock(done)
     return record
 
 # %% ../nbs/31_runs.ipynb #66b42420
@@ -407,6 +423,17 @@ def trained_model(
     return model.eval()
 
 # %% ../nbs/31_runs.ipynb #a64aaa7a
+def _contents(source):
+    "(name, content) of every record in a file, a folder or an archive"
+    if (packed := source/'records.zip').exists(): source = packed   # the output of tools/gpu.py
+    if not zipfile.is_zipfile(source):
+        return [(p, p.read_bytes()) for p in (sorted(source.glob('*.json')) if source.is_dir() else [source])]
+    try:
+        with zipfile.ZipFile(source) as z:
+            return [(f'{source}/{n}', z.read(n)) for n in z.namelist() if n.endswith('.json')]
+    except (zipfile.BadZipFile, zlib.error, EOFError) as e:
+        raise RecordError(f'{source}: a damaged archive ({e}); nothing was taken from it') from e
+
 def merge_records(
     sources,  # records, folders of records, or ZIP archives of them
     folder,   # where they go
@@ -414,11 +441,7 @@ def merge_records(
     "Take over records from elsewhere"
     found = {}
     for source in map(Path, sources):
-        if zipfile.is_zipfile(source):
-            with zipfile.ZipFile(source) as z:
-                parts = [(f'{source}/{n}', z.read(n)) for n in z.namelist() if n.endswith('.json')]
-        else: parts = [(p, p.read_bytes()) for p in (sorted(source.glob('*.json')) if source.is_dir() else [source])]
-        for path,content in parts:
+        for path,content in _contents(source):
             record = check_record(content, path)
             if found.setdefault(record['name'], (record, content))[0] != record:
                 raise RecordError(f"{path}: another record of {record['name']} is among those to be merged; choose one")

@@ -17,7 +17,7 @@ from torch import nn
 from filelock import FileLock, Timeout
 from .checks import count_parameters
 from .registry import memories
-from .runs import (Busy, foregone, load_tensors, made_before, make_task, pack, provenance, read_record, run,
+from .runs import (Busy, exact_products, foregone, load_tensors, made_before, make_task, pack, provenance, read_record, run,
                           save_tensors, trained, unpack, write_record)
 from .train import CarryState, build, optimizer, scheduled_lr
 from fastai.basics import Callback, CancelFitException, Learner
@@ -201,6 +201,7 @@ def build_together(
                    opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
 
 # %% ../nbs/32_seeds.ipynb #2da2899d
+@exact_products()
 def run_together(
     specs,            # `RunSpec`s that differ in their seed
     folder,           # where records and checkpoints go

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['engines', 'Plan', 'parse_plan', 'read_change', 'shipped_plans', 'read_plan', 'OutOfTime', 'attempt', 'is_busy',
-           'LocalEngine', 'sweep', 'groups', 'RayEngine', 'saved_rows']
+           'LocalEngine', 'processes', 'sweep', 'groups', 'RayEngine', 'saved_rows']
 
 # %% ../nbs/33_sweeps.ipynb #b60ef620
 import json, os, signal, time
@@ -168,7 +168,7 @@ def _child(specs, folder, device, deadline, line):
 class LocalEngine:
     "Runs as processes of this machine"
     def __init__(self, jobs, folder, device, deadline):
-        self.jobs = jobs or (1 if device.startswith('cuda') else _cores())
+        self.jobs = jobs or processes(device)
         self.args,self.running = (folder, device, deadline),{}
     def free(self): return len(self.running) < self.jobs
 
@@ -197,7 +197,10 @@ class LocalEngine:
         for specs,p in self.running.values(): p.terminate()
         for line in list(self.running): self._forget(line)
 
-def _cores(): return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+def processes(device): # 'cpu', 'cuda', ...
+    "How many work at a time unless somebody says otherwise: one on a GPU, else one per core"
+    if device.startswith('cuda'): return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
 # %% ../nbs/33_sweeps.ipynb #ed05a6cd
 def sweep(

@@ -94,7 +94,7 @@ class CarryState(Callback):
         in_eval:bool=True, # in validation and test, too?
     ):
         if at not in ('end', 'stale') and not (isinstance(at, int) and not isinstance(at, bool) and at > 0):
-            raise ValueError(f"carry={at!r}: expected 'end', 'stale' or a positive number of steps")
+            raise ValueError(f"carry={at!r}: expected None, 'end', 'stale' or a positive number of steps")
         self.at,self.in_eval = at,in_eval
 
     def before_fit(self):

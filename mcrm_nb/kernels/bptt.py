@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['arrangements', 'loops', 'kept_by_default', 'bptt', 'lstm_core', 'lstm_core_back', 'gru_core', 'gru_core_back',
            'oscillator', 'oscillator_back', 'oscillator_numbers', 'nrz', 'gru_bias', 'arrange_lstm', 'arrange_gru',
-           'arrange_mcrm', 'arrange_nested', 'arrange_cornn', 'step', 'forward', 'step_back', 'backward', 'columns',
-           'add_products', 'activations', 'Loops', 'gradients', 'find_loops', 'recurrence', 'recurrence_backward',
-           'engine', 'compare_engines']
+           'arrange_mcrm', 'arrange_nested', 'arrange_cornn', 'step', 'rows_times', 'forward', 'step_back', 'backward',
+           'columns', 'add_products', 'activations', 'Loops', 'gradients', 'find_loops', 'recurrence',
+           'recurrence_backward', 'engine', 'compare_engines']
 
 # %% ../../nbs/10_bptt.ipynb #a0d4799f
 from importlib import import_module
@@ -126,6 +126,13 @@ def _inner(kind, u, state, wu, wc, bias):
     return core,(c, inner)
 
 # %% ../../nbs/10_bptt.ipynb #8d7fbb63
+def rows_times(
+    x, # (..., steps, batch, m)
+    w, # (..., n, m)
+):     # (..., steps, batch, n)
+    "Every row of every step times a matrix, as one product; the leading axis of both, if any, is one of networks"
+    return (x.flatten(-3, -2) @ w.mT).unflatten(-2, x.shape[-3:-1])
+
 def forward(
     kind,      # a key of `arrangements`
     x,         # (..., steps, batch, input_size)
@@ -135,7 +142,7 @@ def forward(
 )->tuple:      # every state (..., steps, batch, units), and the activations (..., steps, batch, 0 or more units)
     "Forward over all steps, the input's products done at once"
     wx,*rest,bias = weights
-    sums = x @ wx.mT.unsqueeze(-3) + bias[...,None,None,:wx.shape[-2]]
+    sums = rows_times(x, wx) + bias[...,None,None,:wx.shape[-2]]
     state,kept = tuple(initial),[]
     for a in sums.unbind(-3):
         acts,state = step(kind, a, state, *rest, bias)
@@ -250,7 +257,7 @@ def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
         past = [torch.cat([b.unsqueeze(-3), s[...,start:end-1,:,:]], -3) for b,s in zip(before, all_or_two)]
         a = cut(acts).clone() if acts.shape[-1] else activations(loops.forward, kind, cut(x), past, weights)
         sums,d,us = loops.backward(kind, before, [*map(cut, states)], a, [*map(cut, grads)], d, *weights[1:4])
-        if needed[0]: dx[...,start:end,:,:] = sums[...,every[0]] @ weights[0].unsqueeze(-3)
+        if needed[0]: dx[...,start:end,:,:] = rows_times(sums[...,every[0]], weights[0].mT)
         for total,cols,source in zip(dw, every, (cut(x), past[0], us, past[:2][-1])):
             if total is not None and total.numel(): loops.add_products(total, sums[...,cols], source)
         if needed[5]: dw[4] += sums.flatten(-3, -2).sum(-2)
@@ -258,7 +265,8 @@ def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
 
 # %% ../../nbs/10_bptt.ipynb #48f7aed3
 loops = dict(bptt=Loops(forward, backward, lambda n: 2**24//n), cpu='mcrm_nb.kernels.cpu:loops',
-             triton='mcrm_nb.kernels.triton:loops', triton_at_once='mcrm_nb.kernels.triton:loops_at_once')
+             triton='mcrm_nb.kernels.triton:loops', triton_at_once='mcrm_nb.kernels.triton:loops_at_once',
+             triton_tf32x3='mcrm_nb.kernels.triton:loops_tf32x3')
 
 def find_loops(name)->Loops:
     "The loops of that name"

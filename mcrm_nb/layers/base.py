@@ -51,7 +51,8 @@ def reference(
     return scan(lambda xt,s: cell.step(xt, s, **weights, **options), x, state)
 
 backends = dict(reference=reference, bptt='mcrm_nb.kernels.bptt:bptt', cpu='mcrm_nb.kernels.cpu:cpu',
-                triton='mcrm_nb.kernels.triton:steps', triton_at_once='mcrm_nb.kernels.triton:at_once')
+                triton='mcrm_nb.kernels.triton:steps', triton_at_once='mcrm_nb.kernels.triton:at_once',
+                triton_tf32x3='mcrm_nb.kernels.triton:tensor_cores')
 
 # %% ../../nbs/01_recurrence.ipynb #6483dbb6
 def choose(
