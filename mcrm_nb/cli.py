@@ -367,7 +367,7 @@ def sweep_plan(
     todo = [s for s in p.specs if not finished(s, out)]
     about = p.about + ('' if p.about[-1:] in '.?!' else '.') + ' ' if p.about else ''
     console.print(f'[bold]{p.name}[/bold]: {about}{len(p.specs)} runs, {len(todo)} to do.', highlight=False)
-    if dry_run: return _say_times(todo, device, together, budget)
+    if dry_run: return _say_times(todo, device, together, budget, jobs)
     _writable(out)
     options = dict(address=address) if engine == 'ray' else {}
     try: done = _sweep_with_bars(p, sweep, out, jobs=jobs, budget=budget, engine=engine, device=device,
@@ -376,23 +376,26 @@ def sweep_plan(
     _conclude(done)
 
 # %% ../nbs/90_cli.ipynb #9d856f40
-def _say_times(todo, device, together, budget):
+def _say_times(todo, device, together, budget, jobs):
     "Each run with an estimate of its time, and what fits into the budget"
     import torch
     from mcrm_nb.estimates import costs, plan_times, say_time
     from mcrm_nb.report import read_records
+    from mcrm_nb.sweeps import processes
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    records = read_records()
-    pieces = plan_times(todo, device, together, records) if todo else []
+    records,jobs = read_records(),jobs or processes(device)
+    pieces,ends,fit = plan_times(todo, device, together, records) if todo else [],[0.]*jobs,0
     for specs,seconds,_ in pieces:
+        ends[free := ends.index(min(ends))] += seconds
+        if budget and ends[free] <= budget: fit += len(specs)
         others = f' with {len(specs)-1} others at once' if len(specs) > 1 else ''
         for s in specs: console.print(f'  {s.name:44} {say_time(seconds)}{others}', highlight=False)
     if not todo: return
-    console.print(f'About {say_time(pieces[-1][2])} of one process, ' + ('on a machine like that of the records.'
+    who = 'of one process' if jobs == 1 else f'with {jobs} processes'
+    console.print(f'About {say_time(max(ends))} {who}, ' + ('on a machine like that of the records.'
                   if costs(records, device) else 'by numbers that nobody has measured.'), highlight=False)
     if budget:
-        n = sum(len(specs) for specs,_,total in pieces if total <= budget)
-        console.print(f'{n} of {len(todo)} runs are likely to end within {say_time(budget)}.', highlight=False)
+        console.print(f'{fit} of {len(todo)} runs are likely to end within {say_time(budget)}.', highlight=False)
 
 # %% ../nbs/90_cli.ipynb #f6b5ae09
 def _sweep_with_bars(p, sweep, out, **kw):
@@ -591,7 +594,10 @@ def bench_speed(
         from mcrm_nb.layers.base import one_of
         from mcrm_nb.runs import write_whole
         names = [one_of('shape', n, shapes) for n in shape or shapes]
-        record = bench(names, rounds, most, _device(device), tuple(threads or (1,)), slow, compiled, status.update)
+        at = lambda record: out/record['made_on']['device'].split(':')[0]
+        keep = lambda record: write_whole(at(record).with_suffix('.json'), (json.dumps(record, indent=1)+'\n').encode())
+        record = bench(names, rounds, most, _device(device), tuple(threads or (1,)), slow, compiled, status.update, keep)
+        keep(record)
     m = record['made_on']
     console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of up to {rounds} rounds" +
                   (f"; {1e6*record['node']:.2f} microseconds from launch to launch" if record['node'] else '') +
@@ -605,10 +611,8 @@ def bench_speed(
     rows = ' | '.join((*t, *(r['layer'] for r in record['rows'])))
     for k,v in meanings.items():
         if all(part in rows for part in k.split(', ', 1)): console.print(f'  {k:23} {v}', highlight=False, markup=False)
-    name = str(m['device']).split(':')[0]
-    write_whole(out/f'{name}.json', (json.dumps(record, indent=1) + '\n').encode())
-    _save(draw_speed(record).figure, out/name)
-    _save(draw_growth(record), out/f'{name}_growth')
+    _save(draw_speed(record).figure, at(record))
+    _save(draw_growth(record), out/f'{at(record).name}_growth')
 
 # %% ../nbs/90_cli.ipynb #7f82e971
 def main():
