@@ -255,7 +255,7 @@ def bench(
     slow=True,           # with the literal loop?
     compiled=False,      # with a compiled step?
     tell=None,           # called with a sentence before each part
-    keep=None,           # called with the record so far after each shape
+    keep=None,           # called with the record so far after each shape, and with all of it
 )->dict:                 # a record
     "The whole comparison"
     device,tell = device or ('cuda' if torch.cuda.is_available() else 'cpu'),tell or (lambda text: None)
@@ -281,6 +281,7 @@ def bench(
         torch.set_num_threads(threads[0])
         tell('lengths and batches'); record['growth'] = growth(device)
         tell('the trainer'); record['trainer'] = trainer(device)
+        if keep: keep(record)
     finally: torch.set_num_threads(before)
     return record
 

@@ -593,11 +593,10 @@ def bench_speed(
         from mcrm_nb.bench import bench, draw_growth, draw_speed, meanings, shapes, speed_table
         from mcrm_nb.layers.base import one_of
         from mcrm_nb.runs import write_whole
-        names = [one_of('shape', n, shapes) for n in shape or shapes]
+        names,device = [one_of('shape', n, shapes) for n in shape or shapes],_device(device)
         at = lambda record: out/record['made_on']['device'].split(':')[0]
         keep = lambda record: write_whole(at(record).with_suffix('.json'), (json.dumps(record, indent=1)+'\n').encode())
-        record = bench(names, rounds, most, _device(device), tuple(threads or (1,)), slow, compiled, status.update, keep)
-        keep(record)
+        record = bench(names, rounds, most, device, tuple(threads or (1,)), slow, compiled, status.update, keep)
     m = record['made_on']
     console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of up to {rounds} rounds" +
                   (f"; {1e6*record['node']:.2f} microseconds from launch to launch" if record['node'] else '') +

@@ -58,7 +58,7 @@ def work(
     return Work(batches, batches*steps, 6.*weights*rows*steps*together)
 
 # %% ../nbs/35_estimates.ipynb #fd666530
-assumed = dict(cuda=Work(3e-3, 8e-6, 4e-14))   # seconds for each; nobody has measured them
+assumed = dict(cuda=Work(3e-3, 8e-6, 4e-14))   # seconds for each, with an H100 or H200 in mind; not measured
 
 def kind_of(
     memory:str, # a key of `memories`

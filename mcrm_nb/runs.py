@@ -252,7 +252,7 @@ def _test(task, learn, weights=None):
     with learn.no_bar(), learn.no_logging(): loss,*metric = learn.validate(2)
     return dict(loss=loss, score=task.score(loss, *metric))
 
-# %% ../nbs/31_runs.ipynb #63bac77f
+# %% ../nbs/31_runs.ipynb #6f6f3840
 @contextlib.contextmanager
 def exact_products():
     "Products of torch's own recurrent layers on a GPU in float32, too: cuDNN takes TF32 unless it is told not to"
@@ -261,6 +261,7 @@ def exact_products():
     try: yield
     finally: torch.backends.cudnn.allow_tf32 = was
 
+# %% ../nbs/31_runs.ipynb #c642791d
 def provenance(
     device,     # 'cpu', 'cuda', ...
     rnn=None,   # the recurrent layer, to say how it is computed
@@ -422,12 +423,14 @@ def trained_model(
     model.load_state_dict({k: w.float() for k,w in weights.items()})
     return model.eval()
 
-# %% ../nbs/31_runs.ipynb #a64aaa7a
+# %% ../nbs/31_runs.ipynb #f2813b48
 def _contents(source):
     "(name, content) of every record in a file, a folder or an archive"
     if (packed := source/'records.zip').exists(): source = packed   # the output of tools/gpu.py
-    if not zipfile.is_zipfile(source):
-        return [(p, p.read_bytes()) for p in (sorted(source.glob('*.json')) if source.is_dir() else [source])]
+    if source.is_dir() or source.suffix != '.zip' and not zipfile.is_zipfile(source):
+        files = sorted(source.glob('*.json')) if source.is_dir() else [source]
+        if not files: raise RecordError(f'{source}: expected records, found none')
+        return [(p, p.read_bytes()) for p in files]
     try:
         with zipfile.ZipFile(source) as z:
             return [(f'{source}/{n}', z.read(n)) for n in z.namelist() if n.endswith('.json')]

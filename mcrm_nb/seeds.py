@@ -17,8 +17,8 @@ from torch import nn
 from filelock import FileLock, Timeout
 from .checks import count_parameters
 from .registry import memories
-from .runs import (Busy, exact_products, foregone, load_tensors, made_before, make_task, pack, provenance, read_record, run,
-                          save_tensors, trained, unpack, write_record)
+from .runs import (Busy, exact_products, foregone, load_tensors, made_before, make_task, pack, provenance,
+                          read_record, run, save_tensors, trained, unpack, write_record)
 from .train import CarryState, build, optimizer, scheduled_lr
 from fastai.basics import Callback, CancelFitException, Learner
 from fastai.data.core import DataLoaders
@@ -200,7 +200,7 @@ def build_together(
     return Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(task.loss), lr=get('lr', 1e-3),
                    opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
 
-# %% ../nbs/32_seeds.ipynb #2da2899d
+# %% ../nbs/32_seeds.ipynb #c2edc096
 @exact_products()
 def run_together(
     specs,            # `RunSpec`s that differ in their seed
@@ -219,13 +219,14 @@ def run_together(
         for spec in specs:
             try: locks.enter_context(FileLock(folder/f'{spec.name}.lock', timeout=0))
             except Timeout: raise Busy(f'{spec.name}: another process is at this run') from None
-        most = len(specs)
+        task = make_task(specs[0].task, **dict(specs[0].data))
+        most = len(specs) if task.together else 1
         while open_ := [s for s in specs if not done(s).exists()]:
             saved = {s: load_tensors(at) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
             epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
             group = [s for s in open_ if epochs[s] == min(epochs.values())][:most]   # at the same epoch
             if most < len(specs): _make_room(device)
-            try: _run_group(group, saved, folder, device, tell, after)
+            try: _run_group(task, group, saved, folder, device, tell, after)
             except torch.OutOfMemoryError:   # the device's: half as many may fit
                 if len(group) == 1: raise
                 most = (len(group)+1)//2
@@ -267,7 +268,7 @@ def _save(learn, specs, k, best, made_on, folder):
                  *pack(learn.model.weights(k), opt, best[k], rows=learn.seed_curve.rows[k],
                        diverged=learn.seed_curve.diverged[k], made_on=made_on[k]))
 
-# %% ../nbs/32_seeds.ipynb #e78308d8
+# %% ../nbs/32_seeds.ipynb #633924b5
 def _test_together(task, learn, weights):
     "Loss and reported figure of every network on the test data, with its weights as given; None: as they are"
     for k,w in enumerate(weights):
@@ -277,8 +278,8 @@ def _test_together(task, learn, weights):
     metric = m.get(getattr(task.metric, '__name__', None), [None]*len(learn.model))
     return [dict(loss=l, score=task.score(l, s)) for l,s in zip(m['valid_loss'], metric)]
 
-def _run_group(specs, saved, folder, device, tell, after):
-    task,spec = make_task(specs[0].task, **dict(specs[0].data)),specs[0]
+def _run_group(task, specs, saved, folder, device, tell, after):
+    spec = specs[0]
     settings = {k: getattr(spec, k) for k in trained if k != 'seed'}
     learn = build_together(task, spec.memory, [s.seed for s in specs], device, **settings)
     (best, made_on),curve,everyone,ends = _restore(learn, specs, saved),learn.seed_curve,range(len(specs)),{}

@@ -9,13 +9,13 @@ benchmark, is not done again. OUT gets at most seven files, none over 16 MB: the
 records.zip for `mcrm_nb records merge`, and state-*.zip, from which --resume goes on. A checkpoint that does not fit is left
 behind: its run begins anew, so with more than two jobs much is lost. (Wheels: what `python -c "import mcrm_nb.sweeps"`
 misses; fastprogress below 1.1 needs no web server.)"""
-import argparse, json, linecache, os, subprocess, sys, tempfile, time, traceback, types, zipfile
+import argparse, json, linecache, os, subprocess, sys, tempfile, time, traceback, types, zipfile, zlib
 from pathlib import Path
 
 from project import directives, notebooks, read, root, src, why_skipped
 
 part_size, most_parts = 15*2**20, 2   # of what is kept to be gone on with
-longest = dict(tests=180, bench=300)   # seconds
+longest = dict(tests=220, bench=300)   # seconds
 
 
 def say(*a): print(f'[{time.time()-began:5.0f} s]', *a, flush=True)
@@ -28,8 +28,11 @@ def set_up(wheels, site):
     env['PYTHONPATH'] = path()
     if (first := works()).returncode:
         if not wheels: raise SystemExit(f'{first.stderr.strip().splitlines()[-1]}; expected --wheels')
-        subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-index', '--no-deps', '--no-compile', '--upgrade',
-                        '--target', site, *sorted(Path(wheels).glob('*.whl'))], check=True)
+        if not (found := sorted(Path(wheels).glob('*.whl'))):
+            raise SystemExit(f'--wheels {wheels}: expected wheels there, found none')
+        done = subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-index', '--no-deps', '--no-compile', '--upgrade',
+                               '--target', site, *found], capture_output=True, text=True)
+        if done.returncode: raise SystemExit(f'--wheels {wheels}: {done.stderr.strip().splitlines()[-1]}')
         env['PYTHONPATH'] = path(site)
         if (second := works()).returncode: raise SystemExit(f'{second.stderr.strip().splitlines()[-1]}: a wheel is missing')
     return env
@@ -79,7 +82,8 @@ def tests(env, out, deadline, passed):
 
 def kernels(env):
     "Do the kernels for a GPU work? Why not goes to the output"
-    ask = 'from mcrm_nb.kernels.triton import available; raise SystemExit(not available())'
+    ask = ('import torch; from mcrm_nb.kernels.triton import available; ok = torch.cuda.is_available(); '
+           'print("no GPU that torch can use" if not ok else ""); raise SystemExit(not (ok and available()))')
     return not subprocess.run([sys.executable, '-c', ask], env=env, cwd=root).returncode
 
 def command(env, *args, timeout=None):
@@ -88,12 +92,13 @@ def command(env, *args, timeout=None):
                           timeout=timeout).returncode
 
 def pack(runs, out):
-    "Records in one archive; checkpoints, the small ones first, in a few"
+    "Records in one archive; checkpoints of what is not finished, the small ones first, in a few"
     with zipfile.ZipFile(out/'records.zip', 'w', zipfile.ZIP_DEFLATED) as z:
         for p in sorted(runs.glob('*.json')): z.write(p, p.name)
     part, used, left = 0, part_size, []
     for p in sorted(runs.glob('*.safetensors'), key=lambda p: p.stat().st_size):
         size = p.stat().st_size
+        if p.with_suffix('.json').exists(): continue
         if used + size > part_size:
             if part == most_parts or size > part_size:
                 left.append(p.name)
@@ -103,12 +108,19 @@ def pack(runs, out):
         used += size
     if left: say('too large to be kept:', ', '.join(left))
 
-def unpack(before, runs):
-    "Put back what an earlier piece left; its report"
-    for p in [*Path(before).glob('records.zip'), *Path(before).glob('state-*.zip')]:
-        with zipfile.ZipFile(p) as z: z.extractall(runs)
-    at = Path(before)/'report.json'
-    return json.loads(at.read_text()) if at.exists() else {}
+def unpack(folders, runs):
+    "Put back what earlier pieces left, the last piece last; their reports"
+    reports = {}
+    for f in map(Path, folders):
+        if not (at := f/'report.json').exists():
+            raise SystemExit(f'--resume {f}: expected the output of an earlier piece, with report.json')
+        reports[f] = json.loads(at.read_text())
+    for f in sorted(reports, key=lambda f: reports[f]['at']):
+        for p in [*f.glob('records.zip'), *f.glob('state-*.zip')]:
+            try:
+                with zipfile.ZipFile(p) as z: z.extractall(runs)
+            except (zipfile.BadZipFile, zlib.error, EOFError) as e: raise SystemExit(f'{p}: a damaged archive ({e})')
+    return list(reports.values())
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -135,14 +147,15 @@ def main():
     if o.commit: env['MCRM_NB_COMMIT'] = o.commit
     device = ['--device', o.device] if o.device else []
     say('set up')
-    known = [unpack(before, runs) for before in o.resume]
-    report = dict(kernels=o.device == 'cpu' or kernels(env), tests={}, bench=None, queue=None)
-    passed = {n for k in known for n,ok in k.get('tests', {}).items() if ok}
+    known = unpack(o.resume, runs)
+    passed = {n for k in known for n,ok in k['tests'].items() if ok}
+    report = dict(at=time.time(), kernels=o.device == 'cpu' or kernels(env), tests=dict.fromkeys(passed, True),
+                  bench=0 if any(k['bench'] == 0 for k in known) else None, queue=None)
     if 'tests' not in o.skip: report['tests'] = tests(env, o.out, min(deadline-30, time.time()+longest['tests']), passed)
     if not report['kernels']:
         say('THE KERNELS DO NOT WORK: no benchmark and no runs, which the literal loop would take hours for')
         o.skip += ['bench', 'queue']
-    if 'bench' not in o.skip and deadline-time.time() > 60 and not any(k.get('bench') == 0 for k in known):
+    if 'bench' not in o.skip and deadline-time.time() > 60 and report['bench'] != 0:
         to, most = o.work/'bench', min(longest['bench'], deadline-time.time()-20)
         try: report['bench'] = command(env, 'bench', '--most', 10, '--out', to.resolve(), *device, timeout=most)
         except subprocess.TimeoutExpired: report['bench'] = 'out of time'
@@ -152,14 +165,15 @@ def main():
     left = deadline-time.time()-20   # to pack
     if 'queue' not in o.skip and left > 20:
         together = ['--together', o.together] if o.together else []
-        try: report['queue'] = command(env, 'sweep', o.plan, '--out', runs, '--jobs', o.jobs, '--budget', int(left), *device, *together,
-                                       timeout=left+10)
+        try: report['queue'] = command(env, 'sweep', o.plan, '--out', runs, '--jobs', o.jobs, '--budget', int(left)-5, *device, *together,
+                                       timeout=left+12)
         except subprocess.TimeoutExpired: report['queue'] = 'stopped hard'
         say('queue', report['queue'])
     pack(runs, o.out.resolve())
     (o.out/'report.json').write_text(json.dumps(report, indent=1)+'\n')
     say('records:', len(list(runs.glob('*.json'))))
-    sys.exit(not report['kernels'] or any(v is not True for v in report['tests'].values()))
+    good = report['kernels'] and all(v is True for v in report['tests'].values())
+    sys.exit(not good or report['bench'] not in (0, None) or report['queue'] not in (0, None))
 
 
 began = time.time()

@@ -72,6 +72,7 @@ class Task:
     metric:Callable=None                        # a further figure of answer and target, a mean
     figure:str=None                             # the reported figure's name; None: the loss
     from_loss:Callable=None                     # the reported figure from the loss; None: metric, or the loss itself
+    together:bool=True                          # have batches of two seeds the same shape?
 
 # %% ../../nbs/19_tasks.ipynb #673e1174
 @patch

@@ -172,6 +172,7 @@ class ReviewTask(Task):
     symbols:list=None    # what the numbers stand for
     vectors:tuple=None   # numbers of tokens, and the vectors they start from
     padding:str='end'    # where a batch has its padding: 'end' or 'front'
+    together:bool=False  # batches of two seeds differ in length
 
     def model(self, memory, hidden_size, std=None, **options):
         "The memory, by name or callable, in a `ReviewModel`"
