@@ -197,7 +197,7 @@ say('imdb', everyone, QUICK, scale='quick', epochs=5,
 say('noisy_cifar', everyone, CPU, scale='cpu', epochs=3)
 say('imdb', everyone, CPU, scale='cpu', epochs=5, data=dict(vectors='normal', max_len=400))
 
-# %% ../nbs/32_protocols.ipynb #89b0302e
+# %% ../nbs/32_protocols.ipynb #1c590dc4
 def _units(experiment, memory, given):
     "The hidden size: the one that is given, unless a budget is and it is off by more than 1 %"
     x = experiments[experiment]
@@ -213,7 +213,7 @@ def spec_for(
     protocol:str='fair',    # 'paper', 'code' or 'fair'
     scale:str='quick',      # 'quick', 'cpu' or 'paper'
     seed:int=1,             # of weights and order of batches
-    **change,               # fields of `RunSpec` to set otherwise; those of the task as a dict `data`
+    **change,               # fields of `RunSpec` to set otherwise; those of the task as a dict `data`, of the memory `options`
 )->RunSpec:
     "The run that an experiment, a memory, a protocol and a scale stand for"
     check(experiment, memory, protocol, scale)
@@ -223,6 +223,7 @@ def spec_for(
     units = _units(experiment, memory, given)
     given = {k: v for k,v in given.items() if '.' not in k and k not in ('mcrm', 'n_params')} | dict(hidden_size=units)
     data |= change.pop('data', {})
+    if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
     if given.get('carry') == 'stride': given['carry'] = data['stride']
     return RunSpec(experiments[experiment].task, memory, seed=seed, protocol=protocol, scale=scale,
                    **{**given, **change}, data=data)

@@ -350,9 +350,10 @@ def run(
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
     at,done = folder/f'{spec.name}.safetensors', folder/f'{spec.name}.json'
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    if done.exists(): return read_record(done)
     try:
         with FileLock(folder/f'{spec.name}.lock', timeout=0):
-            if done.exists(): return read_record(done)
+            if done.exists(): return read_record(done)   # another process has made it meanwhile
             for part in folder.glob(f'{spec.name}.*.part'): part.unlink(missing_ok=True)   # of a killed process
             try: return _run_locked(spec, device, at, done, tell)
             except Exception:
