@@ -213,7 +213,7 @@ def spec_for(
     protocol:str='fair',    # 'paper', 'code' or 'fair'
     scale:str='quick',      # 'quick', 'cpu' or 'paper'
     seed:int=1,             # of weights and order of batches
-    **change,               # fields of `RunSpec` to set otherwise; those of the task as a dict `data`, of the memory `options`
+    **change,               # fields of `RunSpec` to set otherwise; those of task and memory as dicts `data`, `options`
 )->RunSpec:
     "The run that an experiment, a memory, a protocol and a scale stand for"
     check(experiment, memory, protocol, scale)

@@ -104,7 +104,8 @@ def data_bytes(
         if not (not f.large if download is None else download):
             raise DataError(f'{f.path}: expected {f.size:,} bytes, found no such file in {home or data_home()}. '
                             f'Get it with: {_remedy(f)}' +
-                            (", or take a small made one: source='standin' (mcrm_nb run ... --change data.source=standin)" if f.large else ''))
+                            (", or take a small made one: source='standin' "
+                             "(mcrm_nb run ... --change data.source=standin)" if f.large else ''))
         _download(f, path)
     content = path.read_bytes()
     if wrong := fault(content, f):
