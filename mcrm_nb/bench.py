@@ -59,7 +59,7 @@ def compiled_loop(layer):
     layer.cell,layer.backend = type(cell.__name__, (cell,), dict(step=staticmethod(step), kernel=None)),'reference'
     return layer
 
-# %% ../nbs/13_speed.ipynb #6815c6df
+# %% ../nbs/13_speed.ipynb #d11a4399
 def contestants(
     shape:Shape,    # the size
     device,         # 'cpu', 'cuda', ...
@@ -86,6 +86,7 @@ def contestants(
     for name in 'nested_lstm','own_lstm','lstm','gru': out[memories[name].label] = make(name, equal_units(name, shape))
     return out
 
+# %% ../nbs/13_speed.ipynb #f116d094
 meanings = {   # of the rows of a table
     'MCRM': 'as the layer computes by itself', 'MCRM, recomputing': 'its activations made anew in the backward pass',
     'MCRM, keeping': 'its activations kept', 'MCRM, tensor cores': 'products as three of TF32, nearly exact',
@@ -244,7 +245,7 @@ def trainer(
             if k: took[name].append(1e3*(time.perf_counter()-start)/batches)
     return {k: median(v) for k,v in took.items()}
 
-# %% ../nbs/13_speed.ipynb #f75add34
+# %% ../nbs/13_speed.ipynb #adaa44d0
 @exact_products()
 def bench(
     which=tuple(shapes), # keys of `shapes`
@@ -258,14 +259,16 @@ def bench(
     keep=None,           # called with the record so far after each shape, and with all of it
 )->dict:                 # a record
     "The whole comparison"
-    device,tell = device or ('cuda' if torch.cuda.is_available() else 'cpu'),tell or (lambda text: None)
+    device,tell,keep = (device or ('cuda' if torch.cuda.is_available() else 'cpu'), tell or (lambda text: None),
+                        keep or (lambda record: None))
     gpu,before,rows,tops = device.startswith('cuda'),torch.get_num_threads(),[],{}
-    record = dict(rows=rows, ceiling=tops, memory=bandwidth(device), node=node_time(device) if gpu else None,
-                  growth=[], trainer=None, made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
     try:
         for n in threads[:1] if gpu else threads:
             torch.set_num_threads(n)
             tops[str(n)] = ceiling(device)
+        torch.set_num_threads(before)
+        record = dict(rows=rows, ceiling=tops, memory=bandwidth(device), node=node_time(device) if gpu else None,
+                      growth=[], trainer=None, made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
         for name in which:
             s = shapes[name]
             torch.manual_seed(0)
@@ -277,11 +280,11 @@ def bench(
                     took = side_by_side(layers, x, rounds, train, 3 if gpu or compiled else 1, most)
                     rows += [dict(shape=name, threads=n, training=train, layer=k, milliseconds=1e3*median(t),
                                   rounds=len(t)) for k,t in took.items()]
-            if keep: keep(record)
+            keep(record)
         torch.set_num_threads(threads[0])
         tell('lengths and batches'); record['growth'] = growth(device)
         tell('the trainer'); record['trainer'] = trainer(device)
-        if keep: keep(record)
+        keep(record)
     finally: torch.set_num_threads(before)
     return record
 

@@ -288,7 +288,7 @@ def run_one(
         device = _device(device)
         _writable(out)
     console.print(f'[bold]{experiments[experiment].title}[/bold], {memory}, {spec.hidden_size} units, '
-                  f'{spec.epochs} epochs, {protocol}, {scale}, seed {seed}' + ''.join(f', {c}' for c in change or ()),
+                  f'{spec.epochs} epoch{"s"*(spec.epochs > 1)}, {protocol}, {scale}, seed {seed}' + ''.join(f', {c}' for c in change or ()),
                   highlight=False)
     if (out/f'{spec.name}.json').exists(): console.print('already done', highlight=False)
     try: status,reason = _watched(spec, out, device, attempt)
@@ -606,8 +606,7 @@ def bench_speed(
         t = speed_table(record, training).round(2)
         t.index = [f'{s}, {n}' for s,n in t.index]   # shape and threads
         _print_frame(t.T)
-    console.print()
-    rows = ' | '.join((*t, *(r['layer'] for r in record['rows'])))
+    console.print(); rows = ' | '.join((*t, *(r['layer'] for r in record['rows'])))
     for k,v in meanings.items():
         if all(part in rows for part in k.split(', ', 1)): console.print(f'  {k:23} {v}', highlight=False, markup=False)
     _save(draw_speed(record).figure, at(record))

@@ -240,8 +240,7 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, r
         if GH: d += get(gh + now*p + at, ok)
         if KIND == 0:
             d *= 1 - get(q, ok)*get(q, ok)
-            tl.store(out, d, mask=mine)
-            dh_tile = through(dh_tile, d, wh, k, j, p, p, PREC)
+            tl.store(out, d, mask=mine); dh_tile = through(dh_tile, d, wh, k, j, p, p, PREC)
         else:
             a0,a1,a2,a3 = get4(q, p, ok)
             if KIND == 2:
