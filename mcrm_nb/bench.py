@@ -21,6 +21,7 @@ from .kernels.bptt import kept_by_default
 from .registry import hidden_size_for, memories, parameters_of
 from .runs import exact_products, make_task, provenance, write_whole
 from .train import build
+from fastcore.basics import noop
 
 # %% ../nbs/13_speed.ipynb #5c509b5b
 class Shape(NamedTuple):
@@ -259,8 +260,7 @@ def bench(
     keep=None,           # called with the record so far after each shape, and with all of it
 )->dict:                 # a record
     "The whole comparison"
-    device,tell,keep = (device or ('cuda' if torch.cuda.is_available() else 'cpu'), tell or (lambda text: None),
-                        keep or (lambda record: None))
+    device,tell,keep = device or ('cuda' if torch.cuda.is_available() else 'cpu'), tell or noop, keep or noop
     gpu,before,rows,tops = device.startswith('cuda'),torch.get_num_threads(),[],{}
     try:
         for n in threads[:1] if gpu else threads:
@@ -270,8 +270,7 @@ def bench(
         record = dict(rows=rows, ceiling=tops, memory=bandwidth(device), node=node_time(device) if gpu else None,
                       growth=[], trainer=None, made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
         for name in which:
-            s = shapes[name]
-            torch.manual_seed(0)
+            s = shapes[name]; torch.manual_seed(0)
             layers,x = contestants(s, device, slow, compiled),torch.randn(s.steps, s.batch, s.input_size, device=device)
             for n in threads[:1] if gpu else threads:
                 torch.set_num_threads(n)

@@ -288,8 +288,8 @@ def run_one(
         device = _device(device)
         _writable(out)
     console.print(f'[bold]{experiments[experiment].title}[/bold], {memory}, {spec.hidden_size} units, '
-                  f'{spec.epochs} epoch{"s"*(spec.epochs > 1)}, {protocol}, {scale}, seed {seed}' + ''.join(f', {c}' for c in change or ()),
-                  highlight=False)
+                  f'{spec.epochs} epoch{"s"*(spec.epochs > 1)}, {protocol}, {scale}, seed {seed}' +
+                  ''.join(f', {c}' for c in change or ()), highlight=False)
     if (out/f'{spec.name}.json').exists(): console.print('already done', highlight=False)
     try: status,reason = _watched(spec, out, device, attempt)
     except KeyboardInterrupt: fail('stopped; the same command goes on from the last epoch.', 130)
