@@ -113,14 +113,11 @@ class CarryState(Callback):
                              f'so expected {self.rows} (drop_last=True leaves a smaller batch out)')
         if isinstance(self.at, int) and self.at > x.shape[lead+1]:
             raise ValueError(f'carry={self.at}: expected at most {x.shape[lead+1]}, the steps of a window')
-        self.learn.xb,self.rows = (x, self.state, True),n
-        if isinstance(self.at, int):
-            with torch.no_grad(): self.next = self.model.state_after(x.narrow(lead+1, 0, self.at), self.state)
+        self.learn.xb,self.rows = (x, self.state, self.at if isinstance(self.at, int) else True),n
 
     def after_pred(self):
         if not (self.training or self.in_eval): return
-        self.learn.pred,end = self.pred
-        state = self.next if isinstance(self.at, int) else end
+        self.learn.pred,state = self.pred
         self.state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
 
 # %% ../nbs/30_learner.ipynb #677f88f9
