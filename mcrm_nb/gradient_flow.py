@@ -7,7 +7,7 @@ __all__ = ['keeping', 'next_state', 'gradient_flow']
 
 # %% ../nbs/52_gradient_flow.ipynb #3b564873
 import torch
-from .seeds import own_layer
+from .registry import own_layer
 
 # %% ../nbs/52_gradient_flow.ipynb #4357aaf6
 keeping = dict(lstm=(1, 'f'), gru=(0, 'z'), mcrm=(1, 'z'), nested_lstm=(2, 'inner_f'))   # state and gate

@@ -19,10 +19,9 @@ import torch
 from .kernels.bptt import arrangements
 from .layers.base import backend_for
 from .layers.readout import LanguageModel
-from .registry import labels, memories
+from .registry import labels, memories, own_layer
 from .report import shipped_records
 from .runs import RunSpec, load_tensors, read_record, trained_model, weights_of, write_whole
-from .seeds import own_layer
 from .sweeps import read_plan
 from .tasks.penn_treebank import LanguageTask, encode
 

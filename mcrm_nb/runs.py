@@ -24,7 +24,7 @@ from safetensors.torch import save as to_safetensors
 from fastcore.basics import patch
 from .checks import count_parameters
 from .layers.base import choose, one_of
-from .registry import memories
+from .registry import compiled_layer, memories
 from .train import Tell, build, optimizers, scheduled_lr
 
 # %% ../nbs/31_runs.ipynb #0ef7da1e
@@ -219,6 +219,7 @@ def _train(spec, task, device, at, tell):
     share = lambda part, rows: tell(spec, rows, (len(rows)+part)/spec.epochs)
     learn = build(task, spec.memory, **{k: getattr(spec, k) for k in trained}, device=device,
                   cbs=[Tell(share)] if tell else [])
+    learn.model.rnn = compiled_layer(learn.model.rnn)
     learn.create_opt()
     curve,best,made_on = learn.curve,{},[provenance(device, learn.model.rnn)]
     if at.exists():
