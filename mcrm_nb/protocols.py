@@ -213,16 +213,18 @@ def spec_for(
     protocol:str='fair',    # 'paper', 'code' or 'fair'
     scale:str='quick',      # 'quick', 'cpu' or 'paper'
     seed:int=1,             # of weights and order of batches
-    **change,               # fields of `RunSpec` to set otherwise; those of task and memory as dicts `data`, `options`
+    **change,               # fields of `RunSpec`, or `n_params`, to set otherwise; `data` and `options` as dicts
 )->RunSpec:
-    "The run that an experiment, a memory, a protocol and a scale stand for"
+    "The run that an experiment, a memory, a protocol and a scale stand for; data seed 'run': the run's own seed"
     check(experiment, memory, protocol, scale)
     given = {k: s.value for k,s in settings.of(experiment, protocol, memory, scale).items()}
+    if 'n_params' in change: given |= dict(n_params=change.pop('n_params'), hidden_size=None)
     if size := settings.of(experiment, protocol, 'mcrm', scale).get('hidden_size'): given['mcrm'] = size.value
     data = experiments[experiment].data | {k[5:]: v for k,v in given.items() if k.startswith('data.')}
     units = _units(experiment, memory, given)
     given = {k: v for k,v in given.items() if '.' not in k and k not in ('mcrm', 'n_params')} | dict(hidden_size=units)
     data |= change.pop('data', {})
+    if data.get('seed') == 'run': data['seed'] = seed
     if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
     if given.get('carry') == 'stride': given['carry'] = data['stride']
     return RunSpec(experiments[experiment].task, memory, seed=seed, protocol=protocol, scale=scale,

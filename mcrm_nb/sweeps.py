@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
+from fastcore.basics import patch
 from .layers.base import one_of
 from .protocols import experiments, protocols, scales, spec_for, table1
 from .registry import memories, paper_memories
@@ -72,11 +73,11 @@ def _checked(name, block):
 
 # %% ../nbs/33_sweeps.ipynb #d80435d1
 def read_change(
-    change:dict, # fields of `RunSpec`, those of the task in 'data'
+    change:dict, # fields of `RunSpec`, or 'n_params'; settings of the task in 'data'
     which,       # keys of `experiments` that it is for
 )->dict:         # for `spec_for`
     "Settings that a person gives otherwise, checked as far as names go; TOML has no None, so 'none' stands for it"
-    known = {f.name for f in fields(RunSpec)} - {'task', 'memory', 'seed', 'protocol', 'scale'}
+    known = {f.name for f in fields(RunSpec)} - {'task', 'memory', 'seed', 'protocol', 'scale'} | {'n_params'}
     for k in change:
         if k not in known: raise ValueError(f'change: {k!r} is unknown, expected {", ".join(sorted(known))}')
     for k in pairs:
@@ -152,8 +153,8 @@ def is_busy(spec, folder):
     except Timeout: return True
 
 # %% ../nbs/33_sweeps.ipynb #b89d10ad
-def _child(specs, folder, device, deadline, line):
-    "In the process: an attempt that reports through a pipe, twice a second at most"
+def _worker(folder, device, deadline, line):
+    "In the process: one attempt after another, as asked for through a pipe; reports twice a second at most"
     signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent decides
     last = {}
     def tell(spec, rows, done):
@@ -161,41 +162,61 @@ def _child(specs, folder, device, deadline, line):
         if time.time()-when > .5 or len(rows) > n:
             last[spec] = time.time(),len(rows)
             line.send(('at', (spec, rows[-1] if rows else None, done)))
-    with suppress(BrokenPipeError):   # nobody listens any more
-        line.send(('end', attempt(specs, folder, device, deadline, tell)))
+    with suppress(EOFError, ConnectionError):   # the parent is gone
+        while True:
+            specs = line.recv()
+            line.send(('end', attempt(specs, folder, device, deadline, tell)))
 
 # %% ../nbs/33_sweeps.ipynb #79dfe534
 class LocalEngine:
-    "Runs as processes of this machine"
+    "Runs in worker processes of this machine"
     def __init__(self, jobs, folder, device, deadline):
         self.jobs = jobs or processes(device)
-        self.args,self.running = (folder, device, deadline),{}
+        self.args,self.running,self.idle = (folder, device, deadline),{},[]
     def free(self): return len(self.running) < self.jobs
 
     def start(self, specs):
-        ours,theirs = get_context('spawn').Pipe(duplex=False)
-        p = get_context('spawn').Process(target=_child, args=(specs, *self.args, theirs), daemon=True)
+        while self.idle:
+            line,p = self.idle.pop()
+            try: line.send(specs)
+            except ConnectionError: self._bury(line, p)   # it died while it had nothing to do
+            else: break
+        else:
+            line,p = self._hire()
+            line.send(specs)
+        self.running[line] = specs,p
+
+    def _hire(self):
+        ours,theirs = get_context('spawn').Pipe()
+        p = get_context('spawn').Process(target=_worker, args=(*self.args, theirs), daemon=True)
         p.start()
         theirs.close()
-        self.running[ours] = specs,p
+        return ours,p
 
-    def events(self, seconds):
-        "What happened: (specs, 'at', (spec, row, share)), (specs, 'end', [(status, reason)]), (specs, 'died', code)"
-        for line in wait(list(self.running), timeout=seconds):
-            specs,p = self.running[line]
-            try: kind,what = line.recv()
-            except EOFError: p.join(); kind,what = 'died',p.exitcode
-            if kind != 'at': self._forget(line)
-            yield specs,kind,what
-
-    def _forget(self, line):
-        specs,p = self.running.pop(line)
+    def _bury(self, line, p):
         line.close()
         p.join()
 
-    def stop(self):
-        for specs,p in self.running.values(): p.terminate()
-        for line in list(self.running): self._forget(line)
+# %% ../nbs/33_sweeps.ipynb #bea7a73f
+@patch
+def events(self:LocalEngine, seconds):
+    "What happened: (specs, 'at', (spec, row, share)), (specs, 'end', [(status, reason)]), (specs, 'died', code)"
+    for line in wait(list(self.running), timeout=seconds):
+        specs,p = self.running[line]
+        try: kind,what = line.recv()
+        except (EOFError, ConnectionError):
+            self._bury(line, p)
+            kind,what = 'died',p.exitcode
+        if kind != 'at': del self.running[line]
+        if kind == 'end': self.idle.append((line, p))
+        yield specs,kind,what
+
+@patch
+def stop(self:LocalEngine):
+    crew = [(line, p) for line,(_,p) in self.running.items()] + self.idle
+    for _,p in crew: p.terminate()
+    for line,p in crew: self._bury(line, p)
+    self.running,self.idle = {},[]
 
 def processes(device): # 'cpu', 'cuda', ...
     "How many work at a time unless somebody says otherwise: one on a GPU, else one per core"
