@@ -23,7 +23,7 @@ from .registry import labels, memories, own_layer
 from .report import shipped_records
 from .runs import RunSpec, load_tensors, read_record, trained_model, weights_of, write_whole
 from .sweeps import read_plan
-from .tasks.penn_treebank import LanguageTask, encode
+from .tasks.penn_treebank import encode
 
 # %% ../nbs/50_inside.ipynb #7a877e68
 class Reader:
@@ -34,10 +34,7 @@ class Reader:
         self.record = read_record(record)
         spec = RunSpec(**self.record['spec'])
         symbols = load_tensors(weights_of(record))[1]['symbols']
-        data = dict(spec.data)
-        task = LanguageTask(spec.task, '', None, None, None, None, len(symbols), True, None, 0., '', '',
-                            symbols=symbols, window=data['window'], stride=data['stride'])   # a model needs no text
-        self.model = trained_model(record, task)
+        self.model = trained_model(record)
         self.layer,self.number = own_layer(self.model.rnn),{s: i for i,s in enumerate(symbols)}
         self.memory,self.seed = spec.memory,spec.seed
     def __repr__(self):

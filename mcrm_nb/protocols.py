@@ -7,39 +7,48 @@ __all__ = ['experiments', 'table1', 'protocols', 'scales', 'settings', 'say', 's
            'CPU', 'thrown', 'CORNN', 'Experiment', 'Setting', 'Settings', 'spec_for', 'check', 'settings_table']
 
 # %% ../nbs/32_protocols.ipynb #cf9eb7e9
+from functools import cache
 from typing import NamedTuple
 
 import pandas as pd
 from .layers.base import one_of
 from .registry import hidden_size_for, memories, paper_memories, parameters_of
-from .runs import RunSpec
+from .runs import RunSpec, make_question
 
 # %% ../nbs/32_protocols.ipynb #bbc8d0d4
 class Experiment(NamedTuple):
     "A task with its fixed settings, such as a row of the paper's Table 1"
-    title:str        # for tables and figures
-    task:str         # a key of `mcrm_nb.runs.tasks`
-    input_size:int   # features per step; None: as wide as the hidden state
-    n_out:int        # numbers per answer: what the readout must give
-    data:dict        # settings of the task that make it this experiment
-    better:str       # 'lower' or 'higher' figures are better
-    language:bool=False   # a text in windows?
+    title:str        # Title for tables and figures
+    task:str         # Key of `mcrm_nb.runs.tasks`
+    data:dict        # Settings of the task that make it this experiment
 
-    def readout(self, units):
-        "Parameters beside the layer: of the readout, or of a tied embedding and the decoder's bias"
-        return self.n_out*(units+1)
+    @property
+    def question(self): return _question(self.task, tuple(self.data.items()))
+    @property
+    def input_size(self): return self.question.input_size
+    @property
+    def n_out(self): return self.question.n_out
+    @property
+    def better(self): return self.question.better
+    @property
+    def language(self): return self.question.streams
+    @property
+    def readout(self): return self.question.readout
+
+@cache
+def _question(task, settings): return make_question(task, **dict(settings))
 
 experiments = dict(
-    adding=Experiment('Adding problem', 'adding', 2, 1, {}, 'lower'),
-    copy=Experiment('Copy memory', 'copy', 1, 10, {}, 'lower'),
-    pixel_mnist=Experiment('Sequential MNIST', 'pixel_mnist', 1, 10, {}, 'higher'),
-    permuted_mnist=Experiment('Permuted MNIST', 'pixel_mnist', 1, 10, dict(permute_seed=0), 'higher'),
-    char_ptb=Experiment('PTB by character', 'penn_treebank', None, 49, dict(unit='char'), 'lower', True),
-    word_ptb=Experiment('PTB by word', 'penn_treebank', None, 10_000, dict(unit='word'), 'lower', True),
-    digits=Experiment('Digits', 'digits', 1, 10, {}, 'higher'),
-    noisy_cifar=Experiment('Noise-padded CIFAR-10', 'noisy_cifar', 96, 10, {}, 'higher'),
-    har2=Experiment('HAR-2', 'har2', 9, 1, {}, 'higher'),
-    imdb=Experiment('IMDB reviews', 'imdb', 100, 1, {}, 'higher'))
+    adding=Experiment('Adding problem', 'adding', {}),
+    copy=Experiment('Copy memory', 'copy', {}),
+    pixel_mnist=Experiment('Sequential MNIST', 'pixel_mnist', {}),
+    permuted_mnist=Experiment('Permuted MNIST', 'pixel_mnist', dict(permute_seed=0)),
+    char_ptb=Experiment('PTB by character', 'penn_treebank', dict(unit='char')),
+    word_ptb=Experiment('PTB by word', 'penn_treebank', dict(unit='word')),
+    digits=Experiment('Digits', 'digits', {}),
+    noisy_cifar=Experiment('Noise-padded CIFAR-10', 'noisy_cifar', {}),
+    har2=Experiment('HAR-2', 'har2', {}),
+    imdb=Experiment('IMDB reviews', 'imdb', {}))
 
 table1 = 'adding','copy','pixel_mnist','char_ptb','word_ptb'
 

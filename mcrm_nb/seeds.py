@@ -18,6 +18,7 @@ from .checks import count_parameters
 from .registry import own_layer
 from .runs import (Busy, exact_products, foregone, load_tensors, made_before, make_task, pack, provenance,
                           read_record, run, save_tensors, trained, unpack, write_record)
+from .tasks.base import Task
 from .train import CarryState, build, optimizer, scheduled_lr
 from fastai.basics import Callback, CancelFitException, Learner
 from fastai.data.core import DataLoaders
@@ -163,7 +164,7 @@ class SeedCurve(Callback):
 def _on(task, device):
     "The task with its data on a device, so that all loaders share them"
     move = lambda part: tuple(t.to(device) for t in part) if isinstance(part, tuple) else part.to(device)
-    return replace(task, **{k: move(getattr(task, k)) for k in ('train', 'valid', 'test')})
+    return Task(task.question, replace(task.data, **{k: move(getattr(task, k)) for k in ('train', 'valid', 'test')}))
 
 def build_together(
     task,        # a `Task`

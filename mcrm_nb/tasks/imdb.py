@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['imdb_name', 'glove_name', 'paddings', 'read_imdb', 'imdb_standin', 'glove_standin', 'words_of', 'vocabulary',
-           'ReviewLoader', 'read_glove', 'ReviewModel', 'ReviewTask', 'imdb']
+           'ReviewLoader', 'read_glove', 'ReviewModel', 'ReviewQuestion', 'Reviews', 'imdb_question', 'imdb']
 
 # %% ../../nbs/28_imdb.ipynb #4ac91149
 import gzip, io, re, tarfile, tempfile, zipfile
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ..layers.base import one_of
 from ..layers.readout import SequenceModel
 from ..registry import memories   # before fastai: the package quietens a warning of its import
-from .base import Task, TensorLoader
+from .base import Data, Question, Task, TensorLoader
 from .data import DataError, data_bytes, write_standin
 from .har2 import binary_accuracy, share_loss
 from fastai.data.core import DataLoaders
@@ -167,18 +167,24 @@ class ReviewModel(SequenceModel):
 
 # %% ../../nbs/28_imdb.ipynb #c86658c9
 @dataclass
-class ReviewTask(Task):
-    "Is a review praise? train, valid and test are numbers of tokens, where reviews start (and the last ends), targets"
-    symbols:list=None    # what the numbers stand for
-    vectors:tuple=None   # numbers of tokens, and the vectors they start from
-    padding:str='end'    # where a batch has its padding: 'end' or 'front'
-    together:bool=False  # batches of two seeds differ in length
+class ReviewQuestion(Question):
+    "Is a review praise?"
+    n_symbols:int=25_002  # Rows of the embedding
+    vectors:tuple=None    # Numbers of tokens, and the vectors they start from
 
     def model(self, memory, hidden_size, std=None, **options):
         "The memory, by name or callable, in a `ReviewModel`"
         make = memories[memory] if isinstance(memory, str) else memory
         rnn = make(self.input_size, hidden_size, batch_first=True, **options)
-        return ReviewModel(rnn, self.n_out, len(self.symbols), self.vectors, std)
+        return ReviewModel(rnn, self.n_out, self.n_symbols, self.vectors, std)
+
+@dataclass
+class Reviews(Data):
+    "Reviews; each part holds numbers of tokens, where reviews start (and the last ends), and targets"
+    symbols:list=None    # Tokens that the numbers stand for
+    vectors:tuple=None   # Numbers of tokens, and the vectors they start from
+    padding:str='end'    # Place of a batch's padding, 'end' or 'front'
+    together:bool=False  # Batches of two seeds differ in length
 
     def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
         "fastai `DataLoaders` of padded reviews; batches in validation and test are as large as in training"
@@ -194,6 +200,16 @@ def _numbers(reviews, number, max_len):
     return torch.tensor([t for text in texts for t in text]), at, torch.tensor([[float(p)] for _,p in reviews])
 
 # %% ../../nbs/28_imdb.ipynb #6ed98a8f
+def imdb_question(
+    source:str='files', # Source of the reviews, see `imdb`
+)->ReviewQuestion:
+    "The question of IMDB: does a review praise its film?"
+    return ReviewQuestion('imdb', 'IMDB reviews' if source == 'files' else 'Stand-in for IMDB reviews (made words)',
+                          input_size=100, n_out=1, every_step=False, loss=F.binary_cross_entropy_with_logits,
+                          unit='cross-entropy in nats', about='how frequent praise is', metric=binary_accuracy,
+                          figure='accuracy', better='higher')
+
+# %% ../../nbs/28_imdb.ipynb #b932b2c8
 def imdb(
     vectors:str='normal',   # where the embedding starts: 'normal' or 'glove'
     n_words:int=25_000,     # tokens of the vocabulary
@@ -204,7 +220,7 @@ def imdb(
     seed:int=0,             # of these choices
     source:str='files',     # 'files', or 'standin': small made archives, to try the code
     padding:str='end',      # where a batch is filled up: 'end', or 'front', before the first word
-)->ReviewTask:
+)->Task:
     "IMDB film reviews: praise or not"
     one_of('vectors', vectors, ('normal', 'glove')); one_of('padding', padding, paddings)
     if not 0 < valid_share < 1: raise ValueError(f'valid_share={valid_share}: expected a number between 0 and 1')
@@ -221,13 +237,12 @@ def imdb(
     names = vocabulary([text for text,_ in chosen[0]], n_words)
     number = {t: i for i,t in enumerate(names)}
     train,valid,test = (_numbers(p, number, max_len) for p in chosen)
-    return ReviewTask('imdb', 'IMDB reviews' if source == 'files' else 'Stand-in for IMDB reviews (made words)',
-        train, valid, test, input_size=100, n_out=1, every_step=False, loss=F.binary_cross_entropy_with_logits,
-        baseline=share_loss(train[2], test[2]), about='how frequent praise is', unit='cross-entropy in nats',
-        metric=binary_accuracy, figure='accuracy', symbols=names, vectors=given and read_glove(given, names),
-        padding=padding,
-        settings=dict(source=source, vectors=vectors, padding=padding, n_words=len(names)-2, max_len=max_len, seed=seed,
-                      n_train=len(train[2]), n_valid=n_valid, n_test=len(test[2]), tokens=f'spaCy {_spacy_version()}'))
+    settings = dict(source=source, vectors=vectors, padding=padding, n_words=len(names)-2, max_len=max_len, seed=seed,
+                    n_train=len(train[2]), n_valid=n_valid, n_test=len(test[2]), tokens=f'spaCy {_spacy_version()}')
+    starts = given and read_glove(given, names)
+    data = Reviews(train, valid, test, settings, symbols=names, vectors=starts, padding=padding)
+    return Task(imdb_question(source), data, baseline=share_loss(train[2], test[2]), n_symbols=len(names),
+                vectors=starts)
 
 def _spacy_version():
     from importlib.metadata import version
