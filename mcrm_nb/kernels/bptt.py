@@ -321,19 +321,26 @@ def _backward(ctx, grads):
     (x, *rest),n = ctx.saved_tensors,ctx.n
     initial,weights,states = rest[:n],rest[n:n+5],rest[n+5:]
     need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
-    if torch.is_grad_enabled(): return *_twice(ctx, x, initial, weights, grads[:n]), None, None, None
-    grads = [x.new_empty(0) if g is None else g for g in grads[:n]]
-    dx,*d = recurrence_backward(x, initial, weights, *ctx.how, states, grads, [need_x, *need_weights])
+    by_autograd = lambda graph: (*_by_autograd(ctx, x, initial, weights, grads[:n], graph), None, None, None)
+    if torch.is_grad_enabled(): return by_autograd(True)
+    given = [x.new_empty(0) if g is None else g for g in grads[:n]]
+    try: dx,*d = recurrence_backward(x, initial, weights, *ctx.how, states, given, [need_x, *need_weights])
+    except RuntimeError as e:
+        if 'Batching rule not implemented' in str(e): return by_autograd(False)
+        raise
     return dx if need_x else None, d[:n], [g if need else None for g,need in zip(d[n:], need_weights)], None, None, None
 
-def _twice(ctx, x, initial, weights, grads):
-    "The gradient as something that can be differentiated again: by autograd, through the loop in torch operations"
-    *states,_ = forward(ctx.how[0], x, initial, weights, keep=False)
-    outs,given = zip(*[(s, g) for s,g in zip(states, grads) if g is not None])
+# %% ../../nbs/10_bptt.ipynb #815c50d1
+def _by_autograd(ctx, x, initial, weights, grads, create_graph):
+    "The gradient by autograd, through the loop in torch operations; with `create_graph` it can be differentiated again"
     need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
-    need = [need_x, *need_initial, *need_weights]
-    wanted = [t for t,n in zip((x, *initial, *weights), need) if n]
-    found = iter(torch.autograd.grad(outs, wanted, given, create_graph=True, allow_unused=True))
+    given,need = [x, *initial, *weights],[need_x, *need_initial, *need_weights]
+    if not create_graph: given = [t.detach().requires_grad_(n) for t,n in zip(given, need)]
+    with torch.enable_grad():
+        *states,_ = forward(ctx.how[0], given[0], given[1:1+ctx.n], given[1+ctx.n:], keep=False)
+    outs,grads = zip(*[(s, g) for s,g in zip(states, grads) if g is not None])
+    wanted = [t for t,n in zip(given, need) if n]
+    found = iter(torch.autograd.grad(outs, wanted, grads, create_graph=create_graph, allow_unused=True))
     dx,*d = (next(found) if n else None for n in need)
     return dx, d[:ctx.n], d[ctx.n:]
 
@@ -341,15 +348,28 @@ recurrence.register_autograd(_backward, setup_context=_remember)
 for device in 'cpu','cuda': recurrence.register_autocast(device, torch.float32)
 
 # %% ../../nbs/10_bptt.ipynb #2b17e6b6
+def _leading(info, axes, x):
+    "A function that puts vmap's axis in front of a tensor, or of each in a list, and one that takes it off a result"
+    n,nested = info.batch_size,x.dim() - (axes[0] is not None) == 4   # vmap in vmap: one axis for both
+    def front(t, at):
+        if isinstance(t, (list, tuple)): return [front(*pair) for pair in zip(t, at)]
+        t = t.expand(n, *t.shape) if at is None else t.movedim(at, 0)
+        return t.flatten(0, 1) if nested else t
+    return front,lambda out: out.unflatten(0, (n, -1)) if nested else out
+
 @recurrence.register_vmap
 def _(info, axes, x, initial, weights, kind, loops, keep):
-    n,nested = info.batch_size,x.dim() - (axes[0] is not None) == 4
-    def front(t, at):
-        t = t.expand(n, *t.shape) if at is None else t.movedim(at, 0)
-        return t.flatten(0, 1) if nested and t.numel() else t   # vmap in vmap: one axis for both
-    both = lambda ts, ats: [front(t, at) for t,at in zip(ts, ats)]
-    out = recurrence(front(x, axes[0]), both(initial, axes[1]), both(weights, axes[2]), kind, loops, keep)
-    return [o.unflatten(0, (n, -1)) for o in out] if nested else out,[0]*len(out)
+    front,back = _leading(info, axes, x)
+    out = recurrence(*map(front, (x, initial, weights), axes[:3]), kind, loops, keep)
+    return [*map(back, out)],[0]*len(out)
+
+@recurrence_backward.register_vmap
+def _(info, axes, x, initial, weights, kind, loops, states, grads, needed):
+    front,back = _leading(info, axes, x)
+    x,initial,weights,states,grads = map(front, (x, initial, weights, states, grads), (*axes[:3], *axes[5:7]))
+    out = recurrence_backward(x, initial, weights, kind, loops, states, grads, needed)
+    there = [needed[0], *(True for _ in initial), *needed[1:]]
+    return [back(o) if need else o for o,need in zip(out, there)],[0 if need else None for need in there]
 
 # %% ../../nbs/10_bptt.ipynb #95414d8d
 kept_by_default = dict(cpu=2**30, cuda=2**31)   # bytes of activations
@@ -361,6 +381,8 @@ def engine(name):
         if kind is None: raise ValueError(f'backend: {cell.__name__} has no hand-written derivative, expected one of '
                                           f'{", ".join(arrangements)}; use backend="reference"')
         shapes = cell.weight_shapes(x.shape[2], state[0].shape[1], **options)
+        for k,w in weights.items():
+            if w.shape != shapes[k]: raise RuntimeError(f'{k}: expected size {shapes[k]}, got {tuple(w.shape)}')
         full = {k: weights[k] if k in weights else x.new_zeros(shape) for k,shape in shapes.items()}
         arranged = [*arrangements[kind](full, **options)]
         size = x.element_size()*x.shape[0]*x.shape[1]*arranged[4].shape[0]

@@ -6,7 +6,7 @@
 __all__ = ['loops', 'kernel_cache', 'compile_kernel', 'load_kernel', 'available', 'forward', 'backward', 'add_products', 'cpu']
 
 # %% ../../nbs/11_cpu.ipynb #9e15e42c
-import ctypes, hashlib, os, platform, shutil, subprocess, sys, tempfile, warnings
+import ctypes, hashlib, os, platform, shlex, shutil, subprocess, sys, tempfile, warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -235,32 +235,56 @@ def kernel_cache()->Path:
     "The folder for compiled kernels: `MCRM_NB_CACHE`, or a per-user cache folder"
     if home := os.environ.get('MCRM_NB_CACHE'): return Path(home).expanduser()
     base = {'darwin': '~/Library/Caches', 'win32': '~/AppData/Local'}.get(sys.platform, '~/.cache')
-    return Path(os.environ.get('XDG_CACHE_HOME', base)).expanduser()/'mcrm_nb'
+    xdg = Path(os.environ.get('XDG_CACHE_HOME', ''))   # one that is not absolute counts as none
+    return (xdg if xdg.is_absolute() else Path(base).expanduser())/'mcrm_nb'
 
 def _processor():
     try: return next(l for l in Path('/proc/cpuinfo').read_text().splitlines() if l.startswith('flags'))
     except (OSError, StopIteration): return platform.processor()
 
+def _only_ours(path):
+    "A `RuntimeError` if somebody else than this user (or root) could have written `path`"
+    s = path.stat()
+    if s.st_uid in (0, os.getuid()) and not s.st_mode & 0o022: return
+    raise RuntimeError(f'{path}: other users can write to it; expected a place of your own, see MCRM_NB_CACHE')
+
+def _digest(data): return hashlib.sha256(data).hexdigest()[:16]
+
+# %% ../../nbs/11_cpu.ipynb #0c8517bb
+_flags = '-O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -fPIC -shared -std=c++17'.split()
+
+def _build(folder):
+    "Compile the loops in `folder`; the library's content"
+    command = shlex.split(os.environ.get('CXX', '')) or [shutil.which('g++') or shutil.which('c++') or 'g++']
+    if not shutil.which(command[0]): raise RuntimeError(f'no C++ compiler found ({command[0]})')
+    print('mcrm_nb: compiling the CPU kernel, once, some seconds', file=sys.stderr)
+    lib = Path(torch.__file__).parent/'lib'
+    Path(folder, 'loops.cpp').write_text(_source())
+    command += [*_flags, 'loops.cpp', '-o', 'loops.so', f'-L{lib}', '-ltorch_cpu', '-lc10', f'-Wl,-rpath,{lib}']
+    r = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if not r.returncode: return Path(folder, 'loops.so').read_bytes()
+    raise RuntimeError(f'{command[0]} failed: {(r.stderr.strip() or str(r.returncode)).splitlines()[-1]}')
+
+# %% ../../nbs/11_cpu.ipynb #031a0208
 def compile_kernel(
     folder:Path=None, # where to; default: `kernel_cache()`
 )->Path:              # the shared library
-    "Compile the loops, unless they are there already; an error says why it is not possible"
+    "Compile the loops, unless they are there already, whole; an error says why it is not possible"
     if platform.machine() not in ('x86_64', 'AMD64') or sys.platform == 'win32':
         raise RuntimeError(f'{sys.platform} on {platform.machine()} is not supported')
-    cxx = os.environ.get('CXX') or shutil.which('g++') or shutil.which('c++')
-    if not cxx or not shutil.which(cxx): raise RuntimeError('no C++ compiler found (g++)')
-    lib = Path(torch.__file__).parent/'lib'
-    flags = '-O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -fPIC -shared -std=c++17'.split()
-    text = '\n'.join([_source(), torch.__version__, *flags, _processor()])
-    folder = Path(folder or kernel_cache()); folder.mkdir(parents=True, exist_ok=True)
-    out = folder/f'loops-{hashlib.sha256(text.encode()).hexdigest()[:16]}.so'
-    if out.exists(): return out
-    print('mcrm_nb: compiling the CPU kernel, once, some seconds', file=sys.stderr)
+    folder = Path(folder or kernel_cache())
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _only_ours(folder)
+    name = 'loops-' + _digest('\n'.join([_source(), torch.__version__, *_flags, _processor()]).encode())
+    for found in sorted(folder.glob(f'{name}-*.so')):
+        _only_ours(found)
+        if found.stem == f'{name}-{_digest(found.read_bytes())}': return found
+        print(f'mcrm_nb: {found} is damaged; it is made anew', file=sys.stderr)
+        found.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as d:
-        Path(d, 'loops.cpp').write_text(_source())
-        command = [cxx, *flags, 'loops.cpp', '-o', 'loops.so', f'-L{lib}', '-ltorch_cpu', '-lc10', f'-Wl,-rpath,{lib}']
-        r = subprocess.run(command, cwd=d, capture_output=True, text=True)
-        if r.returncode: raise RuntimeError(f'{cxx} failed: {(r.stderr.strip() or str(r.returncode)).splitlines()[-1]}')
+        data = _build(d)
+        out = folder/f'{name}-{_digest(data)}.so'
+        Path(d, 'loops.so').chmod(0o700)
         os.replace(Path(d, 'loops.so'), out)
     return out
 

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['backends', 'elman_step', 'scan', 'reference', 'choose', 'backend_for', 'one_of', 'Memory', 'CellShapes', 'Equations',
-           'RecurrentCell', 'as_states', 'ElmanCell', 'Recurrent', 'output_width', 'reverse_time', 'at_end', 'Elman']
+           'RecurrentCell', 'autocasts', 'same_device', 'as_states', 'ElmanCell', 'Recurrent', 'output_width',
+           'reverse_time', 'at_end', 'Elman']
 
 # %% ../../nbs/01_recurrence.ipynb #f60fc177
 import math
@@ -68,7 +69,7 @@ def choose(
     if not own and vars(cell).get('kernel') is None:
         return 'reference',f'{cell.__name__} has no hand-written derivative'
     if device not in ('cpu', 'cuda'): return 'reference',f'the input is on {device}'
-    low = (torch.bfloat16, torch.float16) if torch.is_autocast_enabled(device) else ()   # autocast makes them float32
+    low = (torch.bfloat16, torch.float16) if autocasts(x.device) else ()   # autocast makes them float32
     if x.dtype not in (torch.float32, *low): return 'reference',f'the input is {x.dtype}'
     if type(x) not in (torch.Tensor, nn.Parameter): return 'reference',f'the input is a {type(x).__name__}'
     if _transformed(): return 'reference','torch.func or forward-mode differentiation is at work'
@@ -130,7 +131,7 @@ class Memory(nn.Module):
 
     def __init__(self, input_size, hidden_size, bias, options, **torchs):
         super().__init__()
-        nn.RNN(input_size, hidden_size, bias=bias, device='meta', **torchs)
+        if torchs: nn.RNN(input_size, hidden_size, bias=bias, device='meta', **torchs)
         self.input_size,self.hidden_size,self.bias = input_size,hidden_size,bias
         for k in options:
             if k not in self.options:
@@ -141,7 +142,7 @@ class Memory(nn.Module):
 @patch
 def reset_parameters(self:Memory):
     "Draw every weight from U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)), as torch does"
-    bound = 1/math.sqrt(self.hidden_size)
+    bound = 1/math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0.
     for w in self.parameters(): nn.init.uniform_(w, -bound, bound)
 
 @patch
@@ -224,6 +225,24 @@ class RecurrentCell(Equations, Memory):
         self.names = self._add_weights(type(self), input_size, device=device, dtype=dtype)
         self.reset_parameters()
 
+# %% ../../nbs/01_recurrence.ipynb #b1d487c6
+def autocasts(
+    device:torch.device, # of the input
+)->bool:
+    "Does autocast choose the types of products on `device`?"
+    return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+
+def same_device(
+    x,             # the input
+    others:dict,   # name -> tensor
+    what='parameter',
+):
+    "torch's error if one of `others` is on another device than `x`"
+    for k,t in others.items():
+        if t.device == x.device: continue
+        raise RuntimeError(f'Input and {what} tensors are not at the same device, '
+                           f'found input tensor at {x.device} and {what} tensor at {t.device} ({k})')
+
 # %% ../../nbs/01_recurrence.ipynb #4110945e
 def as_states(
     owner,  # a cell or layer
@@ -257,6 +276,7 @@ def _check_step(self:RecurrentCell, x, state):
         if s.shape[1:] != shape:
             what,got = 'hidden_size' if plain else 'size',' x '.join(map(str, s.shape[1:]))
             raise RuntimeError(f'hidden{i} has inconsistent {what}: got {got}, expected {want}')
+        same_device(x, {f'hidden{i}': s}, 'hidden')
 
 # %% ../../nbs/01_recurrence.ipynb #410993aa
 @patch
@@ -269,7 +289,8 @@ def forward(self:RecurrentCell,
     if input.dim() not in (1, 2):
         raise ValueError(f'{name}: Expected input to be 1D or 2D, got {input.dim()}D instead')
     x = input if input.dim() == 2 else input[None]
-    given = {**{k: getattr(self, k) for k in self.names}, **self.options}
+    weights = {k: getattr(self, k) for k in self.names}
+    given = {**weights, **self.options}
     if hx is None: state = self.initial_state(x, self.hidden_size, **given)
     else:
         state = as_states(self, hx)
@@ -279,6 +300,7 @@ def forward(self:RecurrentCell,
                 raise ValueError(f'{name}: Expected {at} to be {d}D or {d+1}D, got {s.dim()}D instead')
         state = state if input.dim() == 2 else tuple(s[None] for s in state)
     self._check_step(x, state)
+    same_device(x, weights)
     noise = self.noise(x[None], self.hidden_size, self.training, **self.options)
     state = self.step(x, state, **given, **{k: n[0] for k,n in noise.items()})
     if input.dim() == 1: state = tuple(s[0] for s in state)
@@ -288,7 +310,7 @@ def forward(self:RecurrentCell,
 def extra_repr(self:RecurrentCell):
     "Sizes, and what is not default"
     return ', '.join([f'{self.input_size}, {self.hidden_size}',
-                      *(['bias=False'] if not self.bias else []), *_changed(self)])
+                      *([f'bias={self.bias}'] if self.bias is not True else []), *_changed(self)])
 
 def _changed(m): return [f'{k}={v!r}' for k,v in m.options.items() if v != type(m).options[k]]
 
@@ -362,9 +384,9 @@ def output_width(
     return one*(1+layer.bidirectional)
 
 @patch
-def _given(self:Recurrent, end):
-    "Weights of one direction of one layer by their plain names, and the options"
-    return {**{k: getattr(self, k+end) for k in self.names}, **self.options}
+def _weights(self:Recurrent):
+    "For every direction of every layer its weights by their plain names; each is read once in a call"
+    return [{k: getattr(self, k+end) for k in self.names} for end in self.ends]
 
 # %% ../../nbs/01_recurrence.ipynb #9954c70a
 def reverse_time(
@@ -387,12 +409,11 @@ def at_end(
 
 # %% ../../nbs/01_recurrence.ipynb #1ada0e76
 @patch
-def _run(self:Recurrent, x, state, end, lengths):
+def _run(self:Recurrent, x, state, weights, back, lengths):
     "One direction of one layer: outputs (steps, batch, output_size), final state"
-    back,cell = end.endswith('_reverse'),self.cell
+    cell = self.cell
     if back: x = reverse_time(x, lengths)
     compute = backend_for(self.backend, cell, x)
-    weights = {k: getattr(self, k+end) for k in self.names}
     noise = cell.noise(x, self.hidden_size, self.training, **self.options)
     states = compute(cell, x, state, weights, self.options, self.recompute, *([noise] if noise else []))
     y = cell.output(states, **weights, **self.options, **noise)
@@ -400,24 +421,24 @@ def _run(self:Recurrent, x, state, end, lengths):
 
 # %% ../../nbs/01_recurrence.ipynb #2fb498d3
 @patch
-def _run_all(self:Recurrent, x, state, lengths):
+def _run_all(self:Recurrent, x, state, weights, lengths):
     "All layers: outputs (steps, batch, output_size * directions), final states (layers * directions, batch, *shape)"
     ways,finals = 1+self.bidirectional, []
     for k in range(self.num_layers):
         outs = []
         for i in range(k*ways, (k+1)*ways):
-            y,end = self._run(x, tuple(s[i] for s in state), self.ends[i], lengths)
+            y,final = self._run(x, tuple(s[i] for s in state), weights[i], i > k*ways, lengths)
             outs.append(y)
-            finals.append(end)
+            finals.append(final)
         x = torch.cat(outs, -1)
         if k < self.num_layers-1: x = F.dropout(x, self.dropout, self.training)
     return x, tuple(torch.stack(s) for s in zip(*finals))
 
 # %% ../../nbs/01_recurrence.ipynb #b29691ec
 @patch
-def _check_input(self:Recurrent, x, dims):
-    w = next(self.parameters())
-    if x.dtype != w.dtype and not torch.is_autocast_enabled(x.device.type):
+def _check_input(self:Recurrent, x, dims, weights):
+    w = next(iter(weights[0].values()), x)
+    if x.dtype != w.dtype and not autocasts(x.device):
         raise ValueError(f'RNN input dtype ({x.dtype}) does not match weight dtype ({w.dtype}). '
                          f'Convert input: input.to({w.dtype}), or convert model: model.to({x.dtype})')
     if x.dim() != dims: raise RuntimeError(f'input must have {dims} dimensions, got {x.dim()}')
@@ -431,10 +452,8 @@ def _check_state(self:Recurrent, state, x):
         want = (len(self.ends), x.shape[1], *shape)
         which = 'hidden' if len(state) == 1 else f'hidden[{i}]'
         if tuple(s.shape) != want: raise RuntimeError(f'Expected {which} size {want}, got {list(s.shape)}')
-        if s.device != x.device:
-            raise RuntimeError('Input and hidden tensors are not at the same device, '
-                               f'found input tensor at {x.device} and hidden tensor at {s.device}')
-        if s.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        same_device(x, {which: s}, 'hidden')
+        if s.dtype != x.dtype and not autocasts(x.device):
             raise ValueError(f'{which} dtype ({s.dtype}) does not match input dtype ({x.dtype})')
 
 @patch
@@ -449,12 +468,22 @@ def _check_dims(self:Recurrent, state, dims):
     raise RuntimeError(f'For {"un" if dims == 2 else ""}batched {dims}-D input, {what} but got '
                        + (f'({got}) tensors' if most else f'{got} tensor'))
 
+# %% ../../nbs/01_recurrence.ipynb #90372829
+@patch
+def _check_weights(self:Recurrent, x, weights):
+    for end,named in zip(self.ends, weights):
+        same_device(x, {k+end: w for k,w in named.items()})
+        for k,w in named.items():
+            if w.dtype == x.dtype or autocasts(x.device): continue
+            raise ValueError(f'RNN input dtype ({x.dtype}) does not match weight dtype ({w.dtype}) of {k+end}. '
+                             f'Convert input: input.to({w.dtype}), or convert model: model.to({x.dtype})')
+
 # %% ../../nbs/01_recurrence.ipynb #e974c3b2
 @patch
-def _state(self:Recurrent, x, hx, order=None):
+def _state(self:Recurrent, x, hx, weights, order=None):
     "The state to start from with `x` (steps, batch, features): `hx` with its rows in `order`, or the initial state"
     if hx is None:
-        starts = [self.cell.initial_state(x, self.hidden_size, **self._given(end)) for end in self.ends]
+        starts = [self.cell.initial_state(x, self.hidden_size, **w, **self.options) for w in weights]
         return tuple(zip(*starts))
     state = as_states(self, hx)
     self._check_state(state, x)
@@ -462,10 +491,12 @@ def _state(self:Recurrent, x, hx, order=None):
 
 @patch
 def _forward_packed(self:Recurrent, packed, hx):
-    data,sizes,order,back = packed
-    self._check_input(data, 2)
+    (data, sizes, order, back),weights = packed,self._weights()
+    self._check_input(data, 2, weights)
     x,lengths = pad_packed_sequence(PackedSequence(data, sizes))
-    y,state = self._run_all(x, self._state(x, hx, order), lengths.to(x.device))
+    state = self._state(x, hx, weights, order)
+    self._check_weights(x, weights)
+    y,state = self._run_all(x, state, weights, lengths.to(x.device))
     y = pack_padded_sequence(y, lengths).data
     return (PackedSequence(y, sizes, order, back),
             state if back is None else tuple(s.index_select(1, back) for s in state))
@@ -481,10 +512,12 @@ def _forward_padded(self:Recurrent, input, hx):
         hx = as_states(self, hx)
         self._check_dims(hx, input.dim())
         if alone: hx = tuple(s[:,None] for s in hx)
-    self._check_input(x, 3)
-    state = self._state(x, hx)
+    weights = self._weights()
+    self._check_input(x, 3, weights)
+    state = self._state(x, hx, weights)
+    self._check_weights(x, weights)
     if not x.shape[0]: raise RuntimeError('Expected sequence length to be larger than 0 in RNN')
-    y,state = self._run_all(x, state, None)
+    y,state = self._run_all(x, state, weights, None)
     if alone: return y[:,0], tuple(s[:,0] for s in state)
     return (y.transpose(0, 1) if rows_first else y), state
 
@@ -538,8 +571,10 @@ def trace(self:Recurrent,
         raise ValueError('input: expected a tensor of three axes with at least one step and one row, '
                          f'got {getattr(input, "shape", _describe(input))}')
     x = input.transpose(0, 1) if self.batch_first else input
-    self._check_input(x, 3)
-    start,given = tuple(s[0] for s in self._state(x, hx)),self._given('_l0')
+    weights = self._weights()
+    self._check_input(x, 3, weights)
+    start,given = tuple(s[0] for s in self._state(x, hx, weights)),{**weights[0], **self.options}
+    self._check_weights(x, weights)
     noise = self.cell.noise(x, self.hidden_size, self.training, **self.options)
     after = reference(self.cell, x, start, given, {}, noise=noise)
     before = tuple(torch.cat([s[None], a[:-1]]) for s,a in zip(start, after))

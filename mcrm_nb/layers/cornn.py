@@ -26,7 +26,7 @@ def _number(name, value, zero=True):
 # %% ../../nbs/06_cornn.ipynb #b518b001
 def _draw(memory, ends):
     "Weights as torch starts one affine layer on the input, the velocities and the positions side by side"
-    for end in ends:
+    for end in ends if memory.hidden_size else ():   # without units there is nothing to draw
         ws = [getattr(memory, k+end) for k in ('weight_ih', 'weight_zh', 'weight_hh')]
         widths = [w.shape[1] for w in ws]
         one = nn.Linear(sum(widths), memory.hidden_size, memory.bias, device=ws[0].device, dtype=ws[0].dtype)
