@@ -67,22 +67,25 @@ labels = {name: m.label for name,m in memories.items()}
 # %% ../nbs/09_memories.ipynb #bebd80aa
 def parameters_of(
     memory,        # a key of `memories`, or anything called like `nn.LSTM`
-    input_size,    # features per step; None: as wide as the hidden state (a tied embedding)
+    input_size,    # features per step; None: as wide as the output (a tied embedding)
     hidden_size,   # units
-    readout=None,  # hidden_size -> further parameters (embedding, decoder)
+    readout=None,  # width of the output -> further parameters (embedding, decoder)
 )->int:
     "Number of parameters of a one-layer memory, with its readout"
     from mcrm_nb.checks import count_parameters   # here, since it brings torch
+    from mcrm_nb.layers.base import output_width
     make = memories[memory] if isinstance(memory, str) else memory
     layer = make(hidden_size if input_size is None else input_size, hidden_size, device='meta')
-    return count_parameters(layer) + (readout(hidden_size) if readout else 0)
+    width = output_width(layer)
+    if input_size is None and width != hidden_size: layer = make(width, hidden_size, device='meta')
+    return count_parameters(layer) + (readout(width) if readout else 0)
 
 # %% ../nbs/09_memories.ipynb #b0dad313
 def hidden_size_for(
     memory,        # a key of `memories`, or anything called like `nn.LSTM`
-    input_size,    # features per step; None: as wide as the hidden state (a tied embedding)
+    input_size,    # features per step; None: as wide as the output (a tied embedding)
     n_params:int,  # the budget
-    readout=None,  # hidden_size -> further parameters (embedding, decoder)
+    readout=None,  # width of the output -> further parameters (embedding, decoder)
 )->int:            # units
     "The hidden size whose parameter count comes closest to `n_params`"
     count = lambda p: parameters_of(memory, input_size, p, readout)

@@ -55,9 +55,9 @@ class CoRNNCell(RecurrentCell):
         return dict(force=(F.linear(x, weight_ih, bias_ih) + F.linear(y, weight_hh) + F.linear(z, weight_zh)).tanh())
 
     @staticmethod
-    def step(x, state, dt=.05, gamma=1., epsilon=1., damping='explicit', **weights):
+    def update(a, state, dt=.05, gamma=1., epsilon=1., damping='explicit'):
         y,z = state
-        push = CoRNNCell.gates(x, state, **weights)['force'] - gamma*y
+        push = a['force'] - gamma*y
         z = z + dt*(push - epsilon*z) if damping == 'explicit' else (z + dt*push)/(1 + dt*epsilon)
         return y + dt*z, z
 

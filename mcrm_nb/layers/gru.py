@@ -40,9 +40,7 @@ class GRUCell(RecurrentCell):
         return dict(zip('rzn', gru_gates(x, *state, **weights)))
 
     @staticmethod
-    def step(x, state, **weights):
-        r,z,n = gru_gates(x, *state, **weights)
-        return (1-z)*n + z*state[0],
+    def update(a, state): return (1-a['z'])*a['n'] + a['z']*state[0],
 
 class GRU(Recurrent):
     "GRU of Cho et al. (2014), the paper's eq. (2) in torch's convention; state `h_n`, `nn.GRU`'s numbers and weights"

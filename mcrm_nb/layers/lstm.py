@@ -27,8 +27,7 @@ class LSTMCell(RecurrentCell):
         return dict(i=i.sigmoid(), f=f.sigmoid(), g=g.tanh(), o=o.sigmoid())
 
     @staticmethod
-    def step(x, state, **weights):
-        a = LSTMCell.gates(x, state, **weights)
+    def update(a, state):
         c = a['f']*state[1] + a['i']*a['g']
         return a['o']*c.tanh(), c
 

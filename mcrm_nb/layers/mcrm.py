@@ -34,8 +34,7 @@ class MCRMCell(RecurrentCell):
                                                  inner_bias_ih, inner_bias_hh)))}
 
     @staticmethod
-    def step(x, state, **weights):
-        a = MCRMCell.gates(x, state, **weights)
+    def update(a, state):
         c = (1-a['z'])*a['n'] + a['z']*state[1]
         return a['o']*c.tanh(), c
 

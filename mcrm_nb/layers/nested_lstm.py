@@ -38,8 +38,7 @@ class NestedLSTMCell(RecurrentCell):
         return {**outer, **{f'inner_{k}': v for k,v in inner.items()}}
 
     @staticmethod
-    def step(x, state, **weights_and_options):
-        a = NestedLSTMCell.gates(x, state, **weights_and_options)
+    def update(a, state, **options):
         inner = a['inner_f']*state[2] + a['inner_i']*a['inner_g']
         c = a['inner_o']*inner.tanh()
         return a['o']*c.tanh(), c, inner

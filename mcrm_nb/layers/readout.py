@@ -8,12 +8,13 @@ __all__ = ['SequenceModel', 'LanguageModel']
 # %% ../../nbs/08_readout.ipynb #56a858a1
 import torch
 from torch import nn
+from .base import output_width
 
 # %% ../../nbs/08_readout.ipynb #4413bbe8
 def _batch_first(rnn):
     if not getattr(rnn, 'batch_first', False):
         raise ValueError(f'rnn={type(rnn).__name__}(...): expected a layer built with batch_first=True')
-    return rnn.hidden_size*(1+rnn.bidirectional)
+    return output_width(rnn)
 
 class SequenceModel(nn.Module):
     "A recurrent layer with a linear readout on the last step or on every step"
@@ -50,7 +51,7 @@ class SequenceModel(nn.Module):
 class LanguageModel(nn.Module):
     "Next-symbol prediction with one matrix as embedding and decoder"
     def __init__(self,
-        rnn:nn.Module,   # a recurrent layer, batch first, with input_size = hidden_size
+        rnn:nn.Module,   # a recurrent layer, batch first, with an input as wide as its output
         n_symbols:int,   # size of the alphabet or vocabulary
         bound:float=.1,  # embedding from U(-bound, bound)
         context:int=0,   # first steps of every input that get no scores
