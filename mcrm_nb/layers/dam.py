@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['free_gates', 'dam_options', 'dnc_options', 'controller', 'interface_shapes', 'interface_size', 'split_interface',
-           'read_blocks', 'dam_parts', 'dam_weight_shapes', 'dam_state_shapes']
+           'read_blocks', 'dam_parts', 'dam_weight_shapes', 'dam_state_shapes', 'DAMCell', 'DNCCell', 'DAM', 'DNC']
 
-# %% ../../nbs/layers/08_dam.ipynb #72469202
+# %% ../../nbs/layers/08_dam.ipynb #fe5d7f19
 import math
 
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from .addressing import *
 from .addressing import epsilon
+from .base import Recurrent, RecurrentCell, one_of
 
 # %% ../../nbs/layers/08_dam.ipynb #7cdc9c5c
 def controller(
@@ -75,11 +76,12 @@ def read_blocks(
     gated = attentive_gate[...,None]*weights
     return read(memory, gated).sum(-3), gated
 
-# %% ../../nbs/layers/08_dam.ipynb #159f06a4
+# %% ../../nbs/layers/08_dam.ipynb #28b5c917
 free_gates = 'gated','plain'
 
 def dam_parts(x, state, weight_ih, weight_rh, weight_hh, interface_weight, norm_weight=None, norm_bias=None,
-              bias_ih=None, interface_bias=None, *, blocks, slots, width, heads, clip, layer_norm, links, free_gate):
+              bias_ih=None, interface_bias=None, *, blocks, slots, width, heads, clip, layer_norm, links, free_gate,
+              **of_the_output):
     "Everything that happens in a step, by name; the new state is among it"
     h,c,memory,usage,wrote,read_before,words,*linked = state
     h,c = controller(x, words, h, c, weight_ih, weight_rh, weight_hh, bias_ih, clip)
@@ -99,20 +101,152 @@ def dam_parts(x, state, weight_ih, weight_rh, weight_hh, interface_weight, norm_
                 memory=memory, content_read=content_read, read_words=words, **dict(linked),
                 read_weights=gated if free_gate == 'gated' else look)
 
-# %% ../../nbs/layers/08_dam.ipynb #5da14b6d
-dam_options = dict(blocks=2, slots=64, width=36, heads=1, clip=20., layer_norm=True, links=False, free_gate='gated')
+# %% ../../nbs/layers/08_dam.ipynb #24c7a71c
+dam_options = dict(blocks=2, slots=64, width=36, heads=1, clip=20., layer_norm=True, links=False, free_gate='gated',
+                   bypass_dropout=0.)
 dnc_options = {**dam_options, 'blocks': 1, 'layer_norm': False, 'links': True}
 
-def dam_weight_shapes(input_size, hidden_size, blocks, slots, width, heads, clip, layer_norm, links, free_gate):
+def dam_weight_shapes(input_size, hidden_size, blocks, slots, width, heads, layer_norm, links, **options):
     "Name and shape of every weight"
     m,p,size = input_size,hidden_size,interface_size(blocks, width, heads, links)
     norm = dict(norm_weight=(p,), norm_bias=(p,)) if layer_norm else {}
     return dict(weight_ih=(4*p, m), weight_rh=(4*p, heads*width), weight_hh=(4*p, p), bias_ih=(4*p,), **norm,
                 interface_weight=(size, p), interface_bias=(size,))
 
-def dam_state_shapes(hidden_size, blocks, slots, width, heads, clip, layer_norm, links, free_gate):
+def dam_state_shapes(hidden_size, blocks, slots, width, heads, links, **options):
     "Name and trailing shape of every tensor of the state"
     K,N,W,R = blocks,slots,width,heads
     more = dict(links=(K, N, N), precedence=(K, N)) if links else {}
     return dict(h=(hidden_size,), c=(hidden_size,), memory=(K, N, W), usage=(K, N), write_weights=(K, N),
                 read_weights=(K, R, N), read_words=(R, W), **more)
+
+# %% ../../nbs/layers/08_dam.ipynb #b07e8efc
+def _check_options(blocks, slots, width, heads, clip, layer_norm, links, free_gate, bypass_dropout):
+    "A `ValueError` that names the first option that makes no sense"
+    for name,v in dict(blocks=blocks, slots=slots, width=width, heads=heads).items():
+        if not isinstance(v, int) or isinstance(v, bool) or v < 1:
+            raise ValueError(f'{name}={v!r}: expected a whole number of at least 1')
+    real = lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)
+    if not (clip is None or real(clip) and 0 < clip):
+        raise ValueError(f'clip={clip!r}: expected a number above 0, or None for no clipping')
+    for name,v in dict(layer_norm=layer_norm, links=links).items():
+        if not isinstance(v, bool): raise ValueError(f'{name}={v!r}: expected True or False')
+    one_of('free_gate', free_gate, free_gates)
+    if not (real(bypass_dropout) and 0 <= bypass_dropout < 1):
+        raise ValueError(f'bypass_dropout={bypass_dropout!r}: expected a number from 0 to below 1')
+
+# %% ../../nbs/layers/08_dam.ipynb #59abbd5c
+def _cut_normal(w, size):
+    "Fill `w` from a normal distribution with spread 1/sqrt(size), cut at two spreads"
+    s = size**-.5
+    nn.init.trunc_normal_(w, std=s, a=-2*s, b=2*s)
+
+def _start(memory, ends):
+    "Draw the weights of a DAM or DNC as the authors' program does"
+    for end in ends:
+        of = lambda name: getattr(memory, name+end, None)
+        size = sum(of(k).shape[1] for k in ('weight_ih', 'weight_rh', 'weight_hh'))
+        for k in 'weight_ih','weight_rh','weight_hh','bias_ih':
+            if of(k) is not None: _cut_normal(of(k), size)
+        if memory.glorot: nn.init.xavier_uniform_(of('interface_weight'))
+        else: _cut_normal(of('interface_weight'), memory.hidden_size)
+        for k,value in ('interface_bias', 0.), ('norm_weight', 1.), ('norm_bias', 0.):
+            if of(k) is not None: nn.init.constant_(of(k), value)
+
+# %% ../../nbs/layers/08_dam.ipynb #f68605c6
+class _DAMShapes(RecurrentCell):
+    "Weights, state, noise and output of DAM and DNC"
+    @staticmethod
+    def weight_shapes(input_size, hidden_size, **options):
+        _check_options(**options)
+        return dam_weight_shapes(input_size, hidden_size, **options)
+    @staticmethod
+    def state_shapes(hidden_size, **options): return dam_state_shapes(hidden_size, **options)
+    @staticmethod
+    def output_size(hidden_size, heads, width, **options): return hidden_size + heads*width
+
+    @staticmethod
+    def noise(x, hidden_size, training, bypass_dropout, **options):
+        if not (training and bypass_dropout): return {}
+        return dict(bypass_mask=F.dropout(x.new_ones(*x.shape[:-1], hidden_size), bypass_dropout))
+
+    @staticmethod
+    def output(states, layer_norm, norm_weight=None, norm_bias=None, bypass_mask=None, **given):
+        h,words = states[0],states[6]
+        q = F.layer_norm(h, h.shape[-1:], norm_weight, norm_bias, epsilon) if layer_norm else h
+        return torch.cat([q if bypass_mask is None else q*bypass_mask, words.flatten(-2)], -1)
+
+# %% ../../nbs/layers/08_dam.ipynb #d2eeff40
+class DAMCell(_DAMShapes):
+    "One step of a distributed associative memory (arXiv 2007.10637): options and states as for `DAM`"
+    states = 'h','c','memory','usage','write_weights','read_weights','read_words'
+    options = dam_options
+    glorot = True
+    exempt = dict(gradients_are_derivatives='the write weights count as constants in the usage',
+                  speaks_every_dtype='slots that are hardly used tie in low precision and are filled in another order')
+    gates = staticmethod(dam_parts)
+
+    @staticmethod
+    def update(parts, state, links, **options):
+        return tuple(parts[k] for k in DAMCell.states + links*('links', 'precedence'))
+
+    def __init__(self, *args, **kwargs):
+        "Arguments as for `nn.LSTMCell`; options as for `DAM`"
+        super().__init__(*args, **kwargs)
+        self.states = tuple(self.state_shapes(self.hidden_size, **self.options))
+    def reset_parameters(self):
+        "Draw the weights as the authors' program does"
+        _start(self, [''])
+
+class DNCCell(DAMCell):
+    "One step of a differentiable neural computer: options and states as for `DNC`"
+    states = *DAMCell.states,'links','precedence'
+    options = dnc_options
+    glorot = False
+
+# %% ../../nbs/layers/08_dam.ipynb #1114c814
+class DAM(Recurrent):
+    r"""Distributed associative memory (Park, Choi, Lee 2021, arXiv 2007.10637): an LSTM beside several tables of slots.
+
+    Every step reads the input and the last read words, frees slots, writes to every block (a free slot or the one like
+    a key), and reads every head's mean over all slots of all blocks. The output is the layer-normed hidden state and
+    the read words side by side, `hidden_size + heads*width` numbers.
+
+    Arguments as for `nn.LSTM` without `proj_size`. Options, as keywords:
+      blocks=2            tables, each written at every step
+      slots=64            slots of a block
+      width=36            numbers in a slot
+      heads=1             read heads
+      clip=20.            bound of the controller's state; None for no bound
+      layer_norm=True     normalise the hidden state on its way to the memory and to the output?
+      links=False         temporal links and read modes, as in the DNC?
+      free_gate='gated'   free by the read weights after ('gated') or before ('plain') the gate across the blocks
+      bypass_dropout=0.   share of the hidden state that training drops from the output (0.1 as published)
+
+    States in `hx`, (layers*directions, batch, ...): `h` and `c` (hidden_size), `memory` (blocks, slots, width), `usage`
+    and `write_weights` (blocks, slots), `read_weights` (blocks, heads, slots), `read_words` (heads, width); with links
+    also `links` (blocks, slots, slots) and `precedence` (blocks, slots).
+
+    Weights per layer and direction: `weight_ih`, `weight_rh` (on read words), `weight_hh` with gates in the order
+    i, f, g, o, `bias_ih`, `norm_weight`, `norm_bias`, `interface_weight`, `interface_bias` (order: `interface_shapes`).
+
+    >>> layer = DAM(10, 128, blocks=2, slots=64, width=36)
+    >>> y, state = layer(torch.randn(66, 16, 10))   # y: (66, 16, 164)
+    """
+    cell = DAMCell
+    glorot = True
+    def __init__(self, *args, **kwargs):
+        "See the class"
+        super().__init__(*args, **kwargs)
+        self.states = tuple(self.state_shapes)
+    def reset_parameters(self):
+        "Draw the weights as the authors' program does"
+        _start(self, self.ends)
+
+# %% ../../nbs/layers/08_dam.ipynb #a15c5ce8
+class DNC(DAM):
+    """Differentiable neural computer (Graves et al. 2016, Nature 538), as in the program of DAM's authors: one block,
+    temporal links, no layer norm. Options, states, weights and output as for `DAM`, with other defaults: `blocks=1`,
+    `links=True`, `layer_norm=False`. Set `layer_norm=True` and `bypass_dropout=.1` to compare it with a DAM."""
+    cell = DNCCell
+    glorot = False
