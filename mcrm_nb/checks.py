@@ -93,7 +93,9 @@ def random_state(
     "A random initial state of the shape that `layer` uses for input `x`"
     _,state = layer(x)
     gen = torch.Generator().manual_seed(seed+2)
-    return like(state, [torch.randn(s.shape, dtype=s.dtype, generator=gen) for s in as_tuple(state)])
+    drawn = tuple(torch.randn(s.shape, dtype=s.dtype, generator=gen) for s in as_tuple(state))
+    into_range = getattr(getattr(layer, 'cell', None), 'into_range', None)   # where not every number can be a state
+    return like(state, into_range(drawn, **layer.options) if into_range else drawn)
 
 # %% ../nbs/00_checks.ipynb #b82337bb
 def _hypothesis():

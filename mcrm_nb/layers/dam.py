@@ -176,7 +176,7 @@ class _DAMShapes(RecurrentCell):
         q = F.layer_norm(h, h.shape[-1:], norm_weight, norm_bias, epsilon) if layer_norm else h
         return torch.cat([q if bypass_mask is None else q*bypass_mask, words.flatten(-2)], -1)
 
-# %% ../../nbs/layers/08_dam.ipynb #d2eeff40
+# %% ../../nbs/layers/08_dam.ipynb #aae7a314
 class DAMCell(_DAMShapes):
     "One step of a distributed associative memory (arXiv 2007.10637): options and states as for `DAM`"
     states = 'h','c','memory','usage','write_weights','read_weights','read_words'
@@ -197,6 +197,13 @@ class DAMCell(_DAMShapes):
     def reset_parameters(self):
         "Draw the weights as the authors' program does"
         _start(self, [''])
+
+    @staticmethod
+    def into_range(states, slots, **options):
+        "Any numbers as a state that a memory can have: usage, weights and links between 0 and 1"
+        h,c,memory,usage,wrote,read,words,*linked = states
+        wrote,linked = wrote.sigmoid()/slots, [s.sigmoid()/slots for s in linked]
+        return h, c, memory, usage.sigmoid(), wrote, read.sigmoid()/slots, words, *linked
 
 class DNCCell(DAMCell):
     "One step of a differentiable neural computer: options and states as for `DNC`"
