@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['laws', 'test_same', 'count_parameters', 'Case', 'as_tuple', 'like', 'random_state', 'cases', 'obeys', 'law',
            'carries', 'starts_at_zero', 'keeps_rows_apart', 'is_causal', 'row_lengths', 'packed_equals_padded',
-           'sublayer', 'directions_are_two_runs', 'layers_are_a_chain', 'layouts_agree', 'gradients_are_derivatives',
-           'is_deterministic', 'drops_between_layers', 'survives_saving', 'survives_copying', 'speaks_every_dtype',
-           'outcome', 'widths', 'edges_as_torch', 'breaks_law', 'check_laws', 'everything', 'test_twins', 'exercise']
+           'sublayer', 'directions_are_two_runs', 'layers_are_a_chain', 'layouts_agree', 'check_slope',
+           'gradients_are_derivatives', 'is_deterministic', 'drops_between_layers', 'survives_saving',
+           'survives_copying', 'speaks_every_dtype', 'outcome', 'widths', 'edges_as_torch', 'breaks_law', 'check_laws',
+           'everything', 'test_twins', 'exercise']
 
 # %% ../nbs/00_checks.ipynb #b1553930
 import copy, io
@@ -92,7 +93,9 @@ def random_state(
     "A random initial state of the shape that `layer` uses for input `x`"
     _,state = layer(x)
     gen = torch.Generator().manual_seed(seed+2)
-    return like(state, [torch.randn(s.shape, dtype=s.dtype, generator=gen) for s in as_tuple(state)])
+    drawn = tuple(torch.randn(s.shape, dtype=s.dtype, generator=gen) for s in as_tuple(state))
+    into_range = getattr(getattr(layer, 'cell', None), 'into_range', None)   # where not every number can be a state
+    return like(state, into_range(drawn, **layer.options) if into_range else drawn)
 
 # %% ../nbs/00_checks.ipynb #b82337bb
 def _hypothesis():
@@ -277,6 +280,20 @@ def layouts_agree(make, case):
     test_same(as_tuple(h1), [s[:,0] for s in as_tuple(h)], 1e-9)
 
 # %% ../nbs/00_checks.ipynb #508349fa
+def check_slope(
+    f,            # of the leaves, returns tensors
+    leaves:list,  # tensors that need a gradient
+):
+    "The slope of a random mixture of what `f` returns, in a random direction, equals its finite difference"
+    gen = torch.Generator().manual_seed(0)
+    ways,eps = [torch.randn(t.shape, dtype=t.dtype, generator=gen) for t in leaves],1e-6
+    mixed = lambda outs: sum((o*torch.randn(o.shape, dtype=o.dtype, generator=gen.manual_seed(1))).sum() for o in outs)
+    gs = torch.autograd.grad(mixed(f(*leaves)), leaves, materialize_grads=True)
+    slope = sum((g*v).sum() for g,v in zip(gs, ways))
+    up,down = (mixed(f(*(t+s*eps*v for t,v in zip(leaves, ways)))).detach() for s in (1, -1))
+    off,scale = abs(slope - (up-down)/(2*eps)).item(), sum((g*v).abs().sum() for g,v in zip(gs, ways)).item()
+    assert off <= 1e-4*(scale+1), f'the gradient says a slope of {slope:.6g}, finite differences are off by {off:.2g}'
+
 @law(num_layers=2, batch=2, steps=3, hidden_size=2)
 def gradients_are_derivatives(make, case):
     "Gradients of output and final state equal finite differences, for input, state and weights, padded and packed"
@@ -291,7 +308,9 @@ def gradients_are_derivatives(make, case):
         assert all(p.requires_grad for p in parts), 'a part of the answer has no gradient'
         return parts
     leaves = [t.detach().clone().requires_grad_() for t in (x, *as_tuple(h0), *weights)]
-    for packed in False,True: assert torch.autograd.gradcheck(partial(run, packed), leaves, fast_mode=True)
+    for packed in False,True:
+        check_slope(partial(run, packed), leaves)
+        assert torch.autograd.gradcheck(partial(run, packed), leaves, fast_mode=True)
 
 # %% ../nbs/00_checks.ipynb #a1a4afe5
 @law()

@@ -58,6 +58,8 @@ memories.add('nested_lstm_split', 'Nested LSTM (split)', 'mcrm_nb.layers.nested_
              'Moniz, Krueger 2018', inner_input='split')
 memories.add('mcrm', 'MCRM', 'mcrm_nb.layers.mcrm:MCRM', 'Mohamed, Claudel 2018')
 memories.add('cornn', 'coRNN', 'mcrm_nb.layers.cornn:CoRNN', 'Rusch, Mishra 2021')
+memories.add('dam', 'DAM', 'mcrm_nb.layers.dam:DAM', 'Park, Choi, Lee 2021')
+memories.add('dnc', 'DNC', 'mcrm_nb.layers.dam:DNC', 'Graves et al. 2016')
 memories.add('own_rnn',  'RNN (ours)',  'mcrm_nb.layers.base:Elman', 'as rnn')
 memories.add('own_gru',  'GRU (ours)',  'mcrm_nb.layers.gru:GRU',   'as gru')
 memories.add('own_lstm', 'LSTM (ours)', 'mcrm_nb.layers.lstm:LSTM', 'as lstm')
