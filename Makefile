@@ -29,7 +29,7 @@ demo: setup ## train five memories on the adding problem and compare them
 test: setup ## every test: guard, notebooks, staged site, README, wheel
 	$(BIN)/python tools/test.py
 
-test-slow: setup ## the notebooks' slow cells as well (NB=nbs/05_mcrm.ipynb for one)
+test-slow: setup ## the notebooks' slow cells as well (NB=nbs/layers/05_mcrm.ipynb for one)
 	$(BIN)/python tools/test.py --flags slow $(NB)
 
 test-gpu: setup ## the notebooks' slow and GPU cells, a process each (NB= for one)
@@ -63,5 +63,5 @@ wheel: setup ## build dist/*.whl and try it in an empty environment
 	$(BIN)/python tools/wheel_check.py --keep dist
 
 clean: ## remove what can be made again, except .venv
-	rm -rf _proc _docs build dist demo *.egg-info .hypothesis nbs/.hypothesis nbs/nbdev.yml nbs/sidebar.yml $(NEWEST)
-	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
+	rm -rf _proc _docs build dist demo *.egg-info .hypothesis nbs/nbdev.yml nbs/sidebar.yml $(NEWEST)
+	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints -o -name .hypothesis \) -type d -prune -exec rm -rf {} +

@@ -7,12 +7,12 @@ Sets up what is missing from the wheels (nothing is fetched), runs the cells of 
 benchmark, then works through a plan until the budget is over; what an OUT_BEFORE has already, tests that passed or a
 benchmark, is not done again. OUT gets at most seven files, none over 16 MB: the log of the tests, a report, bench.zip,
 records.zip for `mcrm_nb records merge`, and state-*.zip, from which --resume goes on. A checkpoint that does not fit is left
-behind: its run begins anew, so with more than two jobs much is lost. (Wheels: what `python -c "import mcrm_nb.sweeps"`
+behind: its run begins anew, so with more than two jobs much is lost. (Wheels: what `python -c "import mcrm_nb.runs.sweeps"`
 misses; fastprogress below 1.1 needs no web server.)"""
 import argparse, json, linecache, os, subprocess, sys, tempfile, time, traceback, types, zipfile, zlib
 from pathlib import Path
 
-from project import directives, notebooks, read, root, src, why_skipped
+from project import directives, nbs, notebooks, read, root, src, why_skipped
 
 part_size, most_parts = 15*2**20, 2   # of what is kept to be gone on with
 longest = dict(tests=220, bench=300)   # seconds
@@ -24,7 +24,7 @@ def set_up(wheels, site):
     "Unpack the wheels beside the project, if something is missing; the environment for what follows"
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg', 'PYTHONUNBUFFERED': '1', 'TQDM_DISABLE': '1'}
     path = lambda *more: os.pathsep.join([str(root), *map(str, more), *filter(None, [os.environ.get('PYTHONPATH')])])
-    works = lambda: subprocess.run([sys.executable, '-c', 'import mcrm_nb.sweeps, mcrm_nb.cli'], env=env, capture_output=True, text=True)
+    works = lambda: subprocess.run([sys.executable, '-c', 'import mcrm_nb.runs.sweeps, mcrm_nb.cli'], env=env, capture_output=True, text=True)
     env['PYTHONPATH'] = path()
     if (first := works()).returncode:
         if not wheels: raise SystemExit(f'{first.stderr.strip().splitlines()[-1]}; expected --wheels')
@@ -63,10 +63,11 @@ def tests(env, out, deadline, passed):
     done, running = {n: True for n in passed}, {}
     with tempfile.TemporaryDirectory() as logs:
         for p in gpu_notebooks():
-            if p.name in passed: continue
-            with open(Path(logs)/p.name, 'w') as log:
-                running[p.name] = subprocess.Popen([sys.executable, __file__, '--cells', p], env=env, cwd=root/'nbs', stdout=log,
-                                                   stderr=subprocess.STDOUT)
+            name = p.relative_to(nbs).as_posix()
+            if name in passed: continue
+            with open(Path(logs)/name.replace('/', '-'), 'w') as log:
+                running[name] = subprocess.Popen([sys.executable, __file__, '--cells', p], env=env, cwd=p.parent, stdout=log,
+                                                 stderr=subprocess.STDOUT)
         waiting = dict(running)
         while waiting:
             for name, process in list(waiting.items()):
@@ -77,12 +78,12 @@ def tests(env, out, deadline, passed):
                 say('test', name, {True: 'passed', False: 'FAILED', None: 'out of time'}[done[name]])
                 del waiting[name]
             time.sleep(.2)
-        (out/'tests.log').write_text('\n'.join(f'==== {n}\n{(Path(logs)/n).read_text()}' for n in running))
+        (out/'tests.log').write_text('\n'.join(f'==== {n}\n{(Path(logs)/n.replace('/', '-')).read_text()}' for n in running))
     return done
 
 def kernels(env):
     "Do the kernels for a GPU work? Why not goes to the output"
-    ask = ('import torch; from mcrm_nb.kernels.triton import available; ok = torch.cuda.is_available(); '
+    ask = ('import torch; from mcrm_nb.kernels.gpu import available; ok = torch.cuda.is_available(); '
            'print("no GPU that torch can use" if not ok else ""); raise SystemExit(not (ok and available()))')
     return not subprocess.run([sys.executable, '-c', ask], env=env, cwd=root).returncode
 

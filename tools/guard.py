@@ -4,8 +4,8 @@ from collections import Counter
 
 import yaml
 
-from project import (cfg, directives, exporting, flags, is_exported, lib, nbs, notebooks, page, read, rel, root, split, src, text,
-                     why_skipped)
+from project import (cfg, directives, exporting, flags, is_exported, lib, nbs, notebooks, page, read, rel, room, rooms, root, split,
+                     src, text, why_skipped)
 
 ceiling = 40                  # lines in a code cell
 width = 120                   # characters in a line of code: more is cut on the page
@@ -114,6 +114,9 @@ def check_modules(books):
             into |= {d[o] for o in exporting & d.keys() if d[o]}
     yield from (f'{n} notebooks make the module {m}' for m, n in made.items() if n > 1)
     yield from (f'{n} notebooks make the page {p}.html' for p, n in pages.items() if n > 1)
+    numbers = Counter((room(p), p.stem[:2]) for p in books if p.stem[:2].isdigit())
+    yield from (f'{n} notebooks of {nbs.name}/{r} have the number {k}' for (r, k), n in numbers.items() if n > 1)
+    yield from (f'{rel(p)}: a page needs a number of two digits' for p in books if p.stem != 'index' and not re.match(r'\d\d_', p.stem))
     yield from (f'a cell exports to {m}, which no notebook makes' for m in into - set(made))
     files = {lib.joinpath(*m.split('.')).with_suffix('.py') for m in made}
     yield from (f'{rel(f)} is missing: run nbdev_export' for f in sorted(files) if not f.exists())
@@ -121,6 +124,61 @@ def check_modules(books):
     for f in sorted(lib.rglob('*.py')):
         if f in files or f.name == '_modidx.py' and f.parent == lib or f.name == '__init__.py' and f.parent in homes: continue
         yield f'{rel(f)}: no notebook makes this'
+
+engines = {'kernels.backward', 'kernels.cpu', 'kernels.gpu'}   # the same functions in three languages, under the same names
+
+def modules():
+    "Module -> its syntax tree"
+    files = [p for p in sorted(lib.rglob('*.py')) if p.name != '_modidx.py']
+    return {'.'.join(p.relative_to(lib).with_suffix('').parts): ast.parse(p.read_text(encoding='utf-8')) for p in files}
+
+def imports_of(name, nodes, known):
+    "The modules of the library that import statements name"
+    home = name.split('.')[:-1]
+    for n in nodes:
+        if isinstance(n, ast.Import): found = [a.name.split('.')[1:] for a in n.names if a.name.startswith(f'{lib.name}.')]
+        elif isinstance(n, ast.ImportFrom):
+            parts = (n.module or '').split('.') if n.module else []
+            if n.level: base = home[:len(home)-n.level+1] + parts
+            elif parts[:1] == [lib.name]: base = parts[1:]
+            else: continue
+            found = [base, *([*base, a.name] for a in n.names)]
+        else: continue
+        yield from (o for f in found if (o := '.'.join(f)) in known and o != name)
+
+def rank(module):
+    "The place of a module in the order of the rooms"
+    if module in ('cli', '__init__'): return len(rooms)
+    return rooms.index(module.split('.')[0]) if '.' in module else 0
+
+def circle(graph):
+    "Modules that import each other in a ring, or None"
+    done, path = set(), []
+    def visit(m):
+        if m in path: return path[path.index(m):] + [m]
+        if m in done: return None
+        path.append(m)
+        ring = next((r for o in sorted(graph[m]) if (r := visit(o))), None)
+        path.pop()
+        done.add(m)
+        return ring
+    return next((r for m in sorted(graph) if (r := visit(m))), None)
+
+def check_house():
+    "Imports run one way, without circles, and no name is public in two modules"
+    trees = modules()
+    for m, t in trees.items():
+        if m in ('__init__',) or m.endswith('.__init__'): continue
+        for o in sorted(set(imports_of(m, ast.walk(t), trees))):
+            if rank(o) > rank(m): yield f'{m} imports {o}, which stands above it: the order is {", ".join(rooms[1:-1])}, cli'
+    ring = circle({m: {*imports_of(m, t.body, trees)} for m, t in trees.items()})
+    if ring: yield 'modules import each other in a circle: ' + ' -> '.join(ring)
+    public = {}
+    for m, t in trees.items():
+        for n in t.body:
+            if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == '__all__' and m != '__init__':
+                for name in ast.literal_eval(n.value): public.setdefault(name, []).append(m)
+    yield from (f'{name} is public in {" and ".join(ms)}' for name, ms in public.items() if len(ms) > 1 and not set(ms) <= engines)
 
 def check_unseen():
     "What nbdev passes over without a word"
@@ -163,19 +221,19 @@ def places(nb):
 
 def check_links(books):
     "Links between the notebooks, and figures described for those who cannot see them"
-    by_name = {p.name: nb for p, nb in books.items()}
     for p, nb in books.items():
         for i, c in enumerate(nb['cells']):
             at = f"{rel(p)}: cell {i} {c.get('id')}: "
             if c['cell_type'] == 'code' and 'fig-alt:' not in directives(c) and 'hide' not in directives(c):
                 if any('image/png' in o.get('data', {}) for o in c.get('outputs', [])): yield at + 'a picture without `#| fig-alt: "..."`'
             if c['cell_type'] != 'markdown': continue
+            for name in re.findall(r'\[`?(\d\d(?:_\w+)?|[\w/]+\.ipynb)`?\]\(', src(c)): yield at + f'name the page by its title, not {name}'
             for link in re.findall(r'\]\(<?([^)>\s]+)', re.sub(r'`[^`]*`', '', src(c))):
                 if re.match(r'\w+:', link): continue
                 to, _, place = link.partition('#')
                 if to and not (p.parent/to).resolve().is_relative_to(nbs.resolve()): yield at + f'{to} is not on the site'
                 elif to and not (p.parent/to).exists(): yield at + f'links {to}, which does not exist'
-                elif place and place not in places(by_name.get(to, nb)): yield at + f'links #{place}: no such heading'
+                elif place and place not in places(books.get((p.parent/to).resolve(), nb) if to else nb): yield at + f'links #{place}: no such heading'
 
 def check_papers():
     "Links of the pages in markdown, and the version where it is written by hand"
@@ -206,7 +264,8 @@ def faults():
         except ValueError as e: yield f'{rel(p)}: not a notebook ({e})'
     if not books: yield f'{rel(nbs)}: no notebooks'
     for p, nb in books.items(): yield from (f'{rel(p)}: {o}' for o in check_notebook(p, nb))
-    for check in (lambda: check_modules(books), lambda: check_links(books), check_unseen, check_site, check_papers): yield from check()
+    for check in (lambda: check_modules(books), lambda: check_links(books), check_house, check_unseen, check_site, check_papers):
+        yield from check()
     print(summary(books))
 
 def main():

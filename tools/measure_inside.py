@@ -1,4 +1,4 @@
-"""Measure every unit of the trained readers on Penn Treebank's validation text, for notebook 51, which needs no text then.
+"""Measure every unit of the trained readers on Penn Treebank's validation text, for the page on time scales, which needs no text then.
 
     python tools/measure_inside.py"""
 import sys
@@ -8,10 +8,10 @@ import pandas as pd
 from project import root
 
 sys.path.insert(0, str(root))
-from mcrm_nb.inside import readers, untrained
-from mcrm_nb.tasks.data import data_bytes
+from mcrm_nb.analysis.inside import readers, untrained
+from mcrm_nb.tasks.files import data_bytes
 from mcrm_nb.tasks.penn_treebank import symbols
-from mcrm_nb.time_scales import followers, streams, unit_times
+from mcrm_nb.analysis.time_scales import followers, streams, unit_times
 
 def main():
     texts = streams(symbols(data_bytes('ptb/ptb.valid.txt').decode(), 'char'))

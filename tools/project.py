@@ -13,16 +13,24 @@ flags = cfg['tst_flags'].split()
 
 def rel(path): return Path(path).resolve().relative_to(root).as_posix()
 
+# Folders of notebooks and packages of the library, in the order in which they are read and may import each other
+rooms = ['', 'layers', 'kernels', 'tasks', 'training', 'runs', 'studies', 'analysis', 'tool']
+
+def room(path):
+    "The folder of a notebook below nbs/: '' at the top"
+    return path.relative_to(nbs).parent.as_posix().removeprefix('.')
+
 def notebooks():
     "Every notebook that nbdev tests, in reading order (found without nbdev's help)"
     ps = (p for p in nbs.rglob('*.ipynb') if not any(o[0] in '_.' for o in p.relative_to(nbs).parts))
-    return sorted(ps, key=lambda p: p.name)
+    return sorted(ps, key=lambda p: (rooms.index(r) if (r := room(p)) in rooms else len(rooms), p.relative_to(nbs)))
 
 def find(names):
-    "The notebooks that `names` (paths, file names or stems) mean; all of them without names"
+    "The notebooks that `names` (paths, also without folder or ending) mean; all of them without names"
     every, found = notebooks(), []
     for n in names:
-        hits = [p for p in every if Path(n).resolve() == p or Path(n).name in (p.name, p.stem)]
+        ways = lambda p: (p.name, p.stem, s := p.relative_to(nbs).as_posix(), s.removesuffix('.ipynb'))
+        hits = [p for p in every if Path(n).resolve() == p] or [p for p in every if n in ways(p)]
         if len(hits) != 1: raise SystemExit(f'{n}: {"no such notebook" if not hits else "ambiguous name"}')
         found += hits
     return found or every
@@ -60,4 +68,6 @@ exporting = {'export', 'exports', 'exporti'}
 
 def is_exported(cell): return bool(exporting & directives(cell).keys())
 
-def page(path): return re.sub(r'^\d+[a-zA-Z0-9]*_', '', path.stem.lower())
+def page(path):
+    "Where nbdev puts a notebook on the site, without the ending"
+    return (path.parent.relative_to(nbs)/re.sub(r'^\d+[a-zA-Z0-9]*_', '', path.stem.lower())).as_posix()

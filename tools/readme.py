@@ -51,7 +51,7 @@ def markdown_table(html):
 
 def relink(s):
     "Links written for nbs/ or for the site, as they must read one folder up"
-    made = {page(p) + '.html': p.name for p in notebooks()}
+    made = {page(p) + '.html': p.relative_to(nbs).as_posix() for p in notebooks()}
     def one(m):
         link, hash_, anchor = m[2].partition('#')
         if not link or re.match(r'\w+:', link) or link.startswith('/'): return m[0]

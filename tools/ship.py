@@ -7,7 +7,7 @@ from pathlib import Path
 from project import root
 
 sys.path.insert(0, str(root))
-from mcrm_nb.runs import load_tensors, merge_records, save_tensors, weights_of
+from mcrm_nb.runs.records import load_tensors, merge_records, save_tensors, weights_of
 
 def main():
     at = root/'mcrm_nb'/'records'/'runs'

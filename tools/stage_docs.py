@@ -68,7 +68,7 @@ def main():
     a = ap.parse_args()
     os.chdir(root)
     sys.path.insert(0, str(root))
-    from mcrm_nb.inside import explorer_page
+    from mcrm_nb.analysis.inside import explorer_page
     from nbdev.serve import proc_nbs
     staged = proc_nbs(force=True, n_workers=2)
     at = {p: staged/p.relative_to(nbs) for p in notebooks()}

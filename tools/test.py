@@ -7,7 +7,7 @@ import argparse, os, re, signal, subprocess, sys, threading, time
 from contextlib import suppress
 from pathlib import Path
 
-from project import directives, find, notebooks, read, rel, root
+from project import directives, find, nbs, notebooks, read, rel, root
 
 scripts = Path(sys.executable).parent
 # Two notebooks run side by side on few cores; more threads each would only get in each other's way
@@ -43,14 +43,20 @@ def run(cmd, limit, on_line=lambda l: None):
 
 def tool(name, *args, limit=600): return lambda: (1, 0) if run([sys.executable, root/'tools'/f'{name}.py', *args], limit) else (0, 1)
 
+def named(path):
+    "A notebook as it is named here, from what nbdev_test calls it"
+    path = (root/path).resolve()
+    return path.relative_to(nbs).as_posix() if path.is_relative_to(nbs) else path.name
+
 def nbdev_test(*args, expect, limit):
     "Run nbdev_test and trust only what it says it did: (passed, failed) notebooks"
     done, bad, began, took, errors = set(), set(), {}, {}, []
+    want = {named(p) for p in expect}
     seen = {'success': False, 'list': False, 'error': False}
     def on_line(l):
         # Two workers share the line: one's text can come before the other's newline
         for what, path in re.findall(r'(Starting|- Completed) (.+?\.ipynb)', l):
-            n = Path(path).name
+            n = named(path)
             if what == 'Starting': began[n] = time.time()
             else:
                 done.add(n)
@@ -60,9 +66,8 @@ def nbdev_test(*args, expect, limit):
         if seen['error'] or seen['list']: errors.append(l)
         if l == 'Success.': seen['success'] = True
         if l.startswith('nbdev Tests Failed On'): seen['list'] = True
-        if seen['list'] and (m := re.match(r'\t(.+\.ipynb)$', l)): bad.add(m[1])
+        if seen['list'] and (m := re.match(r'\t(.+\.ipynb)$', l)): bad.update(w for w in want if Path(w).name == m[1])
     ok = run([scripts/'nbdev_test', '--do_print', *args], limit, on_line)
-    want = {p.name for p in expect}
     failed = bad | (want - done)
     if failed - bad: print(f'    not executed: {" ".join(sorted(failed - bad))}')
     if not (ok and seen['success']) and not failed: failed = want  # it ended badly and does not say where

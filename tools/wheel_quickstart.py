@@ -68,7 +68,7 @@ def check_learning():
 def check_training():
     "Task, registry, fastai Learner: the whole chain, and it learns"
     from mcrm_nb.tasks.adding import adding
-    from mcrm_nb.train import fit
+    from mcrm_nb.training.learner import fit
     task = adding(seq_len=6, n_train=6000, n_valid=200, n_test=200)
     learn = fit(task, 'mcrm', epochs=6, n_params=1500, lr=1e-2, clip=1., bs=50, device='cpu')
     print(learn.curve.table()[['epoch', 'train_loss', 'valid_loss']].round(4).to_string(index=False))
