@@ -3,11 +3,11 @@
     python tools/test.py                         # every step
     python tools/test.py guard notebooks         # some of them
     python tools/test.py --flags "slow cuda"     # only notebooks with such cells, those cells run too, a process each"""
-import argparse, os, re, signal, subprocess, sys, threading, time
+import argparse, json, os, select, signal, subprocess, sys, tempfile, threading, time
 from contextlib import suppress
 from pathlib import Path
 
-from project import directives, find, nbs, notebooks, read, rel, root
+from project import directives, find, notebooks, read, rel, root, src
 
 scripts = Path(sys.executable).parent
 # Two notebooks run side by side on few cores; more threads each would only get in each other's way
@@ -17,7 +17,7 @@ env = {**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1', 'PYTHONUNBU
 if not Path('/dev/nvidiactl').exists(): env['TRITON_INTERPRET'] = '1'
 
 
-def run(cmd, limit, on_line=lambda l: None):
+def run(cmd, limit):
     "Run `cmd`, its output streamed; True if it exits with 0 within `limit` seconds"
     p = subprocess.Popen([str(o) for o in cmd], cwd=root, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                          errors='replace', start_new_session=True)
@@ -32,7 +32,6 @@ def run(cmd, limit, on_line=lambda l: None):
     try:
         for line in p.stdout:
             print('   ', line, end='', flush=True)
-            on_line(line.rstrip('\n'))
         rc = p.wait()
     except BaseException:  # Ctrl-C: the session of its own does not hear it
         kill()
@@ -43,41 +42,89 @@ def run(cmd, limit, on_line=lambda l: None):
 
 def tool(name, *args, limit=600): return lambda: (1, 0) if run([sys.executable, root/'tools'/f'{name}.py', *args], limit) else (0, 1)
 
-def named(path):
-    "A notebook as it is named here, from what nbdev_test calls it"
-    path = (root/path).resolve()
-    return path.relative_to(nbs).as_posix() if path.is_relative_to(nbs) else path.name
+class Worker:
+    "A process that tests notebooks one after another, each within a limit of its own"
+    def __init__(self, flags): self.flags, self.path, self.process = flags, None, None
 
-def nbdev_test(*args, expect, limit):
-    "Run nbdev_test and trust only what it says it did: (passed, failed) notebooks"
-    done, bad, began, took, errors = set(), set(), {}, {}, []
-    want = {named(p) for p in expect}
-    seen = {'success': False, 'list': False, 'error': False}
-    def on_line(l):
-        # Two workers share the line: one's text can come before the other's newline
-        for what, path in re.findall(r'(Starting|- Completed) (.+?\.ipynb)', l):
-            n = named(path)
-            if what == 'Starting': began[n] = time.time()
-            else:
-                done.add(n)
-                took[n] = time.time() - began.get(n, time.time())
-                seen['error'] = False
-        if re.search(r'\w in .+\.ipynb:$', l): seen['error'] = True
-        if seen['error'] or seen['list']: errors.append(l)
-        if l == 'Success.': seen['success'] = True
-        if l.startswith('nbdev Tests Failed On'): seen['list'] = True
-        if seen['list'] and (m := re.match(r'\t(.+\.ipynb)$', l)): bad.update(w for w in want if Path(w).name == m[1])
-    ok = run([scripts/'nbdev_test', '--do_print', *args], limit, on_line)
-    failed = bad | (want - done)
-    if failed - bad: print(f'    not executed: {" ".join(sorted(failed - bad))}')
-    if not (ok and seen['success']) and not failed: failed = want  # it ended badly and does not say where
-    if failed: complaints.append('\n'.join(errors[-100:]))
-    print('    slowest:', ', '.join(f'{n} {s:.0f} s' for n, s in sorted(took.items(), key=lambda o: -o[1])[:5]))
-    return len(want - failed), len(failed)
+    def start(self, path):
+        if self.process is None: self._launch()
+        self.path, self.began, self.spent, self.cell = path, time.time(), 0., None
+        self.output.seek(0)
+        self.output.truncate()
+        print(path, file=self.process.stdin, flush=True)
 
-def all_notebooks():
-    ps = notebooks()
-    return nbdev_test('--n_workers', 2, expect=ps, limit=1500) if ps else (0, 1)
+    def _launch(self):
+        mine, theirs = os.pipe()
+        self.output = tempfile.TemporaryFile('w+', errors='replace')
+        self.process = subprocess.Popen([sys.executable, root/'tools'/'notebook_worker.py', str(theirs), '--flags', self.flags], cwd=root,
+                                        env=env, text=True, stdin=subprocess.PIPE, stdout=self.output, stderr=subprocess.STDOUT,
+                                        pass_fds=[theirs], start_new_session=True)
+        os.close(theirs)
+        self.reports, self.rest = mine, b''
+
+    def news(self):
+        "Reports that have come in; None at the end if the process is gone"
+        got = os.read(self.reports, 65536)
+        *lines, self.rest = (self.rest+got).split(b'\n')
+        return [json.loads(l) for l in lines] + [None]*(not got)
+
+    def said(self):
+        self.output.seek(0)
+        return self.output.read()[-6000:]
+
+    def stop(self):
+        if self.process is None: return
+        with suppress(ProcessLookupError): os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        os.close(self.reports)
+        self.process = None
+
+def where(path, index):
+    "A code cell in words: its place, its id, its first line of code"
+    if index is None: return 'before its first cell'
+    c = read(path)['cells'][index]
+    first = next((l for l in src(c).splitlines() if l.strip() and not l.startswith('#|')), '')
+    return f"in cell {index} {c.get('id')}: {first.strip()[:80]}"
+
+def test_notebooks(paths, flags='', workers=2, limit=900):
+    """Test notebooks, some at a time: (passed, failed). `limit` is the time that one may take on an idle machine, in seconds; while more
+    processes want to run than there are cores, time counts less in proportion, so a busy machine fails nothing that an idle one passes."""
+    crew, waiting, took, failed = [Worker(flags) for _ in range(min(workers, len(paths)))], list(paths), {}, {}
+    last = time.time()
+    def end(w, problem):
+        took[w.path] = time.time()-w.began
+        print(f"    {'FAILED' if problem else 'passed'}  {rel(w.path)}, {took[w.path]:.0f} s{': ' + problem if problem else ''}", flush=True)
+        if problem:
+            failed[w.path] = problem
+            complaints.append(f'{rel(w.path)}: {problem}\n{w.said()}')
+        w.path = None
+    try:
+        while waiting or any(w.path for w in crew):
+            for w in crew:
+                if w.path is None and waiting: w.start(waiting.pop(0))
+            busy = {w.reports: w for w in crew if w.path}
+            ready, _, _ = select.select(list(busy), [], [], 2)
+            now = time.time()
+            share = min(1., (os.cpu_count() or 1)/max(os.getloadavg()[0], 1e-3))
+            for w in busy.values(): w.spent += (now-last)*share
+            last = now
+            for told, w in ((told, busy[r]) for r in ready for told in busy[r].news()):
+                if told is None:
+                    rc = w.process.wait()
+                    end(w, f'its process ended with exit code {rc} {where(w.path, w.cell)}')
+                    w.stop()
+                elif 'cell' in told: w.cell = told['cell']
+                else: end(w, '' if told['done'] else f'an error {where(w.path, w.cell)}')
+            for w in crew:
+                if w.path and w.spent > limit:
+                    w.stop()
+                    end(w, f'stopped after {now-w.began:.0f} s (limit {limit} s of an idle machine) {where(w.path, w.cell)}')
+    finally:
+        for w in crew: w.stop()
+    print('    slowest:', ', '.join(f'{rel(p)} {s:.0f} s' for p, s in sorted(took.items(), key=lambda o: -o[1])[:8]))
+    return len(paths)-len(failed), len(failed)
+
+def all_notebooks(): return test_notebooks(notebooks()) if notebooks() else (0, 1)
 
 complaints = []  # what failed notebooks said: said again at the end, where it is looked for
 steps = {
@@ -94,7 +141,7 @@ def flagged(flags, names):
     has = lambda p: any(set(flags) & directives(c).keys() for c in read(p)['cells'])
     ps = [p for p in find(names) if has(p)]
     if not ps: print(f'no cell carries {" or ".join(flags)}')
-    one = lambda p: lambda: nbdev_test('--path', rel(p), '--n_workers', 1, '--flags', ' '.join(flags), expect=[p], limit=7200)
+    one = lambda p: lambda: test_notebooks([p], ' '.join(flags), limit=7200)
     return {rel(p): one(p) for p in ps}
 
 def main():

@@ -1,0 +1,32 @@
+"""A process that tests notebooks one after another, for tools/test.py: paths come in as lines, reports go out as JSON lines.
+
+    python tools/notebook_worker.py FD [--flags "slow cuda"]
+
+FD is the number of the pipe for reports: {"cell": index} before each code cell, {"done": passed} after a notebook."""
+import argparse, json, os, sys
+from pathlib import Path
+
+from execnb.shell import CaptureShell
+from nbdev.test import test_nb
+
+from project import flags, root
+
+
+def main():
+    ap = argparse.ArgumentParser(description='Test notebooks named on the standard input')
+    ap.add_argument('pipe', type=int, help='number of the pipe for reports')
+    ap.add_argument('--flags', default='', help='test flags whose cells are run too')
+    a = ap.parse_args()
+    pipe = os.fdopen(a.pipe, 'w', buffering=1)
+    run_cell = CaptureShell.cell
+    def cell(self, cell, *args, **kwargs):
+        if cell.cell_type == 'code': print(json.dumps(dict(cell=cell.idx_)), file=pipe)
+        return run_cell(self, cell, *args, **kwargs)
+    CaptureShell.cell = cell
+    for line in sys.stdin:
+        passed, _ = test_nb(Path(line.strip()), skip_flags=flags, force_flags=a.flags.split(), basepath=root)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        print(json.dumps(dict(done=bool(passed))), file=pipe)
+
+if __name__ == '__main__': main()
