@@ -16,11 +16,10 @@ import numpy as np
 import pandas as pd
 from ..figures import plot_curves, style
 from ..statistics import difference, interval
-from ..layers.registry import labels, paper_memories, parameters_of
+from ..layers.registry import labels, parameters_of
 from ..runs.records import read_records
 from ..studies.study import protocols, scales
-from ..studies.registry import check, experiments, settings, spec_for
-from ..studies.mcrm import BAI2018, MCRM2018, elsewhere, published
+from ..studies.registry import check, experiments, reported, settings, spec_for, study_of
 
 # %% ../../nbs/analysis/01_results.ipynb #dbfafd3d
 def figure_of(
@@ -36,10 +35,11 @@ def results(
     protocol:str='fair', # 'paper', 'code' or 'fair'
     scale:str='quick',   # 'quick', 'cpu' or 'paper'
     records:dict=None,   # from `read_records`; default: those of the package
-    memories=paper_memories,
+    memories=None,       # Keys of `memories`; None: those of the experiment's study
     **change,            # fields of `RunSpec` set otherwise
 )->pd.DataFrame:         # a row per run: memory, seed, figure, ...
     "What is on record for an experiment"
+    memories = memories or study_of(experiment).memories
     check(experiment, memories[0], protocol, scale)
     records = read_records() if records is None else records
     seeds = sorted({r['spec']['seed'] for r in records.values()})
@@ -105,13 +105,13 @@ def table(
 )->pd.DataFrame:         # a row per memory
     "Ours beside the paper's: mean, 95 % interval, seeds, and what it says"
     runs,better = results(experiment, protocol, scale, records, **change),experiments[experiment].better
-    theirs,bai = published(experiment, MCRM2018),published(experiment, BAI2018)
-    rows = {}
-    for m in paper_memories:
+    sources = reported(experiment)
+    theirs,rows = sources.get('paper', {}), {}
+    for m in study_of(experiment).memories:
         r = runs[runs.memory == m]
         values,lost = r.figure.dropna(),int((r.status == 'diverged').sum())
         mean,half = interval(values)
-        rows[labels[m]] = {'paper': theirs.get(m), 'Bai et al.': bai.get(m), 'ours': mean, '± 95 %': half,
+        rows[labels[m]] = {**{k: v.get(m) for k,v in sources.items()}, 'ours': mean, '± 95 %': half,
                            'seeds': len(r), 'diverged': lost,
                            'epochs': r.epochs.max() if len(r) else 0, 'parameters': r.parameters.max() if len(r) else 0,
                            'minutes': r.seconds.mean()/60, 'made on': ', '.join(sorted(set(r.device))),
@@ -153,7 +153,7 @@ def draw(
         plot_curves(rows, y, task['baseline'], task['unit'], labels, log, ax)
         ax.set_title(f'{what}', loc='left')
     axes[0].get_legend().remove(); axes[1].set_ylabel('')
-    lack = [labels[m] for m in paper_memories if m not in set(rows.memory)]
+    lack = [labels[m] for m in study_of(experiment).memories if m not in set(rows.memory)]
     gaps = f" (not yet: {', '.join(lack)})" if lack else ''
     fig.suptitle(f"{task['title']}: {protocol}, {scale}{gaps}", x=0, ha='left')
     return fig
@@ -206,8 +206,8 @@ def protocol_differences(
     scale:str='paper',   # 'quick', 'cpu' or 'paper'
 )->pd.DataFrame:         # index: setting and memories; a column per protocol, and the finding behind it
     "The settings in which the protocols differ"
-    rows = {}
-    for m in paper_memories:
+    rows,compared = {},study_of(experiment).memories
+    for m in compared:
         told = {p: _settled(experiment, m, p, scale) for p in protocols}
         given = {p: settings.of(experiment, p, m, scale) for p in protocols}
         for k in told['fair']:
@@ -216,7 +216,7 @@ def protocol_differences(
             names = ('hidden_size', 'n_params') if k == 'hidden_size' else (k,)
             said = {f for g in given.values() for n in names if n in g for f in re.findall(r'A\d+', g[n].source)}
             rows.setdefault((k, values, ', '.join(sorted(said, key=lambda f: int(f[1:])))), []).append(m)
-    who = lambda m: 'all' if len(m) == len(paper_memories) else ', '.join(m)
+    who = lambda m: 'all' if len(m) == len(compared) else ', '.join(m)
     table = [dict(setting=k, memories=who(m), **dict(zip(protocols, v)), finding=f) for (k,v,f),m in rows.items()]
     return pd.DataFrame(table, columns=['setting', 'memories', *protocols, 'finding']).sort_values(
         'setting', kind='stable').set_index(['setting', 'memories'])
@@ -314,7 +314,7 @@ def paper_says(
     memory:str='mcrm',  # compared with every other
 )->str:
     "What Table 1 of the paper says about a memory against the others, in words"
-    theirs,better = published(experiment, MCRM2018),experiments[experiment].better
+    theirs,better = reported(experiment).get('paper'),experiments[experiment].better
     if not theirs: return 'The paper has no figures for this.'
     ahead = lambda m: theirs[memory] < theirs[m] if better == 'lower' else theirs[memory] > theirs[m]
     found = {w: [labels[m] for m in theirs if m != memory and ahead(m) == a]
@@ -346,7 +346,7 @@ def said(
     bad = runs[runs.status == 'diverged'].groupby('memory', sort=False).size()
     lost = [f'{labels[m]} ({_many(n, "run")})' for m,n in bad.items()]
     if lost: out += f' Diverged, and so left out: {_listed(lost)}.'
-    absent = [labels[m] for m in paper_memories if m not in set(runs.memory)]
+    absent = [labels[m] for m in study_of(experiment).memories if m not in set(runs.memory)]
     return out + (f' Not on record: {_listed(absent)}.' if absent else '')
 
 # %% ../../nbs/analysis/01_results.ipynb #414fef6c
@@ -356,10 +356,11 @@ def printed(
 )->pd.DataFrame:          # memories without a run left out
     "The table of an experiment with its figures as text, the paper's as they stand there"
     t = t[t.seeds > 0]
-    t = t.assign(**{k: t[k].map(partial(as_printed, experiment)) for k in ('paper', 'Bai et al.')},
+    sources,notes = reported(experiment),study_of(experiment).notes
+    t = t.assign(**{k: t[k].map(partial(as_printed, experiment)) for k in sources},
                  **{k: t[k].map(lambda v: figure_text(experiment, v)) for k in ('ours', '± 95 %')},
                  minutes=t.minutes.map('{:.1f}'.format))
-    return t.rename(columns={'Bai et al.': 'Bai et al.' + elsewhere.get(experiment, '')})
+    return t.rename(columns={k: f'{k} ({notes[k, experiment]})' for k in sources if (k, experiment) in notes})
 
 def show(
     experiment:str,       # a key of `experiments`

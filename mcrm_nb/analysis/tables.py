@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from ..figures import color_of, style
 from ..statistics import interval
-from ..layers.registry import labels, paper_memories
+from ..layers.registry import labels
 from ..runs.records import read_records
 from ..studies.study import scales
-from ..studies.registry import experiments
-from ..studies.mcrm import BAI2018, MCRM2018, elsewhere, published, table1
+from ..studies.registry import experiments, reported, study_named, study_of
 from .results import against, as_printed, figure_text, results
 
 # %% ../../nbs/analysis/02_tables.ipynb #bf3c11dd
@@ -29,22 +28,24 @@ def on_record(
     return {(p, s): r for (p, s),r in found.items() if len(r) and (p == 'fair' or asked_as(r, p))}
 
 def side_by_side(
-    which=table1,      # keys of `experiments`
+    which=None,        # Keys of `experiments`, all of one study; None: the main table of the MCRM study
     records:dict=None, # from `read_records`; default: those of the package
     scale:str=None,    # only this scale
     protocol:str=None, # only this protocol
 )->pd.DataFrame:       # index: experiment and whose figures; a column per memory, then seeds, epochs, device
     "The paper's figures and ours"
     records = read_records() if records is None else records
-    rows = {}
+    which = which or study_named('mcrm').main
+    study,rows = study_of(which[0]),{}
     for e in which:
         title = experiments[e].title
-        for source,who in (MCRM2018, 'paper'), (BAI2018, 'Bai et al.'+elsewhere.get(e, '')):
-            rows[title, who] = {labels[m]: as_printed(e, v) for m,v in published(e, source).items()}
+        for source,scores in reported(e).items():
+            who = f'{source} ({study.notes[source, e]})' if (source, e) in study.notes else source
+            rows[title, who] = {labels[m]: as_printed(e, v) for m,v in scores.items()}
         for (p, s),runs in on_record(e, records).items():
             if scale in (None, s) and protocol in (None, p): rows[title, f'{p}, {s}'] = _row(e, runs)
     out = pd.DataFrame(rows).T.rename_axis(['experiment', 'figures']).fillna('')
-    return out.reindex(columns=[*(labels[m] for m in paper_memories), 'seeds', 'epochs', 'device'], fill_value='')
+    return out.reindex(columns=[*(labels[m] for m in study.memories), 'seeds', 'epochs', 'device'], fill_value='')
 
 def _row(experiment, runs):
     def text(m):
@@ -52,7 +53,7 @@ def _row(experiment, runs):
         lost = int((r.status == 'diverged').sum())
         return figure_text(experiment, *interval(r.figure.dropna())) + f' ({lost} diverged)'*(lost > 0)
     span = lambda v: f'{v.min()}' if v.min() == v.max() else f'{v.min()} to {v.max()}'
-    return ({labels[m]: text(m) for m in paper_memories} |
+    return ({labels[m]: text(m) for m in study_of(experiment).memories} |
             dict(seeds=span(runs.groupby('memory').seed.nunique()), epochs=span(runs.epochs),
                  device=', '.join(sorted(set(runs.device)))))
 
@@ -65,18 +66,20 @@ def draw_table(
     protocol:str='fair', # 'paper', 'code' or 'fair'
     scale:str='quick',   # 'quick', 'cpu' or 'paper'
     records:dict=None,   # from `read_records`; default: those of the package
+    study:str='mcrm',    # Key of `studies`
 ):                       # a figure, or None if nothing is on record
     "Every recorded figure of a protocol and a scale, a panel per experiment; the paper's too at its own scale"
     import matplotlib.pyplot as plt
     style()
     records = read_records() if records is None else records
-    found = {e: r for e in table1 if len(r := results(e, protocol, scale, records))}
+    compared,main = study_named(study).memories,study_named(study).main
+    found = {e: r for e in main if len(r := results(e, protocol, scale, records))}
     if not found: return None
     fig,axes = plt.subplots(1, len(found), figsize=(2.5*len(found)+.6, 3.1), layout='constrained', squeeze=False)
     for ax,(e,runs) in zip(axes[0], found.items()):
         _panel(ax, e, runs)
-        if scale == 'paper' and (theirs := published(e, MCRM2018)):
-            ax.plot(range(5), [theirs[m] for m in paper_memories], 'k_', ms=14, label='paper')
+        if scale == 'paper' and (theirs := reported(e).get('paper')):
+            ax.plot(range(len(compared)), [theirs.get(m, np.nan) for m in compared], 'k_', ms=14, label='paper')
         task = records[runs['name'].iloc[0]]['task']
         if e in ('adding', 'copy'): ax.axhline(task['trivial'], color='0.3', ls='--', lw=1)
         ax.set_title(f"{experiments[e].title}\n{task['figure']}", loc='left', fontsize=8.5)
@@ -85,8 +88,8 @@ def draw_table(
 
 # %% ../../nbs/analysis/02_tables.ipynb #bbfff53a
 def _panel(ax, experiment, runs):
-    reach = {}
-    for i,m in enumerate(paper_memories):
+    reach,compared = {},study_of(experiment).memories
+    for i,m in enumerate(compared):
         v = runs[runs.memory == m].figure.dropna()
         if not len(v):
             why = 'diverged' if (runs.memory == m).any() else 'no run yet'
@@ -98,15 +101,15 @@ def _panel(ax, experiment, runs):
         ax.plot([i]*len(v), v, 'o', color=color_of(m), ms=4, alpha=.6)
         error = None if np.isnan(half) else [half]
         ax.errorbar([i+.22], [mean], yerr=error, fmt='s', color=color_of(m), ms=4, capsize=3)
-    ax.set_xticks(range(len(paper_memories)), [labels[m] for m in paper_memories], rotation=45, ha='right')
-    ax.set_xlim(-.5, len(paper_memories)-.5)
+    ax.set_xticks(range(len(compared)), [labels[m] for m in compared], rotation=45, ha='right')
+    ax.set_xlim(-.5, len(compared)-.5)
     if not len(v := runs.figure.dropna()): return   # all diverged
     low,high = v.min(),v.max()
     if high > 20*low: ax.set(yscale='log', ylim=(low/2, high*2))
     else: ax.set_ylim(low-.25*(high-low), high+.25*(high-low))
     low,high = ax.get_ylim()
     for i,(mean,half) in reach.items():   # an interval that runs out of the panel gets an arrow
-        at = dict(color=color_of(paper_memories[i]), ms=5, clip_on=False, zorder=5)
+        at = dict(color=color_of(compared[i]), ms=5, clip_on=False, zorder=5)
         if mean+half > high: ax.plot(i+.22, high, '^', **at)
         if mean-half < low: ax.plot(i+.22, low, 'v', **at)
 
@@ -116,10 +119,12 @@ def claims(
     scale:str='quick',   # 'quick', 'cpu' or 'paper'
     records:dict=None,   # from `read_records`; default: those of the package
     memory:str='mcrm',   # compared with every other
+    study:str='mcrm',    # Key of `studies`
 )->pd.DataFrame:         # experiments by other memories
     "Where one memory is better, where worse, and where the records cannot tell"
     records = read_records() if records is None else records
     rows = {experiments[e].title: against(r, experiments[e].better, memory)[labels[memory]]
-            for e in table1 if len(r := results(e, protocol, scale, records)) and memory in set(r.memory)}
-    others = [labels[m] for m in paper_memories if m != memory]
+            for e in study_named(study).main
+            if len(r := results(e, protocol, scale, records)) and memory in set(r.memory)}
+    others = [labels[m] for m in study_named(study).memories if m != memory]
     return pd.DataFrame(rows).T.reindex(columns=others).fillna('not on record')

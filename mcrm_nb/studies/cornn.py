@@ -49,4 +49,4 @@ _say('imdb', _everyone, _QUICK, scale='quick', epochs=5,
 _say('noisy_cifar', _everyone, _CPU, scale='cpu', epochs=3)
 _say('imdb', _everyone, _CPU, scale='cpu', epochs=5, data=dict(vectors='normal', max_len=400))
 
-cornn = Study('cornn', _experiments, _settings)
+cornn = Study('cornn', (*mcrm.memories, 'cornn'), _experiments, _settings, tuple(_experiments))

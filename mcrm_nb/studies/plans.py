@@ -10,17 +10,16 @@ from dataclasses import fields
 from pathlib import Path
 
 from ..options import one_of
-from ..layers.registry import paper_memories
 from ..tasks.registry import task_maker
 from ..runs.spec import RunSpec, pairs
 from ..runs.sweeps import Plan
-from .registry import experiments, spec_for
-from .mcrm import table1
+from .registry import experiments, spec_for, study_named
 try: import tomllib
 except ImportError: import tomli as tomllib
 
 # %% ../../nbs/studies/02_plans.ipynb #6ed176a1b
-_block = dict(experiments=list(table1), memories=list(paper_memories), protocols=['fair'], scale='quick',
+_mcrm = study_named('mcrm')   # what a block means that names no experiments or memories
+_block = dict(experiments=list(_mcrm.main), memories=list(_mcrm.memories), protocols=['fair'], scale='quick',
               seeds=[1, 2, 3], change={})
 
 def parse_plan(

@@ -6,7 +6,7 @@
 __all__ = ['protocols', 'scales', 'Experiment', 'Setting', 'Settings', 'Study']
 
 # %% ../../nbs/studies/00_study.ipynb #07b5e8e7
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
@@ -64,9 +64,15 @@ class Settings(list):
 
 protocols,scales = ('paper', 'code', 'fair'),('quick', 'cpu', 'paper')
 
+# %% ../../nbs/studies/00_study.ipynb #a6b50d03
 @dataclass
 class Study:
-    "One paper: its experiments, and the settings of its runs with their sources"
-    key:str            # a key of `mcrm_nb.studies.registry.studies`
-    experiments:dict   # key -> `Experiment`
-    settings:Settings  # of these experiments, and of its own memories in those of earlier studies
+    "One paper: what it compares, the settings of its runs with their sources, and the scores it published"
+    key:str            # Key of `mcrm_nb.studies.registry.studies`
+    memories:tuple     # Keys of the memories that its tables compare
+    experiments:dict   # Key of each experiment -> `Experiment`
+    settings:Settings  # Settings of these experiments, and of its own memories in those of earlier studies
+    main:tuple=()      # Keys of the experiments in its main table
+    published:dict=field(default_factory=dict)  # Short name of a source -> key of an experiment -> memory -> score;
+                                                # the paper itself comes first
+    notes:dict=field(default_factory=dict)      # (Source, experiment) -> what is different there, in a few words
