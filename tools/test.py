@@ -130,6 +130,7 @@ complaints = []  # what failed notebooks said: said again at the end, where it i
 steps = {
     'guard': tool('guard'),
     'in step': tool('check_step'),
+    'defaults': tool('defaults'),
     'notebooks': all_notebooks,
     'staged docs': tool('stage_docs'),
     'readme': tool('readme', '--check'),
