@@ -31,6 +31,7 @@ def __dir__(): return sorted([*__all__, '__version__', '__doc__', '__name__', '_
 if TYPE_CHECKING:
     from mcrm_nb.layers.recurrence import Elman, ElmanCell
     from mcrm_nb.layers.cornn import CoRNN, CoRNNCell
+    from mcrm_nb.layers.dam import DAM, DAMCell, DNC, DNCCell
     from mcrm_nb.layers.gru import GRU, GRUCell
     from mcrm_nb.layers.lstm import LSTM, LSTMCell
     from mcrm_nb.layers.mcrm import MCRM, MCRMCell

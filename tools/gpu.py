@@ -78,7 +78,7 @@ def tests(env, out, deadline, passed):
                 say('test', name, {True: 'passed', False: 'FAILED', None: 'out of time'}[done[name]])
                 del waiting[name]
             time.sleep(.2)
-        (out/'tests.log').write_text('\n'.join(f'==== {n}\n{(Path(logs)/n.replace('/', '-')).read_text()}' for n in running))
+        (out/'tests.log').write_text('\n'.join(f'==== {n}\n{(Path(logs)/n.replace("/", "-")).read_text()}' for n in running))
     return done
 
 def kernels(env):
