@@ -6,12 +6,13 @@
 __all__ = ['elman_step', 'scan', 'reference', 'Memory', 'CellShapes', 'Equations', 'RecurrentCell', 'same_device', 'as_states',
            'ElmanCell', 'Recurrent', 'output_width', 'reverse_time', 'at_end', 'Elman', 'count_parameters']
 
-# %% ../../nbs/layers/01_recurrence.ipynb #a710596d
+# %% ../../nbs/layers/01_recurrence.ipynb #7c0bd489
 import math
 
 import torch
 from fastcore.basics import patch
 from torch import nn
+from torch.fx import Proxy
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from ..options import one_of
@@ -367,7 +368,7 @@ def _check_input(self:Recurrent, x, dims, weights):
         raise ValueError(f'RNN input dtype ({x.dtype}) does not match weight dtype ({w.dtype}). '
                          f'Convert input: input.to({w.dtype}), or convert model: model.to({x.dtype})')
     if x.dim() != dims: raise RuntimeError(f'input must have {dims} dimensions, got {x.dim()}')
-    if x.shape[-1] != self.input_size:
+    if not torch.jit.is_tracing() and x.shape[-1] != self.input_size:   # a trace holds no comparison of sizes
         raise RuntimeError(
             f'input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}')
 
@@ -376,7 +377,8 @@ def _check_state(self:Recurrent, state, x):
     for i,(s,shape) in enumerate(zip(state, self.state_shapes.values())):
         want = (len(self.ends), x.shape[1], *shape)
         which = 'hidden' if len(state) == 1 else f'hidden[{i}]'
-        if tuple(s.shape) != want: raise RuntimeError(f'Expected {which} size {want}, got {list(s.shape)}')
+        if not torch.jit.is_tracing() and tuple(s.shape) != want:
+            raise RuntimeError(f'Expected {which} size {want}, got {list(s.shape)}')
         same_device(x, {which: s}, 'hidden')
         if s.dtype != x.dtype and not autocasts(x.device):
             raise ValueError(f'{which} dtype ({s.dtype}) does not match input dtype ({x.dtype})')
@@ -441,7 +443,8 @@ def _forward_padded(self:Recurrent, input, hx):
     self._check_input(x, 3, weights)
     state = self._state(x, hx, weights)
     self._check_weights(x, weights)
-    if not x.shape[0]: raise RuntimeError('Expected sequence length to be larger than 0 in RNN')
+    if not torch.jit.is_tracing() and not x.shape[0]:
+        raise RuntimeError('Expected sequence length to be larger than 0 in RNN')
     y,state = self._run_all(x, state, weights, None)
     if alone: return y[:,0], tuple(s[:,0] for s in state)
     return (y.transpose(0, 1) if rows_first else y), state
@@ -457,9 +460,18 @@ def forward(self:Recurrent,
     `state_shapes`, which are (hidden_size,) unless the memory says otherwise; zeros, or the memory's own initial
     state, if left out. Returns the outputs, (..., output_size * directions), in the form of the input, and the final
     state in the form of `hx`: a tensor if the memory has one state, else a tuple."""
+    if isinstance(input, Proxy): return _leaf(self, input, hx)
     run = self._forward_packed if isinstance(input, PackedSequence) else self._forward_padded
     y,state = run(input, hx)
     return y, state if len(state) > 1 else state[0]
+
+# %% ../../nbs/layers/01_recurrence.ipynb #2238959e
+def _leaf(layer, input, hx):
+    "The call of `layer` as one node of the graph that `torch.fx` is writing"
+    if input.tracer.root is layer:
+        raise TypeError(f'{type(layer).__name__}: torch.fx takes the layer as a leaf of a model; trace the model around it')
+    path = input.tracer.path_of_module(layer)
+    return input.tracer.create_proxy('call_module', path, (input,) if hx is None else (input, hx), {})
 
 # %% ../../nbs/layers/01_recurrence.ipynb #d4b7f4e5
 @patch
