@@ -469,7 +469,8 @@ def forward(self:Recurrent,
 def _leaf(layer, input, hx):
     "The call of `layer` as one node of the graph that `torch.fx` is writing"
     if input.tracer.root is layer:
-        raise TypeError(f'{type(layer).__name__}: torch.fx takes the layer as a leaf of a model; trace the model around it')
+        name = type(layer).__name__
+        raise TypeError(f'{name}: torch.fx takes the layer as a leaf of a model; trace the model around it')
     path = input.tracer.path_of_module(layer)
     return input.tracer.create_proxy('call_module', path, (input,) if hx is None else (input, hx), {})
 
