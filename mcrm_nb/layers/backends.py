@@ -22,6 +22,9 @@ backends = dict(reference='mcrm_nb.layers.recurrence:reference',
                 triton_tf32x3='mcrm_nb.kernels.gpu:tensor_cores', portable='mcrm_nb.kernels.backward:portable')
 _homes = dict(cpu='mcrm_nb.kernels.cpu', triton='mcrm_nb.kernels.gpu')   # each says whether it is available
 
+# %% ../../nbs/layers/11_backends.ipynb #710d8013
+import_module('mcrm_nb.kernels.backward')   # registers the operator
+
 # %% ../../nbs/layers/11_backends.ipynb #ad92e2bf
 programs = dict(trace='torch.jit.trace is at work', export='torch.export is at work', onnx='an ONNX file is written',
                 old_onnx='the old ONNX exporter is at work')

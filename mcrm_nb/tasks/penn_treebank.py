@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from ..options import one_of
+from ..layers.recurrence import output_width
 from ..layers.registry import memories
 from .contract import Data, Question, Task
 from .files import data_bytes
@@ -65,7 +66,8 @@ class LanguageQuestion(Question):
     def model(self, memory, hidden_size, bound=.1, **options):
         "The memory, by name or callable, in a tied `LanguageModel`"
         make = memories[memory] if isinstance(memory, str) else memory
-        return LanguageModel(make(hidden_size, hidden_size, batch_first=True, **options), self.n_out, bound,
+        width = output_width(make(1, hidden_size, device='meta', **options))
+        return LanguageModel(make(width, hidden_size, batch_first=True, **options), self.n_out, bound,
                              context=self.context)
 
 @dataclass
