@@ -6,12 +6,12 @@
 __all__ = ['arrangements', 'loops', 'kept_by_default', 'bptt', 'portable', 'lstm_core', 'lstm_core_back', 'gru_core',
            'gru_core_back', 'oscillator', 'oscillator_back', 'oscillator_numbers', 'nrz', 'gru_bias', 'arrange_lstm',
            'arrange_gru', 'arrange_mcrm', 'arrange_nested', 'arrange_cornn', 'step', 'rows_times', 'forward',
-           'step_back', 'backward', 'columns', 'add_products', 'activations', 'Loops', 'gradients', 'find_loops',
-           'recurrence', 'recurrence_backward', 'engine', 'compare_engines']
+           'step_back', 'backward', 'by_step', 'columns', 'add_products', 'activations', 'Loops', 'pieces', 'piece_of',
+           'states_before', 'gradients', 'find_loops', 'recurrence', 'recurrence_backward', 'engine', 'compare_engines']
 
 # %% ../../nbs/kernels/00_backward.ipynb #a0d4799f
 from importlib import import_module
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
@@ -139,15 +139,16 @@ def forward(
     initial,   # one to three states, (..., batch, units)
     weights,   # `wx, wh, wu, wc, bias`, see `arrange_...`
     keep=True, # the activations, too?
+    sizes=(),  # rows at every step, if they become fewer: then `x` is (..., 1, all rows, input_size)
 )->tuple:      # every state (..., steps, batch, units), and the activations (..., steps, batch, 0 or more units)
     "Forward over all steps, the input's products done at once"
     wx,*rest,bias = weights
     sums = rows_times(x, wx) + bias[...,None,None,:wx.shape[-2]]
     state,kept = tuple(initial),[]
-    for a in sums.unbind(-3):
-        acts,state = step(kind, a, state, *rest, bias)
+    for a in sums.squeeze(-3).split(sizes, -2) if sizes else sums.unbind(-3):
+        acts,state = step(kind, a, [s[...,:a.shape[-2],:] for s in state], *rest, bias)
         kept.append((*state, torch.cat(acts, -1) if keep else a[...,:0]))
-    return tuple(torch.stack(s, -3) for s in zip(*kept))
+    return tuple(torch.cat(s, -2).unsqueeze(-3) if sizes else torch.stack(s, -3) for s in zip(*kept))
 
 # %% ../../nbs/kernels/00_backward.ipynb #53c3a562
 def step_back(kind, acts, now, new, d, wh, wu, wc):
@@ -191,15 +192,27 @@ def backward(
     grads,         # gradient of every state at every step, or None
     d,             # gradient of the states after the last step that comes from later ones
     wh, wu, wc,    # weights
+    sizes=(),      # as in `forward`
 )->tuple:          # gradients of all sums (as `acts`) and of `before`; the arteries of every step, or None
     "Backward over all steps"
     out,us,n = [],[],acts.shape[-1]//wh.shape[-1]
-    for t in reversed(range(acts.shape[-3])):
-        d = [a if g is None else a+g[...,t,:,:] for a,g in zip(d, grads)]
-        now,new = [s[...,t-1,:,:] for s in states] if t else before, [s[...,t,:,:] for s in states]
-        sums,u,d = step_back(kind, acts[...,t,:,:].chunk(n, -1), now, new, d, wh, wu, wc)
+    join = lambda ts: torch.cat(ts[::-1], -2).unsqueeze(-3) if sizes else torch.stack(ts[::-1], -3)
+    states,grads,(acts,) = by_step(states, sizes),by_step(grads, sizes),by_step([acts], sizes)
+    for t in reversed(range(len(acts))):
+        rows = acts[t].shape[-2]
+        ended,d = [a[...,rows:,:] for a in d],[a[...,:rows,:] for a in d]
+        d = [a if g is None else a+g[t] for a,g in zip(d, grads)]
+        now = [s[...,:rows,:] for s in ([s[t-1] for s in states] if t else before)]
+        new = [s[t] for s in states]
+        sums,u,d = step_back(kind, acts[t].chunk(n, -1), now, new, d, wh, wu, wc)
+        d = [torch.cat(pair, -2) for pair in zip(d, ended)] if sizes else d
         out.append(torch.cat(sums, -1)); us.append(u)
-    return torch.stack(out[::-1], -3), d, None if us[0] is None else torch.stack(us[::-1], -3)
+    return join(out), d, None if us[0] is None else join(us)
+
+def by_step(tensors, sizes):
+    "Every tensor (or None) as a list of its steps"
+    split = lambda t: t.squeeze(-3).split(sizes, -2) if sizes else t.unbind(-3)
+    return [None if t is None else split(t) for t in tensors]
 
 # %% ../../nbs/kernels/00_backward.ipynb #ac21a72f
 def columns(kind, p):
@@ -242,22 +255,48 @@ class Loops(NamedTuple):
     rows:object       # rows that a piece has, about, from the activations of a row (of all networks)
     add_products:object=add_products   # for the weights
 
-def gradients(loops, kind, x, initial, weights, states, acts, grads, needed):
+# %% ../../nbs/kernels/00_backward.ipynb #5ee54a4a
+def pieces(T, rows, batch, sizes):
+    "From the last to the first: the steps of a piece, from and to, with about as many `rows` as wanted"
+    size = [*sizes] or [batch]*T
+    end = T
+    while end > 0:
+        start,n = end-1,size[end-1]
+        while start > 0 and n + size[start-1] <= rows: start,n = start-1,n+size[start-1]
+        yield start,end
+        end = start
+
+def piece_of(start, end, sizes):
+    "A function that cuts a piece out of a tensor of all steps, and its `sizes`"
+    if not sizes: return lambda t: None if t is None else t[...,start:end,:,:],()
+    first,rows = sum(sizes[:start]),sum(sizes[start:end])
+    return lambda t: None if t is None else t[...,first:first+rows,:],sizes[start:end]
+
+def states_before(before, states, sizes):
+    "The states before every step of a piece, from those before and after it"
+    if not sizes: return [torch.cat([b.unsqueeze(-3), s[...,:-1,:,:]], -3) for b,s in zip(before, states)]
+    shift = torch.tensor([sizes[0], *sizes[:-1]]).repeat_interleave(torch.tensor(sizes))[sizes[0]:]
+    at = (torch.arange(sizes[0], sum(sizes)) - shift).to(states[0].device)   # the same row, one step before
+    return [torch.cat([b[...,None,:sizes[0],:], s.index_select(-2, at)], -2) for b,s in zip(before, states)]
+
+# %% ../../nbs/kernels/00_backward.ipynb #67a2fcb4
+def gradients(loops, kind, x, initial, weights, states, acts, grads, needed, sizes=()):
     "Gradients of `x`, of `initial` and of the weights; only of those that are `needed` (of `x` and of each weight)"
-    p,T,every = states[0].shape[-1],x.shape[-3],columns(kind, states[0].shape[-1])
+    p,every = states[0].shape[-1],columns(kind, states[0].shape[-1])
     new = lambda make, t: make(t, memory_format=torch.contiguous_format)   # loops write row by row
     dx = new(torch.empty_like, x) if needed[0] else None
     dw = [new(torch.zeros_like, w) if need else None for w,need in zip(weights, needed[1:])]
-    d,size = [torch.zeros_like(s) for s in initial],max(1, loops.rows(weights[4].numel())//max(1, x.shape[-2]))
-    for end in range(T, 0, -size):
-        start = max(0, end-size)
-        cut = lambda t: None if t is None else t[...,start:end,:,:]
-        before = [s[...,start-1,:,:] for s in states] if start else initial
+    d,more = [torch.zeros_like(s) for s in initial],(sizes,) if sizes else ()
+    for start,end in pieces(len(sizes) or x.shape[-3], loops.rows(weights[4].numel()), x.shape[-2], sizes):
+        cut,here = piece_of(start, end, sizes)
+        last,_ = piece_of(start-1, start, sizes)
+        before = [last(s).squeeze(-3) for s in states] if start else initial
         all_or_two = states[:2] if acts.shape[-1] else states
-        past = [torch.cat([b.unsqueeze(-3), s[...,start:end-1,:,:]], -3) for b,s in zip(before, all_or_two)]
+        past = states_before(before[:len(all_or_two)], [*map(cut, all_or_two)], here)
         a = cut(acts).clone() if acts.shape[-1] else activations(loops.forward, kind, cut(x), past, weights)
-        sums,d,us = loops.backward(kind, before, [*map(cut, states)], a, [*map(cut, grads)], d, *weights[1:4])
-        if needed[0]: dx[...,start:end,:,:] = rows_times(sums[...,every[0]], weights[0].mT)
+        sums,d,us = loops.backward(kind, before, [*map(cut, states)], a, [*map(cut, grads)], d, *weights[1:4],
+                                   *((here,) if sizes else ()))
+        if needed[0]: cut(dx).copy_(rows_times(sums[...,every[0]], weights[0].mT))
         for total,cols,source in zip(dw, every, (cut(x), past[0], us, past[:2][-1])):
             if total is not None and total.numel(): loops.add_products(total, sums[...,cols], source)
         if needed[5]: dw[4] += sums.flatten(-3, -2).sum(-2)
@@ -292,33 +331,35 @@ def recurrence(
     kind:str,
     loops:str,              # a key of `loops`, or 'auto'
     keep:bool,              # the activations for the backward pass? else they are computed again
+    sizes:Optional[list[int]], # as in `forward`; None if all rows have all steps
 )->list[Tensor]:
     "Every state at every step, and the activations"
-    return [*find_loops(loops, x).forward(kind, x, initial, weights, keep)]
+    return [*find_loops(loops, x).forward(kind, x, initial, weights, keep, *([sizes] if sizes else []))]
 
 @recurrence.register_fake
-def _(x, initial, weights, kind, loops, keep):
+def _(x, initial, weights, kind, loops, keep, sizes):
     at = x.shape[:-1]
     return [*(x.new_empty(*at, s.shape[-1]) for s in initial), x.new_empty(*at, weights[4].shape[-1] if keep else 0)]
 
 # %% ../../nbs/kernels/00_backward.ipynb #5946649e
 @torch.library.custom_op(f'{_namespace}::recurrence_backward', mutates_args=())
 def recurrence_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], kind:str, loops:str,
-                        states:list[Tensor], grads:list[Tensor], needed:list[bool])->list[Tensor]:
+                        states:list[Tensor], grads:list[Tensor], needed:list[bool],
+                        sizes:Optional[list[int]])->list[Tensor]:
     "The gradients of `x`, `initial` and `weights`; what there is not, on either side, is an empty tensor"
     *states,acts = states
     grads = [g if g.numel() else None for g in grads]
-    dx,d,dw = gradients(find_loops(loops, x), kind, x, initial, weights, states, acts, grads, needed)
+    dx,d,dw = gradients(find_loops(loops, x), kind, x, initial, weights, states, acts, grads, needed, sizes or ())
     return [x.new_empty(0) if g is None else g for g in (dx, *d, *dw)]
 
 @recurrence_backward.register_fake
-def _(x, initial, weights, kind, loops, states, grads, needed):
+def _(x, initial, weights, kind, loops, states, grads, needed, sizes):
     given = zip((x, *initial, *weights), (needed[0], *(True for _ in initial), *needed[1:]))
     return [t.new_empty(t.shape if need else 0) for t,need in given]
 
 # %% ../../nbs/kernels/00_backward.ipynb #67f72d58
 def _remember(ctx, inputs, output):
-    x,initial,weights,*ctx.how,_ = inputs
+    x,initial,weights,*ctx.how,_,ctx.sizes = inputs
     ctx.n = len(initial)
     ctx.save_for_backward(x, *initial, *weights, *output)
     ctx.set_materialize_grads(False)
@@ -327,14 +368,17 @@ def _backward(ctx, grads):
     (x, *rest),n = ctx.saved_tensors,ctx.n
     initial,weights,states = rest[:n],rest[n:n+5],rest[n+5:]
     need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
-    by_autograd = lambda graph: (*_by_autograd(ctx, x, initial, weights, grads[:n], graph), None, None, None)
+    none = None, None, None, None
+    by_autograd = lambda graph: (*_by_autograd(ctx, x, initial, weights, grads[:n], graph), *none)
     if torch.is_grad_enabled(): return by_autograd(True)
     given = [x.new_empty(0) if g is None else g for g in grads[:n]]
-    try: dx,*d = recurrence_backward(x, initial, weights, *ctx.how, states, given, [need_x, *need_weights])
+    needed = [need_x, *need_weights]
+    try: dx,*d = recurrence_backward(x, initial, weights, *ctx.how, states, given, needed, ctx.sizes)
     except RuntimeError as e:
         if 'Batching rule not implemented' in str(e): return by_autograd(False)
         raise
-    return dx if need_x else None, d[:n], [g if need else None for g,need in zip(d[n:], need_weights)], None, None, None
+    dw = [g if need else None for g,need in zip(d[n:], need_weights)]
+    return dx if need_x else None, d[:n], dw, *none
 
 # %% ../../nbs/kernels/00_backward.ipynb #815c50d1
 def _by_autograd(ctx, x, initial, weights, grads, create_graph):
@@ -343,7 +387,7 @@ def _by_autograd(ctx, x, initial, weights, grads, create_graph):
     given,need = [x, *initial, *weights],[need_x, *need_initial, *need_weights]
     if not create_graph: given = [t.detach().requires_grad_(n) for t,n in zip(given, need)]
     with torch.enable_grad():
-        *states,_ = forward(ctx.how[0], given[0], given[1:1+ctx.n], given[1+ctx.n:], keep=False)
+        *states,_ = forward(ctx.how[0], given[0], given[1:1+ctx.n], given[1+ctx.n:], False, ctx.sizes or ())
     outs,grads = zip(*[(s, g) for s,g in zip(states, grads) if g is not None])
     wanted = [t for t,n in zip(given, need) if n]
     found = iter(torch.autograd.grad(outs, wanted, grads, create_graph=create_graph, allow_unused=True))
@@ -364,56 +408,59 @@ def _leading(info, axes, x):
     return front,lambda out: out.unflatten(0, (n, -1)) if nested else out
 
 @recurrence.register_vmap
-def _(info, axes, x, initial, weights, kind, loops, keep):
+def _(info, axes, x, initial, weights, kind, loops, keep, sizes):
     front,back = _leading(info, axes, x)
-    out = recurrence(*map(front, (x, initial, weights), axes[:3]), kind, loops, keep)
+    out = recurrence(*map(front, (x, initial, weights), axes[:3]), kind, loops, keep, sizes)
     return [*map(back, out)],[0]*len(out)
 
 @recurrence_backward.register_vmap
-def _(info, axes, x, initial, weights, kind, loops, states, grads, needed):
+def _(info, axes, x, initial, weights, kind, loops, states, grads, needed, sizes):
     front,back = _leading(info, axes, x)
     x,initial,weights,states,grads = map(front, (x, initial, weights, states, grads), (*axes[:3], *axes[5:7]))
-    out = recurrence_backward(x, initial, weights, kind, loops, states, grads, needed)
+    out = recurrence_backward(x, initial, weights, kind, loops, states, grads, needed, sizes)
     there = [needed[0], *(True for _ in initial), *needed[1:]]
     return [back(o) if need else o for o,need in zip(out, there)],[0 if need else None for need in there]
 
 # %% ../../nbs/kernels/00_backward.ipynb #95414d8d
 kept_by_default = dict(cpu=2**30, cuda=2**31)   # bytes of activations
 
-def engine(name):
-    "A backend for layers from the loops of that name"
-    def compute(cell, x, state, weights, options, recompute=None):
+def engine(name, ragged=False):
+    "A backend for layers from the loops of that name; `ragged`: can they do with fewer rows at later steps?"
+    def compute(cell, x, state, weights, options, recompute=None, sizes=()):
         kind = vars(cell).get('kernel')
         if kind is None: raise ValueError(f'backend: {cell.__name__} has no hand-written derivative, expected one of '
                                           f'{", ".join(arrangements)}; use backend="reference"')
-        shapes = cell.weight_shapes(x.shape[2], state[0].shape[1], **options)
+        shapes = cell.weight_shapes(x.shape[-1], state[0].shape[1], **options)
         program = torch.jit.is_tracing() or torch.compiler.is_exporting()   # that knows no sizes yet
         for k,w in weights.items() if not program else ():
             if w.shape != shapes[k]: raise RuntimeError(f'{k}: expected size {shapes[k]}, got {tuple(w.shape)}')
         full = {k: weights[k] if k in weights else x.new_zeros(shape) for k,shape in shapes.items()}
         arranged = [*arrangements[kind](full, **options)]
+        if sizes: x = x[None]
         if recompute is None and not program:
             size = x.element_size()*x.shape[0]*x.shape[1]*arranged[4].shape[0]
             recompute = size > kept_by_default.get(x.device.type, 2**30)
         keep = torch.is_grad_enabled() and not recompute and not program
-        return tuple(recurrence(x, [*state], arranged, kind, name, keep)[:-1])
+        states = recurrence(x, [*state], arranged, kind, name, keep, [*sizes] or None)[:-1]
+        return tuple(s[0] if sizes else s for s in states)
+    compute.ragged = ragged
     return compute
 
-bptt = engine('bptt')
+bptt = engine('bptt', ragged=True)
 portable = engine('auto')   # whichever loops are the fastest where the operator runs
 
 # %% ../../nbs/kernels/00_backward.ipynb #b237addf
-def compare_engines(layer, x, one, other, tol):
+def compare_engines(layer, x, one, other, tol, sizes=()):
     "Values and gradients of two backends from a random state on; the largest relative difference is below `tol`"
     from mcrm_nb.testing import test_same
-    names = layer.names
-    state = [torch.randn(x.shape[1], layer.hidden_size, dtype=x.dtype, device=x.device) for _ in layer.states]
-    given = [torch.randn(*x.shape[:2], layer.hidden_size, dtype=x.dtype, device=x.device) for _ in layer.states]
+    names,more = layer.names,dict(sizes=sizes) if sizes else {}
+    random = lambda *at: [torch.randn(*at, layer.hidden_size, dtype=x.dtype, device=x.device) for _ in layer.states]
+    state,given = random(sizes[0] if sizes else x.shape[1]),random(*x.shape[:-1])
     results = []
     for compute in one,other:
         leaves = [t.detach().clone().requires_grad_() for t in (x, *state, *(getattr(layer, k+'_l0') for k in names))]
         n = 1+len(state)
-        out = compute(layer.cell, leaves[0], tuple(leaves[1:n]), dict(zip(names, leaves[n:])), layer.options)
+        out = compute(layer.cell, leaves[0], tuple(leaves[1:n]), dict(zip(names, leaves[n:])), layer.options, **more)
         loss = sum((o*g).sum() for o,g in zip(out, given))
         results.append([*out, *torch.autograd.grad(loss, leaves)])
     for a,b in zip(*results): test_same(a, b, tol)

@@ -119,6 +119,8 @@ struct Args {
   I kind, T, B, m, p, keep;
   const float *x, *wx, *wh, *wu, *wc, *bias, *h0, *c0, *e0;
   float *h, *c, *e, *acts;
+  const I* sizes;                                                       // rows of every step, if they become fewer
+  I rows(I t) const { return sizes ? sizes[t] : B; }
   bool nested() const { return kind >= NESTED; }
   I sums() const { return kind <= RNN ? p : kind == GRU ? 3*p : 4*p; }   // that input and output feed
   I inner() const { return kind == CORNN ? p : kind == MCRM ? 3*p : 4*p; }   // that the arteries, the memory feed
@@ -131,6 +133,18 @@ template <class F> void slices(I B, I threads, F body) {
   #pragma omp parallel for num_threads(threads) schedule(static)
   for (I k = 0; k < threads; k++) {
     if (k*rows < B) { body(k*rows, std::min(B, (k+1)*rows) - k*rows); at::native::cpublas::brgemm_release(false); }
+  }
+}
+template <class F> void slices(const Args& a, I threads, F body) {   // long rows come first: equal shares of the steps
+  if (!a.sizes) { slices(a.B, threads, body); return; }
+  std::vector<I> steps(a.B), from(threads + 1, a.B); I all = 0, done = 0, k = 1;
+  for (I t = 0; t < a.T; t++) { all += a.sizes[t]; for (I i = 0; i < a.sizes[t]; i++) steps[i]++; }
+  from[0] = 0;
+  for (I i = 0; i < a.B && k < threads; i++) {
+    done += steps[i]; while (k < threads && done*threads >= k*all) from[k++] = i + 1; }
+  #pragma omp parallel for num_threads(threads) schedule(static)
+  for (I k = 0; k < threads; k++) {
+    if (from[k] < from[k+1]) { body(from[k], from[k+1] - from[k]); at::native::cpublas::brgemm_release(false); }
   }
 }
 static inline void start(I n, I m, const float* x, const float* w, const float* bias, I na, float* q) {   // m few
@@ -150,12 +164,13 @@ extern "C" void forward(const Args* given, I threads) {
   H.pack(a.wh, p, n, 1, p);
   if (a.nested()) U.pack(a.wu, 2*p, a.inner(), 1, 2*p);
   if (a.wc) C.pack(a.wc, p, a.inner(), 1, p);
-  slices(a.B, threads, [&](I r, I M) {
-    std::vector<float> u(a.nested() ? M*2*p : 0);
-    for (I t = 0; t < a.T; t++) {
-      const I at = (t*a.B + r)*p, last = at - a.B*p;
+  slices(a, threads, [&](I r, I all) {
+    std::vector<float> u(a.nested() ? all*2*p : 0);
+    for (I t = 0, first = 0; t < a.T; first += a.rows(t++)) {
+      const I M = std::min(all, a.rows(t) - r); if (M <= 0) break;
+      const I at = (first + r)*p, last = t ? at - a.rows(t-1)*p : 0;
       const float *h = t ? a.h + last : a.h0 + r*p, *c = t ? a.c + last : a.c0 + r*p, *e = t ? a.e + last : a.e0 + r*p;
-      const float* x = a.x + (t*a.B + r)*a.m; float* A = a.acts + ((a.keep ? t*a.B : 0) + r)*na;
+      const float* x = a.x + (first + r)*a.m; float* A = a.acts + ((a.keep ? first : 0) + r)*na;
       for (I i = 0; i < M; i++) start(n, a.m > few ? 0 : a.m, x + i*a.m, turned.data(), a.bias, na, A + i*na);
       if (a.m > few) X.times(M, x, a.m, A, na, true);
       H.times(M, h, p, A + a.fed(), na, true);
@@ -185,13 +200,16 @@ extern "C" void backward(const Args* given, const float* gh, const float* gc, co
   H.pack(a.wh, a.sums(), p, p, 1);
   if (a.nested()) U.pack(a.wu, a.inner(), 2*p, 2*p, 1);
   if (a.wc) C.pack(a.wc, a.inner(), p, p, 1);
-  slices(a.B, threads, [&](I r, I M) {
-    std::vector<float> du(a.nested() ? M*2*p : 0);
+  I all_rows = 0; for (I t = 0; t < a.T; t++) all_rows += a.rows(t);
+  slices(a, threads, [&](I r, I all) {
+    std::vector<float> du(a.nested() ? all*2*p : 0);
     float *Dh = dh + r*p, *Dc = dc + r*p, *De = de + r*p;
-    for (I t = a.T-1; t >= 0; t--) {
-      const I at = (t*a.B + r)*p, last = at - a.B*p;
+    for (I t = a.T-1, first = all_rows; t >= 0; t--) {
+      first -= a.rows(t);
+      const I M = std::min(all, a.rows(t) - r); if (M <= 0) continue;
+      const I at = (first + r)*p, last = t ? at - a.rows(t-1)*p : 0;
       const float *h = t ? a.h + last : a.h0 + r*p, *c = t ? a.c + last : a.c0 + r*p, *e = t ? a.e + last : a.e0 + r*p;
-      float *A = a.acts + (t*a.B + r)*na, *u = us + 2*at;
+      float *A = a.acts + (first + r)*na, *u = us + 2*at;
       add(M*p, gh ? gh + at : 0, Dh); add(M*p, gc ? gc + at : 0, Dc); add(M*p, ge ? ge + at : 0, De);
       for (I i = 0; i < M; i++) { float *q = A + i*na, *eh = Dh + i*p, *ec = Dc + i*p, *ee = De + i*p;
         const I s = i*p, d = at + s;
@@ -310,7 +328,7 @@ def available()->bool:
 # %% ../../nbs/kernels/01_cpu.ipynb #59002015
 class _Args(ctypes.Structure):
     _fields_ = [(k, ctypes.c_int64) for k in ('kind', 'T', 'B', 'm', 'p', 'keep')] + [
-        (k, ctypes.c_void_p) for k in 'x wx wh wu wc bias h0 c0 e0 h c e acts'.split()]
+        (k, ctypes.c_void_p) for k in 'x wx wh wu wc bias h0 c0 e0 h c e acts sizes'.split()]
 
 _kinds = dict(cornn=-1, rnn=0, lstm=1, gru=2, nested_lstm=3, mcrm=4)
 _at = lambda t: t.data_ptr() if t is not None and t.numel() else None
@@ -324,26 +342,30 @@ def _check(*tensors):
 
 def _threads(): return ctypes.c_int64(torch.get_num_threads())
 
-def forward(kind, x, initial, weights, keep=True):
+def _rows(sizes): return (ctypes.c_int64*len(sizes))(*sizes) if sizes else None
+
+# %% ../../nbs/kernels/01_cpu.ipynb #3cda3e5a
+def forward(kind, x, initial, weights, keep=True, sizes=()):
     "As `mcrm_nb.kernels.backward.forward`"
     _check(x, *initial, *weights)
-    if x.dim() > 3: return _in_turn(forward, kind, x, initial, weights, keep)
-    (x, *weights),initial,(T, B, m),p = _plain([x, *weights]),_plain(initial),x.shape,weights[1].shape[1]
-    states,n = [x.new_empty(T, B, p) for _ in initial],len(weights[4])
-    acts = x.new_empty(T if keep else 1, B, n)
-    args = _Args(_kinds[kind], T, B, m, p, keep, _at(x), *map(_at, weights), *_three(initial), *_three(states),
-                 _at(acts))
+    if x.dim() > 3: return _in_turn(forward, kind, x, initial, weights, keep, sizes)
+    (x, *weights),initial,at,p = _plain([x, *weights]),_plain(initial),x.shape[:2],weights[1].shape[1]
+    states,n,batch = [x.new_empty(*at, p) for _ in initial],len(weights[4]),len(initial[0])
+    acts = x.new_empty(*(at if keep else (1, batch)), n)
+    rows = _rows(sizes)
+    args = _Args(_kinds[kind], len(sizes) or at[0], batch, x.shape[2], p, keep, _at(x), *map(_at, weights),
+                 *_three(initial), *_three(states), _at(acts), rows and ctypes.addressof(rows))
     _kernel().forward(ctypes.byref(args), _threads())
-    return *states, acts if keep else x.new_empty(T, B, 0)
+    return *states, acts if keep else x.new_empty(*at, 0)
 
-def backward(kind, before, states, acts, grads, d, wh, wu, wc):
+def backward(kind, before, states, acts, grads, d, wh, wu, wc, sizes=()):
     "As `mcrm_nb.kernels.backward.backward`; writes over `acts` and `d`"
-    if acts.dim() > 3: return _in_turn(backward, kind, before, states, acts, grads, d, wh, wu, wc)
-    (T, B, _),p,acts = acts.shape,wh.shape[1],acts.contiguous()
+    if acts.dim() > 3: return _in_turn(backward, kind, before, states, acts, grads, d, wh, wu, wc, sizes)
+    (T, B, _),p,acts,rows = acts.shape,wh.shape[1],acts.contiguous(),_rows(sizes)
     before,states,grads,d,(wh, wu, wc) = map(_plain, (before, states, grads, d, (wh, wu, wc)))
     us = acts.new_empty(T, B, 2*p) if wu.numel() else None
-    args = _Args(_kinds[kind], T, B, 0, p, True, None, None, _at(wh), _at(wu), _at(wc), None,
-                 *_three(before), *_three(states), _at(acts))
+    args = _Args(_kinds[kind], len(sizes) or T, len(d[0]), 0, p, True, None, None, _at(wh), _at(wu), _at(wc), None,
+                 *_three(before), *_three(states), _at(acts), rows and ctypes.addressof(rows))
     pointers = map(ctypes.c_void_p, (*_three(grads), *_three(d), _at(us)))
     _kernel().backward(ctypes.byref(args), *pointers, _threads())
     return acts, d, us
@@ -372,12 +394,13 @@ def _in_turn(loop, kind, *args):
 
 # %% ../../nbs/kernels/01_cpu.ipynb #e41ea6fb
 loops = Loops(forward, backward, lambda n: 512, add_products)
-_compiled = engine('cpu')
+_compiled = engine('cpu', ragged=True)
 
-def cpu(cell, x, state, weights, options, recompute=None):
+def cpu(cell, x, state, weights, options, recompute=None, sizes=()):
     "The compiled loops as a backend of layers: float32 on a CPU"
     if not _usable(): raise RuntimeError("backend='cpu': the compiled loops are not available here, see the warning")
-    return _compiled(cell, x, state, weights, options, recompute)
+    return _compiled(cell, x, state, weights, options, recompute, sizes)
+cpu.ragged = True
 
 @torch.compiler.assume_constant_result
 def _usable(): return available()

@@ -94,6 +94,7 @@ def conv_parts(x, code, phi, trace, weight_ih, recurrent_weight, bias_ih=None, b
     zf = same_conv(x.detach(), weight_ih, bias_ih, stride).movedim(1, -1)[...,None]
     by_cell = lambda v: v.unflatten(-1, (-1, cells))
     part = lambda v, kept, W, bias: by_cell((v if kept is None else v*kept) @ W + (0 if bias is None else bias))
+    trace,feedback_trace = (None if v is None else v.detach() for v in (trace, feedback_trace))
     r,trace = recurrent_input(trace, code.detach(), **history, dims=whole_map)
     parts = dict(zf=zf, recurrent_input=r, zr=part(r, kept[0], recurrent_weight, bias_hh))
     z = zf + parts['zr']

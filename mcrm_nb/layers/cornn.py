@@ -40,6 +40,7 @@ class CoRNNCell(RecurrentCell):
     "One step of coRNN (arXiv 2010.00951): velocity `z` first, then position `y` with the new velocity"
     states = 'y','z'
     kernel = 'cornn'
+    gate_order = dict(bias_ih=('force',))
     options = dict(dt=.05, gamma=1., epsilon=1., damping='explicit')
 
     @staticmethod

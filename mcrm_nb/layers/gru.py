@@ -28,6 +28,7 @@ def gru_gates(
 class GRUCell(RecurrentCell):
     "One step of a GRU, eq. (2) in torch's convention (z keeps): `nn.GRUCell`'s numbers and weights"
     kernel = 'gru'
+    gate_order = dict(bias_ih='rzn', bias_hh='rzn')
 
     @staticmethod
     def weight_shapes(input_size, hidden_size):

@@ -14,6 +14,7 @@ class LSTMCell(RecurrentCell):
     "One step of an LSTM, eq. (1): `nn.LSTMCell`'s numbers and weights"
     states = 'h','c'
     kernel = 'lstm'
+    gate_order = dict(bias_ih='ifgo', bias_hh='ifgo')
 
     @staticmethod
     def weight_shapes(input_size, hidden_size):

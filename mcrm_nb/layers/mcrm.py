@@ -16,6 +16,7 @@ class MCRMCell(RecurrentCell):
     "One step of MCRM, eqs. (3) to (5) of arXiv 1808.02016: an LSTM whose memory is a GRU's hidden state"
     states = 'h','c'
     kernel = 'mcrm'
+    gate_order = dict(bias_ih='ifgo', inner_bias_ih='rzn', inner_bias_hh='rzn')
 
     @staticmethod
     def weight_shapes(input_size, hidden_size):

@@ -18,6 +18,7 @@ class NestedLSTMCell(RecurrentCell):
     "One step of a nested LSTM; `inner_input='concat'` as the MCRM authors run it, `'split'` as invented in 2018"
     states = 'h','c','inner'
     kernel = 'nested_lstm'
+    gate_order = dict(bias_ih='ifgo', inner_bias_ih=('inner_i', 'inner_f', 'inner_g', 'inner_o'))
     options = dict(inner_input='concat')
 
     @staticmethod

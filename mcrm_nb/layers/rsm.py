@@ -6,7 +6,7 @@
 __all__ = ['tiny', 'norms', 'trace_orders', 'stored_traces', 'tie_rules', 'inhibitors', 'rsm_options', 'epsilon_places',
            'reset_orders', 'trace_after', 'normalise', 'recurrent_input', 'potential', 'ranking', 'best_groups',
            'winners', 'inhibition_after', 'bottleneck', 'rsm_parts', 'rsm_decode', 'check_rsm_options', 'adam_step',
-           'reset_streams']
+           'reset_streams', 'rsm_weight_shapes', 'RSMCell', 'RSM']
 
 # %% ../../nbs/layers/07_rsm.ipynb #f78a15df
 import math
@@ -14,8 +14,10 @@ import math
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence
+from fastcore.basics import patch
 from ..options import one_of
-from .recurrence import Recurrent, RecurrentCell
+from .recurrence import Recurrent, RecurrentCell, functorch_levels
 
 # %% ../../nbs/layers/07_rsm.ipynb #af0b22bb
 def trace_after(
@@ -109,7 +111,8 @@ def winners(
     "Which cells are active"
     kept = torch.zeros_like(ranked[...,0]).scatter(-1, best_groups(ranked, k), 1)[...,None]
     if not winner_cell: return kept.expand_as(ranked).clone()
-    first = F.one_hot(ranked.argmax(-1), ranked.shape[-1]).to(ranked.dtype)
+    cells = torch.arange(ranked.shape[-1], device=ranked.device)
+    first = (cells == ranked.argmax(-1, keepdim=True)).to(ranked.dtype)
     if ties == 'first': return kept*first
     best = (ranked == ranked.amax(-1, keepdim=True)).to(ranked.dtype)
     return kept*torch.where(best.all(-1, keepdim=True), first, best)
@@ -142,16 +145,16 @@ rsm_options = dict(cells=6, k=25, gamma=.98, epsilon=0., floor=0., norm='sum', t
                    recurrent_dropout=0.)
 
 def rsm_parts(x, state, weight_ih, recurrent_weight, decoder_weight=None, bias_ih=None, bias_hh=None,
-              decoder_bias=None, kept=None, *, cells, k, gamma, epsilon, floor, norm, trace_order, stored_trace,
-              inhibited_by, ties, winner_cell, **more):
+              decoder_bias=None, kept=None, boost=None, *, cells, k, gamma, epsilon, floor, norm, trace_order,
+              stored_trace, inhibited_by, ties, winner_cell, **more):
     "Everything that happens in a step, by name; the new state is among it"
-    code,phi,*trace = state
-    r,trace = recurrent_input(trace[0] if trace else None, code.detach(), epsilon, floor, norm, trace_order,
+    code,phi,*trace = (v.detach() for v in state if v is not None)
+    r,trace = recurrent_input(trace[0] if trace else None, code, epsilon, floor, norm, trace_order,
                               stored_trace)
     zf,zr = potential(x.detach(), r if kept is None else r*kept, weight_ih, recurrent_weight, cells, bias_ih, bias_hh)
     z,phi = zf + zr, phi.unflatten(-1, (-1, cells))
-    ranked = ranking(z.detach(), phi)
-    mask = winners(ranked, k, ties, winner_cell)
+    ranked = ranking(z.detach(), phi) if boost is None else z.detach()*boost
+    mask = winners(ranked, k or max(1, z.shape[-2]//8), ties, winner_cell)
     y = (z*mask).tanh()
     after = inhibition_after(phi, mask, y, gamma, inhibited_by)
     return dict(code=y.flatten(-2), inhibition=after.flatten(-2), trace=trace, recurrent_input=r, zf=zf, zr=zr,
@@ -181,6 +184,7 @@ def check_rsm_options(
                    ties=tie_rules, winner_cell=(True, False), cell_bias=(True, False))
     for name,v in all_of.items():
         if name in choices: one_of(name, v, choices[name])
+        elif name == 'k' and v is None: continue
         elif name in ('cells', 'k') and (not isinstance(v, int) or isinstance(v, bool) or v < 1):
             raise ValueError(f'{name}={v!r}: expected a whole number of at least 1')
         elif name in ('gamma', 'epsilon') and not (real(v) and 0 <= v <= 1):
@@ -225,3 +229,143 @@ def reset_streams(
     clear = lambda v: v*keep.view(-1, *[1]*(v.dim()-1)).to(v)
     stored = {'code', 'trace'} if reset_order == 'before' else set()
     return {k: new[k] if k in stored else clear(new[k]) for k in state}
+
+# %% ../../nbs/layers/07_rsm.ipynb #a534d996
+def rsm_weight_shapes(input_size, hidden_size, cells, k, cell_bias, **options):
+    "Name and shape of every weight"
+    if hidden_size % cells: raise ValueError(f'hidden_size={hidden_size}: expected a multiple of cells={cells}')
+    g = hidden_size//cells
+    if k and k > max(g, 1): raise ValueError(f'k={k}: expected at most the number of groups, hidden_size/cells={g}')
+    bias = dict(bias_ih=(g,), bias_hh=(hidden_size,)) if cell_bias else {}
+    return dict(weight_ih=(g, input_size), recurrent_weight=(hidden_size, hidden_size), **bias,
+                decoder_weight=(input_size, g), decoder_bias=(input_size,))
+
+def _start(memory, ends):
+    "Cut normal distribution of spread 0.03 for the cells, Glorot's uniform start for the decoder, no bias"
+    for end in ends:
+        for name in memory.names:
+            w = getattr(memory, name+end)
+            if 'bias' in name: nn.init.zeros_(w)
+            elif name == 'decoder_weight': nn.init.xavier_uniform_(w) if w.numel() else w
+            else: nn.init.trunc_normal_(w, std=.03, a=-.06, b=.06)
+
+def _check_numbers(name, x):
+    "A `ValueError` where an input is not finite; what has no numbers, or is being traced, is let through"
+    if x.device.type == 'meta' or torch.compiler.is_compiling() or torch.jit.is_tracing() or functorch_levels(): return
+    if x.is_floating_point() and not x.isfinite().all():
+        bad = int((~x.isfinite()).sum())
+        raise ValueError(f'{name}: expected finite numbers, got {bad} of {x.numel()} that are NaN or infinite')
+
+# %% ../../nbs/layers/07_rsm.ipynb #2b51afda
+class _RSMShapes(RecurrentCell):
+    "Weights, state and noise of an RSM"
+    @staticmethod
+    def weight_shapes(input_size, hidden_size, **options):
+        return rsm_weight_shapes(input_size, hidden_size, **check_rsm_options(options))
+    @staticmethod
+    def state_shapes(hidden_size, epsilon=0., **options):
+        return {k: (hidden_size,) for k in ('code', 'inhibition') + ('trace',)*bool(epsilon)}
+    @staticmethod
+    def noise(x, hidden_size, training, recurrent_dropout, **options):
+        if not (training and recurrent_dropout): return {}
+        return dict(kept=F.dropout(x.new_ones(*x.shape[:-1], hidden_size), recurrent_dropout))
+
+# %% ../../nbs/layers/07_rsm.ipynb #742c5c34
+class RSMCell(_RSMShapes):
+    "One step of a recurrent sparse memory (arXiv 1905.11589): options and states as for `RSM`"
+    states = 'code','inhibition'
+    options = rsm_options
+    exempt = dict(gradients_are_derivatives='it learns locally: no gradient goes back to the input or the state',
+                  speaks_every_dtype='low precision rounds ranking values alike, and other cells win')
+    gates = staticmethod(rsm_parts)
+
+    @staticmethod
+    def update(parts, state, epsilon, **options):
+        return tuple(parts[k] for k in ('code', 'inhibition') + ('trace',)*bool(epsilon))
+    @staticmethod
+    def into_range(states, **options):
+        "Any numbers as a state that a memory can have"
+        code,phi,*trace = states
+        return code.tanh(), phi.sigmoid(), *(v.relu() for v in trace)
+
+    def __init__(self, *args, **kwargs):
+        "Arguments as for `nn.LSTMCell`; options as for `RSM`"
+        super().__init__(*args, **kwargs)
+        self.states = tuple(self.state_shapes(self.hidden_size, **self.options))
+    def reset_parameters(self):
+        "Draw the weights as the authors' first program did"
+        _start(self, [''])
+    def forward(self, input, hx=None):
+        "One step; see `RecurrentCell`"
+        _check_numbers('input', input)
+        return super().forward(input, hx)
+
+# %% ../../nbs/layers/07_rsm.ipynb #488585d4
+class RSM(Recurrent):
+    r"""Recurrent sparse memory (Rawlinson, Ahmed, Kowadlo 2019, arXiv 1905.11589): a sparse code that predicts the next
+    input and learns from every step alone.
+
+    Of `hidden_size = groups * cells` cells, `k` are active: the best cell of each of the `k` best groups, by potential
+    and freedom from inhibition. Cells of a group share weights on the input and have recurrent weights of their own.
+    The output is the code, (..., hidden_size). No gradient goes back to the input or to an earlier step: train with a
+    loss at every step (`predict`, `prediction_loss`) and one step of the optimiser per time step.
+
+    Arguments as for `nn.LSTM` without `proj_size`. Options, as keywords:
+      cells=6                    cells of a group; `hidden_size` must be a multiple
+      k=25                       winning groups, at most hidden_size/cells; None for an eighth of them
+      gamma=.98, epsilon=0.      decay per step of the inhibition, and of the trace that the recurrent weights see
+      floor=0.                   decayed trace values below it become zero
+      norm='sum'                 recurrent input to unit sum, to unit sum of magnitudes ('abs'), or not ('none')
+      trace_order='trace_first'  or 'norm_first';  stored_trace='plain' or 'normalised' (the authors' program)
+      inhibited_by='mask'        or 'value' or 'none';  ties='first' or 'all' (the program)
+      winner_cell=True           one cell per winning group, or all of them
+      cell_bias=False            biases in the potential?;  recurrent_dropout=0. of the recurrent input, in training
+
+    States in `hx`, (layers*directions, batch, hidden_size): `code`, `inhibition`, and with `epsilon` also `trace`.
+    Weights per layer and direction: `weight_ih` (groups, input_size), `recurrent_weight` (hidden_size, hidden_size)
+    with a row per *source* cell, `decoder_weight` (input_size, groups), `decoder_bias`; with `cell_bias` also
+    `bias_ih` (groups,), `bias_hh` (hidden_size,).
+
+    >>> layer = RSM(784, 1200, cells=6, k=25, gamma=.98)
+    >>> code, state = layer(torch.rand(1, 400, 784))   # (1, 400, 1200), 25 of 1200 active
+    >>> loss = layer.prediction_loss(code, torch.rand(1, 400, 784))   # against the next input
+    """
+    cell = RSMCell
+
+# %% ../../nbs/layers/07_rsm.ipynb #9d6ff32d
+@patch
+def __init__(self:RSM, *args, **kwargs):
+    "See the class"
+    super(RSM, self).__init__(*args, **kwargs)
+    self.states = tuple(self.state_shapes)
+
+@patch
+def reset_parameters(self:RSM):
+    "Draw the weights as the authors' first program did"
+    _start(self, self.ends)
+
+@patch
+def forward(self:RSM, input, hx=None):
+    "Run the layer: see the class, and `nn.LSTM`"
+    _check_numbers('input', input.data if isinstance(input, PackedSequence) else input)
+    return super(RSM, self).forward(input, hx)
+
+# %% ../../nbs/layers/07_rsm.ipynb #833ecb02
+@patch
+def predict(self:RSM,
+    code,         # of one layer and direction, (..., hidden_size)
+    end:str=None, # which layer: the end of its weights' names, '_l0' for the first; the last one if left out
+):                # its next input, (..., input_size or hidden_size)
+    "What comes next, by a layer's own decoder"
+    end = end or self.ends[-1]
+    return rsm_decode(code, getattr(self, 'decoder_weight'+end), getattr(self, 'decoder_bias'+end, None),
+                      self.options['cells'])
+
+@patch
+def prediction_loss(self:RSM,
+    code,         # of one layer and direction, (..., hidden_size)
+    target,       # its next input
+    end:str=None, # which layer: see `predict`
+):                # mean squared error
+    "The local loss of a layer"
+    return F.mse_loss(self.predict(code, end), target.detach())

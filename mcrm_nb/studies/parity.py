@@ -8,7 +8,7 @@ __all__ = ['tolerances', 'dtypes', 'short_runs', 'scripts', 'needed', 'repositor
            'old_torch', 'Namespace', 'changes_for', 'Sources', 'workplace', 'options_for', 'Theirs', 'run_script',
            'ScriptError', 'their_data', 'data_difference', 'in_our_order', 'split_gates', 'our_weights', 'our_task',
            'Batches', 'Ours', 'run_ours', 'nudged', 'apart', 'first_apart', 'weights_apart', 'compare_pair', 'parity',
-           'save_parity', 'shipped_parity', 'parity_title', 'parity_verdict', 'parity_table']
+           'save_parity', 'shipped_parity', 'other_files', 'parity_title', 'parity_verdict', 'parity_table']
 
 # %% ../../nbs/studies/19_parity.ipynb #1df8dc66
 import argparse, contextlib, hashlib, io, json, math, os, shutil, subprocess, sys, tempfile, types, warnings
@@ -47,10 +47,10 @@ class Length(dict):
 
 short_runs = dict(
     adding=Length(seq_len=10, n_train=208, n_test=100),   # sequences
-    copy=Length(blank=5, n_train=112, n_test=80),          # sequences
+    copy=Length(blank=1, n_train=80, n_test=48),          # sequences
     pixel_mnist=Length(grid=7, n_train=96, n_test=40),    # images
-    char_ptb=Length(window=10, stride=8, n_train=32*27, n_test=34),   # characters: three windows in 32 streams
-    word_ptb=Length(window=20, stride=10, n_train=16*41, n_test=10*31))  # words: three windows in 16 streams
+    char_ptb=Length(window=5, stride=4, n_train=32*10, n_test=10),   # characters: two windows in 32 streams
+    word_ptb=Length(window=8, stride=4, n_train=16*17, n_test=10*13))  # words: three windows in 16 streams
 
 # %% ../../nbs/studies/19_parity.ipynb #66704f97
 scripts = dict(adding='adding_problem/add_test.py', copy='copy_memory/copymem_test.py',
@@ -328,7 +328,7 @@ def run_script(
     from torchvision import datasets
     changes,given = changes_for(experiment, n)
     script = folder/'MCRM'/scripts[experiment]
-    ns = Namespace(changes, __name__='__main__', __file__=str(script), **given)
+    ns = Namespace(changes, __name__='__main__', __file__=str(script), KeyboardInterrupt=_Never, **given)
     if experiment == 'word_ptb': _write_texts(folder, sources)
     modules = dict(observations=_observations(sources), unidecode=types.SimpleNamespace(unidecode=str))
     with (old_torch(dtype), _as_a_process(folder, **modules), _told(ns, spec, n, epochs), _watch(ns),
@@ -337,7 +337,10 @@ def run_script(
         except Exception as e: raise ScriptError(f'MCRM/{scripts[experiment]}: {_fault(e, script)}') from e
         return _result(ns, experiment, epochs)
 
-# %% ../../nbs/studies/19_parity.ipynb #4481c8af
+# %% ../../nbs/studies/19_parity.ipynb #ad00bec0
+class _Never(Exception):
+    "What the text scripts catch in place of `KeyboardInterrupt`, so that Ctrl-C ends the whole check"
+
 class ScriptError(ValueError):
     "A script of the clone stopped, or lacks what every script of the authors has; the message names it"
 
@@ -644,21 +647,33 @@ def parity(
     precision:str='double',# 'double' or 'single'
     commit:str=None,       # commit that the folder is a copy of, where it has no history of its own
     sources=Sources(),     # images and texts
-    tell=None,             # called with the record of every pair as it is done
+    tell=None,             # called with the record so far after every pair
+    so_far:dict=None,      # record of an earlier, unfinished check of the same files, to go on from
     **change,              # further arguments of `compare_pair`
 )->dict:                   # the record
     "Execute the authors' scripts beside our `code`, pair by pair"
     for name,known,values in ('task', parity_tasks, tasks), ('memory', their_names, which):
         for v in values: one_of(name, v, known)
     if type(epochs) is not int or epochs < 1: raise ValueError(f'epochs={epochs!r}: expected a positive whole number')
-    record = dict(clone=clone_state(path, commit), made_on=provenance('cpu'), epochs=epochs, precision=precision,
-                  tolerance=tolerances[one_of('precision', precision, tolerances)], pairs=[])
+    record = dict(clone=clone_state(path, commit), epochs=epochs, precision=precision,
+                  tolerance=tolerances[one_of('precision', precision, tolerances)], made_on=[], pairs=[])
+    record = _go_on(record, so_far)
+    done = {(c['experiment'], c['memory']) for c in record['pairs']}
     with workplace(path, sources) as folder:
-        for e in tasks:
-            for m in which:
-                record['pairs'].append(compare_pair(folder, e, m, epochs, precision, sources=sources, **change))
-                if tell: tell(record['pairs'][-1])
+        for e,m in ((e, m) for e in tasks for m in which if (e, m) not in done):
+            record['pairs'].append(compare_pair(folder, e, m, epochs, precision, sources=sources, **change))
+            here = provenance('cpu') | dict(precision=str(dtypes[precision])[6:])   # without 'torch.'
+            if here not in record['made_on']: record['made_on'].append(here)
+            if tell: tell(record)
     return record
+
+# %% ../../nbs/studies/19_parity.ipynb #961302ca
+def _go_on(record, so_far):
+    "An earlier record, if it is of the same files and settings"
+    if not so_far: return record
+    for k in 'clone','epochs','precision','tolerance':
+        if so_far[k] != record[k]: raise ValueError(f'so_far: expected a record with the same {k}, to go on from')
+    return so_far
 
 # %% ../../nbs/studies/19_parity.ipynb #02f8024e
 def save_parity(
@@ -676,6 +691,14 @@ def shipped_parity(
     name = dict(double='parity.json', single='parity_single.json')[one_of('precision', precision, tolerances)]
     path = Path(mcrm_nb.__file__).parent/'records'/'parity'/name
     return json.loads(path.read_text()) if path.exists() else None
+
+def other_files(
+    record:dict,    # from `parity`
+    than:dict=None, # another record; None: the one that the package brings
+)->list:
+    "Files that were executed for a record, and for the other with another content or not at all"
+    known = (than or shipped_parity() or dict(clone=dict(files={})))['clone']['files']
+    return [name for name,h in record['clone']['files'].items() if known.get(name) != h]
 
 # %% ../../nbs/studies/19_parity.ipynb #04da487a
 def _title(experiment):
