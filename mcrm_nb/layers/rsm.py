@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 from fastcore.basics import patch
 from ..options import one_of
-from .recurrence import Recurrent, RecurrentCell, functorch_levels
+from .backends import functorch_levels
+from .recurrence import Recurrent, RecurrentCell
 
 # %% ../../nbs/layers/07_rsm.ipynb #af0b22bb
 def trace_after(
