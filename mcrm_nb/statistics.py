@@ -122,13 +122,8 @@ def interval(
 
 # %% ../nbs/04_statistics.ipynb #17869588
 def difference(
-    a, b,             # figures of two memories, one per seed each
-    level:float=.95,  # probability
+    a, b,             # Scores of two memories, one per run
+    level:float=.95,  # Coverage of the interval
 )->tuple:             # mean of `a` minus mean of `b`, half the width of its interval
-    "The difference of two means and its confidence interval, by Welch"
-    a,b = (np.asarray(v, float) for v in (a, b))
-    if min(len(a), len(b)) < 2: return a.mean()-b.mean() if len(a) and len(b) else np.nan, np.nan
-    va,vb = a.var(ddof=1)/len(a), b.var(ddof=1)/len(b)
-    if va+vb == 0: return a.mean()-b.mean(), 0.
-    df = (va+vb)**2/(va**2/(len(a)-1) + vb**2/(len(b)-1))
-    return a.mean()-b.mean(), stats.t.ppf(.5+level/2, df)*(va+vb)**.5
+    "Difference of two means and its confidence interval, by `welch`"
+    return welch(a, b, level)[:2]

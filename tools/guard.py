@@ -94,6 +94,7 @@ def check_notebook(path, nb):
         if not name: yield f'{n} cells without id: export would not be reproducible'
         elif n > 1: yield f'{n} cells share the id {name}'
     if code and path.stem not in may_lack_assertion and not any(assertion.search(src(c)) for c in code): yield 'no assertion'
+    if cells and is_exported(cells[-1]): yield 'ends with an exported cell, on which the staging of the site fails: let a test follow'
     plain = [c for c in code if not is_exported(c) and not {'default_exp', 'hide'} & directives(c).keys() and not why_skipped(c)]
     if plain and not any(c.get('outputs') for c in code): yield f'no stored output: make render NB={rel(path)} (or let it show something)'
     for i, c in enumerate(cells):
