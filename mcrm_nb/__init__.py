@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mcrm_nb.layers.lstm import LSTM, LSTMCell
     from mcrm_nb.layers.mcrm import MCRM, MCRMCell
     from mcrm_nb.layers.nested_lstm import NestedLSTM, NestedLSTMCell
+    from mcrm_nb.layers.rsm import RSM, RSMCell
 
 # %% ../nbs/tool/01_package.ipynb #a99bce4d
 warnings.filterwarnings('ignore', message='.*torch.jit.script.* is deprecated', category=FutureWarning)

@@ -126,7 +126,8 @@ def check_modules(books):
         if f in files or f.name == '_modidx.py' and f.parent == lib or f.name == '__init__.py' and f.parent in homes: continue
         yield f'{rel(f)}: no notebook makes this'
 
-engines = {'kernels.backward', 'kernels.cpu', 'kernels.gpu'}   # the same functions in three languages, under the same names
+# The same functions for other memories and in other languages, under the same names
+engines = {'kernels.backward', 'kernels.cpu', 'kernels.gpu', 'kernels.dam', 'kernels.rsm'}
 
 def modules():
     "Module -> its syntax tree"

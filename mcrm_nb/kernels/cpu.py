@@ -105,6 +105,13 @@ struct Packed {   // K x N; element (k, n) is w[k*sk + n*sn]
       at::native::cpublas::brgemm(M, n, K, lda, n, ldc, add, A, d.data() + j*K, C + j, false); }
   }
 };
+template <class F> void slices(I B, I threads, F body) {
+  I rows = (B + threads - 1)/threads;
+  #pragma omp parallel for num_threads(threads) schedule(static)
+  for (I k = 0; k < threads; k++) {
+    if (k*rows < B) { body(k*rows, std::min(B, (k+1)*rows) - k*rows); at::native::cpublas::brgemm_release(false); }
+  }
+}
 extern "C" int probe() {
   try { Packed w; float a[4] = {1, 2, 3, 4}, b[4] = {1, 0, 0, 1}, c[4]; w.pack(b, 2, 2, 2, 1);
         w.times(2, a, 2, c, 2, false); at::native::cpublas::brgemm_release(false); return c[0] == 1 && c[3] == 4; }
@@ -128,13 +135,6 @@ struct Args {
   I fed() const { return kind == GRU ? p : 0; }                         // the first sum that the output feeds
   I remembered() const { return kind == CORNN ? 0 : kind == MCRM ? 5*p : 4*p; }   // the first that the memory feeds
 };
-template <class F> void slices(I B, I threads, F body) {
-  I rows = (B + threads - 1)/threads;
-  #pragma omp parallel for num_threads(threads) schedule(static)
-  for (I k = 0; k < threads; k++) {
-    if (k*rows < B) { body(k*rows, std::min(B, (k+1)*rows) - k*rows); at::native::cpublas::brgemm_release(false); }
-  }
-}
 template <class F> void slices(const Args& a, I threads, F body) {   // long rows come first: equal shares of the steps
   if (!a.sizes) { slices(a.B, threads, body); return; }
   std::vector<I> steps(a.B), from(threads + 1, a.B); I all = 0, done = 0, k = 1;
@@ -271,13 +271,13 @@ def _digest(data): return hashlib.sha256(data).hexdigest()[:16]
 # %% ../../nbs/kernels/01_cpu.ipynb #0c8517bb
 _flags = '-O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -fPIC -shared -std=c++17'.split()
 
-def _build(folder):
-    "Compile the loops in `folder`; the library's content"
+def _build(folder, source):
+    "Compile `source` in `folder`; the library's content"
     command = shlex.split(os.environ.get('CXX', '')) or [shutil.which('g++') or shutil.which('c++') or 'g++']
     if not shutil.which(command[0]): raise RuntimeError(f'no C++ compiler found ({command[0]})')
     print('mcrm_nb: compiling the CPU kernel, once, some seconds', file=sys.stderr)
     lib = Path(torch.__file__).parent/'lib'
-    Path(folder, 'loops.cpp').write_text(_source())
+    Path(folder, 'loops.cpp').write_text(source)
     command += [*_flags, 'loops.cpp', '-o', 'loops.so', f'-L{lib}', '-ltorch_cpu', '-lc10', f'-Wl,-rpath,{lib}']
     r = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if not r.returncode: return Path(folder, 'loops.so').read_bytes()
@@ -286,30 +286,31 @@ def _build(folder):
 # %% ../../nbs/kernels/01_cpu.ipynb #031a0208
 def compile_kernel(
     folder:Path=None, # where to; default: `kernel_cache()`
+    source:str=None,  # C++ to compile; default: the loops of this notebook
 )->Path:              # the shared library
     "Compile the loops, unless they are there already, whole; an error says why it is not possible"
     if platform.machine() not in ('x86_64', 'AMD64') or sys.platform == 'win32':
         raise RuntimeError(f'{sys.platform} on {platform.machine()} is not supported')
-    folder = Path(folder or kernel_cache())
+    folder,source = Path(folder or kernel_cache()),source or _source()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _only_ours(folder)
-    name = 'loops-' + _digest('\n'.join([_source(), torch.__version__, *_flags, _processor()]).encode())
+    name = 'loops-' + _digest('\n'.join([source, torch.__version__, *_flags, _processor()]).encode())
     for found in sorted(folder.glob(f'{name}-*.so')):
         _only_ours(found)
         if found.stem == f'{name}-{_digest(found.read_bytes())}': return found
         print(f'mcrm_nb: {found} is damaged; it is made anew', file=sys.stderr)
         found.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as d:
-        data = _build(d)
+        data = _build(d, source)
         out = folder/f'{name}-{_digest(data)}.so'
         Path(d, 'loops.so').chmod(0o700)
         os.replace(Path(d, 'loops.so'), out)
     return out
 
 # %% ../../nbs/kernels/01_cpu.ipynb #bd33f26d
-def load_kernel(folder=None):
+def load_kernel(folder=None, source=None):
     "The compiled loops, probed"
-    lib = ctypes.CDLL(str(compile_kernel(folder)))
+    lib = ctypes.CDLL(str(compile_kernel(folder, source)))
     if not lib.probe(): raise RuntimeError("torch's brgemm does not work on this processor")
     return lib
 

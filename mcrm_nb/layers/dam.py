@@ -177,7 +177,7 @@ class _DAMShapes(RecurrentCell):
         q = F.layer_norm(h, h.shape[-1:], norm_weight, norm_bias, epsilon) if layer_norm else h
         return torch.cat([q if bypass_mask is None else q*bypass_mask, words.flatten(-2)], -1)
 
-# %% ../../nbs/layers/09_dam.ipynb #aae7a314
+# %% ../../nbs/layers/09_dam.ipynb #590642fe
 class DAMCell(_DAMShapes):
     "One step of a distributed associative memory (arXiv 2007.10637): options and states as for `DAM`"
     states = 'h','c','memory','usage','write_weights','read_weights','read_words'
@@ -185,6 +185,7 @@ class DAMCell(_DAMShapes):
     glorot = True
     exempt = dict(gradients_are_derivatives='the write weights count as constants in the usage',
                   speaks_every_dtype='slots that are hardly used tie in low precision and are filled in another order')
+    kernels = dict(cpu='mcrm_nb.kernels.dam:cpu')
     gates = staticmethod(dam_parts)
 
     @staticmethod

@@ -374,7 +374,9 @@ def _run(self:Recurrent, x, state, weights, back, lengths):
         more = dict(sizes=lengths.sizes)
     if noise: more['noise'] = noise
     if back: x = reverse_time(x, lengths)
-    states = backend_for(self.backend, cell, x)(cell, x, state, weights, self.options, self.recompute, **more)
+    compute = backend_for(self.backend, cell, x)
+    if torch.is_tensor(lengths) and getattr(compute, 'takes_lengths', False): more['lengths'] = lengths
+    states = compute(cell, x, state, weights, self.options, self.recompute, **more)
     y = cell.output(states, **weights, **self.options, **noise)
     return reverse_time(y, lengths) if back else y, tuple(at_end(s, lengths) for s in states)
 

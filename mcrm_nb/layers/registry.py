@@ -61,6 +61,7 @@ memories.add('nested_lstm_split', 'Nested LSTM (split)', 'mcrm_nb.layers.nested_
              'Moniz, Krueger 2018', inner_input='split')
 memories.add('mcrm', 'MCRM', 'mcrm_nb.layers.mcrm:MCRM', 'Mohamed, Claudel 2018')
 memories.add('cornn', 'coRNN', 'mcrm_nb.layers.cornn:CoRNN', 'Rusch, Mishra 2021')
+memories.add('rsm', 'RSM', 'mcrm_nb.layers.rsm:RSM', 'Rawlinson, Ahmed, Kowadlo 2019', cells=1, k=None)
 memories.add('dam', 'DAM', 'mcrm_nb.layers.dam:DAM', 'Park, Choi, Lee 2021')
 memories.add('dnc', 'DNC', 'mcrm_nb.layers.dam:DNC', 'Graves et al. 2016')
 memories.add('own_rnn',  'RNN (ours)',  'mcrm_nb.layers.recurrence:Elman', 'as rnn')

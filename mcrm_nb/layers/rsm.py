@@ -227,6 +227,9 @@ def reset_streams(
 )->dict:                         # name -> (batch, ...) to go on with
     "The state of every stream, cleared where its sequence is over"
     one_of('reset_order', reset_order, reset_orders)
+    rows = next(iter(new.values())).shape[0]
+    if tuple(keep.shape) != (rows,):
+        raise ValueError(f'keep of shape {tuple(keep.shape)}: expected one number for each of {rows} streams')
     clear = lambda v: v*keep.view(-1, *[1]*(v.dim()-1)).to(v)
     stored = {'code', 'trace'} if reset_order == 'before' else set()
     return {k: new[k] if k in stored else clear(new[k]) for k in state}
@@ -276,6 +279,7 @@ class RSMCell(_RSMShapes):
     "One step of a recurrent sparse memory (arXiv 1905.11589): options and states as for `RSM`"
     states = 'code','inhibition'
     options = rsm_options
+    kernels = dict(cpu='mcrm_nb.kernels.rsm:cpu')
     exempt = dict(gradients_are_derivatives='it learns locally: no gradient goes back to the input or the state',
                   speaks_every_dtype='low precision rounds ranking values alike, and other cells win')
     gates = staticmethod(rsm_parts)

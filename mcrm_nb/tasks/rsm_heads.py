@@ -159,6 +159,8 @@ def step(self:OnlineRSM,
 )->tuple:        # dict with `prediction`, `code`, `losses` (name -> loss), `logits`, `layers`; the next state
     "Predict the input and its label from the state, compare, and take the input in"
     new,layers,losses = {}, [], {}
+    if x is not None and not x.isfinite().all():
+        raise ValueError('x: expected finite numbers, got some that are NaN or infinite')
     for end in self.rsm.ends:
         parts = self.layer_parts(end, state, boost)
         if x is None: x = parts['prediction'].detach()
@@ -184,9 +186,6 @@ def reset(self:OnlineRSM,
     clear_input:bool=True,    # forget the previous input too?
 )->dict:
     "The state with those streams cleared whose sequence is over"
-    n = next(iter(state.values())).shape[0]
-    if tuple(keep.shape) != (n,):
-        raise ValueError(f'keep of shape {tuple(keep.shape)}: expected one number for each of {n} streams')
     plain = lambda k: k.rsplit('_l', 1)[0]
     cleared = {k: reset_streams({plain(k): v}, {plain(k): v}, keep, reset_order)[plain(k)] for k,v in state.items()}
     return cleared if clear_input else {**cleared, **{k: v for k,v in state.items() if plain(k) == 'previous'}}
