@@ -193,6 +193,7 @@ def sparse_usable(
 )->bool:
     "Do the compiled loops take these tensors? They take float32 and float64 on a CPU, outside of transformations"
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or functorch_levels(): return False
+    if torch.is_autocast_enabled('cpu'): return False   # the products of a step would come in half precision
     first = tensors[0]
     return (first.dtype in (torch.float32, torch.float64) and all(t.device.type == 'cpu' and t.dtype == first.dtype
             and type(t) in (torch.Tensor, torch.nn.Parameter) for t in tensors) and available())
