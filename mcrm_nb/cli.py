@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'console', 'data', 'Protocol', 'Scale', 'Out', 'Device', 'Records', 'records_app', 'list_names', 'size',
            'check', 'get', 'demo', 'run_one', 'sweep_plan', 'show_table', 'draw_figures', 'write_explorer', 'merge',
-           'bench_speed', 'main', 'fail']
+           'bench_speed', 'check_parity', 'main', 'fail']
 
 # %% ../nbs/90_cli.ipynb #5712d022
 import io, json, os, signal, sys
@@ -611,6 +611,34 @@ def bench_speed(
         if all(part in rows for part in k.split(', ', 1)): console.print(f'  {k:23} {v}', highlight=False, markup=False)
     _save(draw_speed(record).figure, at(record))
     _save(draw_growth(record), out/f'{at(record).name}_growth')
+
+# %% ../nbs/90_cli.ipynb #parity02
+@app.command('parity')
+def check_parity(
+    path:Annotated[Path, typer.Argument(help="A clone of the authors' repository, GitHub abduallahmohamed/MCRM.")],
+    task:Annotated[Optional[list[str]], typer.Option('--task', '--tasks', help='adding, copy, pixel_mnist, char_ptb, '
+        'word_ptb or word_ptb_sgd; may be given several times; default: all.')]=None,
+    memory:Annotated[Optional[list[str]], typer.Option(help='rnn, gru, lstm, nested_lstm or mcrm; may be given several '
+                                                            'times; default: all.')]=None,
+    epochs:Annotated[int, typer.Option(help='Short passes over the data.', min=1)]=2,
+    precision:Annotated[str, typer.Option(help='double or single.')]='double',
+    commit:Annotated[Optional[str], typer.Option(help='Commit that PATH is a copy of, if it has no history.')]=None,
+    out:Annotated[Path, typer.Option(help='File for the record.')]=Path('parity.json'),
+):
+    """Execute the authors' own scripts beside our protocol `code`, from the same weights on the same data, and compare
+    the losses of every batch; exit code 1 if a pair differs.
+
+    Example: mcrm_nb parity MCRM --task adding"""
+    _writable(out.absolute().parent)
+    from mcrm_nb.parity import parity, parity_tasks, parity_title, parity_verdict, save_parity
+    from mcrm_nb.registry import paper_memories
+    say = lambda c: console.print(f'  {parity_title(c):32} {parity_verdict(c)}', highlight=False, markup=False,
+                                  soft_wrap=True)
+    record = parity(path, task or parity_tasks, memory or paper_memories, epochs, precision, commit, tell=say)
+    save_parity(record, out)
+    same = sum(c['same'] for c in record['cells'])
+    console.print(f"{same} of {len(record['cells'])} agree; the record is {out}", highlight=False, soft_wrap=True)
+    raise typer.Exit(same < len(record['cells']))
 
 # %% ../nbs/90_cli.ipynb #7f82e971
 def main():
