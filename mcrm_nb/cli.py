@@ -636,9 +636,9 @@ def check_parity(
                                   soft_wrap=True)
     record = parity(path, task or parity_tasks, memory or paper_memories, epochs, precision, commit, tell=say)
     save_parity(record, out)
-    same = sum(c['same'] for c in record['cells'])
-    console.print(f"{same} of {len(record['cells'])} agree; the record is {out}", highlight=False, soft_wrap=True)
-    raise typer.Exit(same < len(record['cells']))
+    same = sum(c['same'] for c in record['pairs'])
+    console.print(f"{same} of {len(record['pairs'])} pairs agree; the record is {out}", highlight=False, soft_wrap=True)
+    raise typer.Exit(same < len(record['pairs']))
 
 # %% ../nbs/90_cli.ipynb #7f82e971
 def main():

@@ -7,7 +7,7 @@ __all__ = ['tolerances', 'dtypes', 'lengths', 'scripts', 'needed', 'repository',
            'torch_names', 'slack', 'told', 'Length', 'find_clone', 'git_hash', 'clone_state', 'OldVariable',
            'old_torch', 'Namespace', 'changes_for', 'Sources', 'workplace', 'options_for', 'Theirs', 'run_script',
            'ScriptError', 'their_data', 'data_difference', 'in_our_order', 'split_gates', 'our_weights', 'our_task',
-           'Batches', 'Ours', 'run_ours', 'nudged', 'apart', 'first_apart', 'weights_apart', 'compare_cell', 'parity',
+           'Batches', 'Ours', 'run_ours', 'nudged', 'apart', 'first_apart', 'weights_apart', 'compare_pair', 'parity',
            'save_parity', 'shipped_parity', 'parity_title', 'parity_verdict', 'parity_table']
 
 # %% ../nbs/48_parity.ipynb #1df8dc66
@@ -108,20 +108,23 @@ def old_torch(
     dtype=torch.float32, # floating-point type of new tensors
 ):
     "torch as the scripts know it, for the time of a `with` block; generators and settings are put back"
-    get,was,cudnn = torch.Tensor.__getitem__, torch.get_default_dtype(), torch.backends.cudnn.enabled
+    get,was = torch.Tensor.__getitem__,torch.get_default_dtype()
+    cudnn,numpy_state = torch.backends.cudnn.enabled,np.random.get_state()
     number = lambda x, key: x.item() if x.ndim == 0 and type(key) is int else get(x, key)
-    numpy_state = np.random.get_state()
     with contextlib.ExitStack() as stack:
         for owner,name,new in ((torch.Tensor, 'cuda', lambda x, *a, **kw: x), (torch.Tensor, '__getitem__', number),
                                (torch.autograd, 'Variable', OldVariable), (torch.cuda, 'is_available', lambda: False),
                                (torch.nn.utils, 'clip_grad_norm', torch.nn.utils.clip_grad_norm_),
                                (torch, 'load', partial(torch.load, weights_only=False))):
             stack.enter_context(patch.object(owner, name, new, create=True))
-        stack.enter_context(warnings.catch_warnings()); warnings.simplefilter('ignore')
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter('ignore')
         stack.enter_context(torch.random.fork_rng(devices=[]))
         try: yield torch.set_default_dtype(dtype)
         finally:
-            torch.set_default_dtype(was); np.random.set_state(numpy_state); torch.backends.cudnn.enabled = cudnn
+            torch.set_default_dtype(was)
+            np.random.set_state(numpy_state)
+            torch.backends.cudnn.enabled = cudnn
 
 # %% ../nbs/48_parity.ipynb #2f03c7a8
 class Namespace(dict):
@@ -244,7 +247,8 @@ def _as_a_process(folder, **modules):
         with patch.object(sys, 'path', [str(folder), *sys.path]), patch.object(sys, 'dont_write_bytecode', True): yield
     finally:
         os.chdir(here)
-        os.environ.clear(); os.environ.update(env)
+        os.environ.clear()
+        os.environ.update(env)
         for k in names(): del sys.modules[k]
         sys.modules.update(kept)
 
@@ -504,7 +508,9 @@ def run_ours(
             losses.append([l for l,_ in batches.kept['training'][-1]])
             over_rows.append(learn.curve.rows[-1]['valid_loss'])
             valid.append(_mean(batches.kept['evaluation'][-1], by_batch))
-            if language: learn.validate(2); test.append(_mean(batches.kept['evaluation'][-1], by_batch))
+            if not language: continue
+            learn.validate(2)
+            test.append(_mean(batches.kept['evaluation'][-1], by_batch))
     return Ours(losses, valid, test, over_rows, _weights(learn.model), count_parameters(learn.model))
 
 # %% ../nbs/48_parity.ipynb #3efccd58
@@ -551,7 +557,7 @@ def _evaluations(theirs, ours):
     return rows
 
 def _reasons(c, tolerance, control):
-    "Why a cell is different, in words"
+    "Why a pair is different, in words"
     (p,q),(b,d),at,evaluation = c['parameters'],c['batches'],c['first_apart'],c['evaluation']
     if control: tolerance = max(tolerance, *(slack*v for v in (control['weights_apart'], *control['evaluation_apart'])))
     if p != q: yield f'{p:,} parameters there, {q:,} here'
@@ -565,8 +571,8 @@ def _reasons(c, tolerance, control):
             yield f"the {r['part']} loss after epoch {r['epoch']}: {both(r)}"
     if c['data_apart'] > 1e-6: yield f"the data, by {c['data_apart']:.1e}"
 
-# %% ../nbs/48_parity.ipynb #2b88cfc3
-def compare_cell(
+# %% ../nbs/48_parity.ipynb #5a8aa794
+def compare_pair(
     folder,                # from `workplace`
     experiment:str,        # a key of `scripts`
     memory:str,            # a key of `their_names`
@@ -579,27 +585,34 @@ def compare_cell(
     "Execute a script and our `code` from the same weights on the same data, and compare them batch by batch"
     name,(experiment,change) = experiment,variants.get(experiment, (experiment, {}))
     dtype,n = dtypes[one_of('precision', precision, dtypes)], n or lengths[experiment]
-    spec = replace(spec_for(experiment, one_of('memory', memory, their_names), 'code', 'paper'), **change)
-    if experiment == 'char_ptb': spec = replace(spec, eval_bs=1)   # one stream, as the script
-    if hidden_size: spec = replace(spec, hidden_size=hidden_size)
+    spec = _spec(experiment, one_of('memory', memory, their_names), hidden_size, change)
     theirs = run_script(folder, experiment, spec, n, epochs, dtype, sources)
-    task = our_task(experiment, theirs, n, dtype)
-    with torch.random.fork_rng(devices=[]): here = count_parameters(task.model(memory, spec.hidden_size))
+    task,first = our_task(experiment, theirs, n, dtype),our_weights(theirs.first, memory)
+    here,train = _parameters(task, spec),partial(run_ours, experiment, spec, task, epochs=epochs)
     c = dict(experiment=name, memory=memory, precision=precision, epochs=epochs, length=dict(n),
              hidden_size=spec.hidden_size, given={k: v for k,v in theirs.given.items() if k in told},
              parameters=[theirs.n_params, here], data_apart=data_difference(experiment, theirs, n, sources))
-    train = partial(run_ours, experiment, spec, task, epochs=epochs)
-    first = our_weights(theirs.first, memory)
     ours = train(first) if here == theirs.n_params else None
     c |= _compared(theirs, ours, memory, tolerances[precision], c)
     if c['same'] or not ours: return c
     return c | _compared(theirs, ours, memory, tolerances[precision], c, train(nudged(first)))
 
+# %% ../nbs/48_parity.ipynb #154bb20e
 told = 'lr', 'clip', 'batch_size', 'optim'   # settings that a script may be told, beside the lengths of its data
+
+def _spec(experiment, memory, hidden_size, change):
+    "`code`, with characters evaluated in one stream, as the script does"
+    spec = replace(spec_for(experiment, memory, 'code', 'paper'), **change)
+    if experiment == 'char_ptb': spec = replace(spec, eval_bs=1)
+    return replace(spec, hidden_size=hidden_size) if hidden_size else spec
+
+def _parameters(task, spec):
+    "Number of parameters of our model"
+    with torch.random.fork_rng(devices=[]): return count_parameters(task.model(spec.memory, spec.hidden_size))
 
 # %% ../nbs/48_parity.ipynb #f7dd76ce
 def _compared(theirs, ours, memory, tolerance, c, control=None):
-    "The part of a cell's record that says how far both sides are apart"
+    "The part of a pair's record that says how far both sides are apart"
     r = dict(batches=[[len(e) for e in x.losses] if x else [] for x in (theirs, ours)],
              losses=dict(theirs=theirs.losses, ours=ours.losses if ours else []))
     if ours: r |= dict(evaluation_over_rows=ours.over_rows)
@@ -629,20 +642,20 @@ def parity(
     precision:str='double',# 'double' or 'single'
     commit:str=None,       # commit that the folder is a copy of, where it has no history of its own
     sources=Sources(),     # images and texts
-    tell=None,             # called with the record of every cell as it is done
-    **change,              # further arguments of `compare_cell`
+    tell=None,             # called with the record of every pair as it is done
+    **change,              # further arguments of `compare_pair`
 )->dict:                   # the record
-    "Execute the authors' scripts beside our `code`, cell by cell"
+    "Execute the authors' scripts beside our `code`, pair by pair"
     for name,known,values in ('task', parity_tasks, tasks), ('memory', their_names, which):
         for v in values: one_of(name, v, known)
     if type(epochs) is not int or epochs < 1: raise ValueError(f'epochs={epochs!r}: expected a positive whole number')
     record = dict(clone=clone_state(path, commit), made_on=provenance('cpu'), epochs=epochs, precision=precision,
-                  tolerance=tolerances[one_of('precision', precision, tolerances)], cells=[])
+                  tolerance=tolerances[one_of('precision', precision, tolerances)], pairs=[])
     with workplace(path, sources) as folder:
         for e in tasks:
             for m in which:
-                record['cells'].append(compare_cell(folder, e, m, epochs, precision, sources=sources, **change))
-                if tell: tell(record['cells'][-1])
+                record['pairs'].append(compare_pair(folder, e, m, epochs, precision, sources=sources, **change))
+                if tell: tell(record['pairs'][-1])
     return record
 
 # %% ../nbs/48_parity.ipynb #02f8024e
@@ -668,20 +681,21 @@ def _title(experiment):
     return experiments[e].title + (', SGD' if change else '')
 
 def parity_title(
-    c:dict, # record of a cell
+    c:dict, # record of a pair
 )->str:
     "Task and memory, for people"
     return f"{_title(c['experiment'])}, {labels[c['memory']]}"
 
 def parity_verdict(
-    c:dict, # record of a cell
+    c:dict, # record of a pair
 )->str:
-    "The verdict on a cell, with the reasons if it is different"
+    "The verdict on a pair, with the reasons if it is different"
     return ': '.join([c['verdict'], *(['; '.join(c['why'])] if c['why'] else [])])
 
+# %% ../nbs/48_parity.ipynb #cace968d
 def parity_table(
     record:dict, # from `parity`
-)->pd.DataFrame: # a row per cell
+)->pd.DataFrame: # a row per pair
     "How far the scripts and our `code` are apart; columns in the middle are largest relative differences"
     def row(c):
         evaluated = max((r['apart'] for r in c['evaluation']), default=None)
@@ -689,6 +703,6 @@ def parity_table(
                 'batches': sum(c['batches'][0]), 'training loss': c['loss_apart'], 'last weights': c['weights_apart'],
                 'evaluation': evaluated, 'control': c.get('control', {}).get('loss_apart'),
                 'verdict': parity_verdict(c)}
-    index = [(_title(c['experiment']), labels[c['memory']]) for c in record['cells']]
-    return pd.DataFrame([row(c) for c in record['cells']],
+    index = [(_title(c['experiment']), labels[c['memory']]) for c in record['pairs']]
+    return pd.DataFrame([row(c) for c in record['pairs']],
                         pd.MultiIndex.from_tuples(index, names=['task', 'memory']))
