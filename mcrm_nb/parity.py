@@ -326,7 +326,7 @@ def run_script(
     from torchvision import datasets
     changes,given = changes_for(experiment, n)
     script = folder/'MCRM'/scripts[experiment]
-    ns = Namespace(changes, __name__='__main__', __file__=str(script), **given)
+    ns = Namespace(changes, __name__='__main__', __file__=str(script), KeyboardInterrupt=_Never, **given)
     if experiment == 'word_ptb': _write_texts(folder, sources)
     modules = dict(observations=_observations(sources), unidecode=types.SimpleNamespace(unidecode=str))
     with (old_torch(dtype), _as_a_process(folder, **modules), _told(ns, spec, n, epochs), _watch(ns),
@@ -335,7 +335,10 @@ def run_script(
         except Exception as e: raise ScriptError(f'MCRM/{scripts[experiment]}: {_fault(e, script)}') from e
         return _result(ns, experiment, epochs)
 
-# %% ../nbs/48_parity.ipynb #4481c8af
+# %% ../nbs/48_parity.ipynb #ad00bec0
+class _Never(Exception):
+    "What the text scripts catch in place of `KeyboardInterrupt`, so that Ctrl-C ends the whole check"
+
 class ScriptError(ValueError):
     "A script of the clone stopped, or lacks what every script of the authors has; the message names it"
 
