@@ -630,7 +630,7 @@ def check_parity(
 
     Example: mcrm_nb parity MCRM --task adding"""
     _writable(out.absolute().parent)
-    from mcrm_nb.parity import parity, parity_tasks, parity_title, parity_verdict, save_parity
+    from mcrm_nb.parity import other_files, parity, parity_tasks, parity_title, parity_verdict, save_parity
     from mcrm_nb.registry import paper_memories
     say = lambda c: console.print(f'  {parity_title(c):32} {parity_verdict(c)}', highlight=False, markup=False,
                                   soft_wrap=True)
@@ -638,6 +638,10 @@ def check_parity(
     save_parity(record, out)
     same = sum(c['same'] for c in record['pairs'])
     console.print(f"{same} of {len(record['pairs'])} pairs agree; the record is {out}", highlight=False, soft_wrap=True)
+    other = other_files(record)
+    console.print('The files are those of the record that the package brings.' if not other else
+                  f"Files that the record of the package has otherwise or not: {', '.join(other)}",
+                  highlight=False, soft_wrap=True)
     raise typer.Exit(same < len(record['pairs']))
 
 # %% ../nbs/90_cli.ipynb #7f82e971

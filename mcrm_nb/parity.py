@@ -8,7 +8,7 @@ __all__ = ['tolerances', 'dtypes', 'lengths', 'scripts', 'needed', 'repository',
            'old_torch', 'Namespace', 'changes_for', 'Sources', 'workplace', 'options_for', 'Theirs', 'run_script',
            'ScriptError', 'their_data', 'data_difference', 'in_our_order', 'split_gates', 'our_weights', 'our_task',
            'Batches', 'Ours', 'run_ours', 'nudged', 'apart', 'first_apart', 'weights_apart', 'compare_pair', 'parity',
-           'save_parity', 'shipped_parity', 'parity_title', 'parity_verdict', 'parity_table']
+           'save_parity', 'shipped_parity', 'other_files', 'parity_title', 'parity_verdict', 'parity_table']
 
 # %% ../nbs/48_parity.ipynb #1df8dc66
 import argparse, contextlib, hashlib, io, json, math, os, shutil, subprocess, sys, tempfile, types, warnings
@@ -677,6 +677,14 @@ def shipped_parity(
     name = dict(double='parity.json', single='parity_single.json')[one_of('precision', precision, tolerances)]
     path = Path(mcrm_nb.__file__).parent/'records'/'parity'/name
     return json.loads(path.read_text()) if path.exists() else None
+
+def other_files(
+    record:dict,    # from `parity`
+    than:dict=None, # another record; None: the one that the package brings
+)->list:
+    "Files that were executed for a record, and for the other with another content or not at all"
+    known = (than or shipped_parity() or dict(clone=dict(files={})))['clone']['files']
+    return [name for name,h in record['clone']['files'].items() if known.get(name) != h]
 
 # %% ../nbs/48_parity.ipynb #04da487a
 def _title(experiment):
