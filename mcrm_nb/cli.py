@@ -632,10 +632,14 @@ def check_parity(
     _writable(out.absolute().parent)
     from mcrm_nb.parity import other_files, parity, parity_tasks, parity_title, parity_verdict, save_parity
     from mcrm_nb.registry import paper_memories
-    say = lambda c: console.print(f'  {parity_title(c):32} {parity_verdict(c)}', highlight=False, markup=False,
-                                  soft_wrap=True)
-    record = parity(path, task or parity_tasks, memory or paper_memories, epochs, precision, commit, tell=say)
-    save_parity(record, out)
+    def tell(record):
+        save_parity(record, out)
+        c = record['pairs'][-1]
+        console.print(f'  {parity_title(c):32} {parity_verdict(c)}', highlight=False, markup=False, soft_wrap=True)
+    so_far = json.loads(out.read_text()) if out.exists() else None
+    if so_far: console.print(f"{out} holds {len(so_far['pairs'])} pairs; going on from there", highlight=False)
+    record = parity(path, task or parity_tasks, memory or paper_memories, epochs, precision, commit, tell=tell,
+                    so_far=so_far)
     same = sum(c['same'] for c in record['pairs'])
     console.print(f"{same} of {len(record['pairs'])} pairs agree; the record is {out}", highlight=False, soft_wrap=True)
     other = other_files(record)

@@ -45,10 +45,10 @@ class Length(dict):
 
 lengths = dict(
     adding=Length(seq_len=10, n_train=208, n_test=100),   # sequences
-    copy=Length(blank=5, n_train=112, n_test=80),          # sequences
+    copy=Length(blank=1, n_train=80, n_test=48),          # sequences
     pixel_mnist=Length(grid=7, n_train=96, n_test=40),    # images
-    char_ptb=Length(window=10, stride=8, n_train=32*27, n_test=34),   # characters: three windows in 32 streams
-    word_ptb=Length(window=20, stride=10, n_train=16*41, n_test=10*31))  # words: three windows in 16 streams
+    char_ptb=Length(window=5, stride=4, n_train=32*10, n_test=10),   # characters: two windows in 32 streams
+    word_ptb=Length(window=8, stride=4, n_train=16*17, n_test=10*13))  # words: three windows in 16 streams
 
 # %% ../nbs/48_parity.ipynb #66704f97
 scripts = dict(adding='adding_problem/add_test.py', copy='copy_memory/copymem_test.py',
@@ -645,21 +645,32 @@ def parity(
     precision:str='double',# 'double' or 'single'
     commit:str=None,       # commit that the folder is a copy of, where it has no history of its own
     sources=Sources(),     # images and texts
-    tell=None,             # called with the record of every pair as it is done
+    tell=None,             # called with the record so far after every pair
+    so_far:dict=None,      # record of an earlier, unfinished check of the same files, to go on from
     **change,              # further arguments of `compare_pair`
 )->dict:                   # the record
     "Execute the authors' scripts beside our `code`, pair by pair"
     for name,known,values in ('task', parity_tasks, tasks), ('memory', their_names, which):
         for v in values: one_of(name, v, known)
     if type(epochs) is not int or epochs < 1: raise ValueError(f'epochs={epochs!r}: expected a positive whole number')
-    record = dict(clone=clone_state(path, commit), made_on=provenance('cpu'), epochs=epochs, precision=precision,
-                  tolerance=tolerances[one_of('precision', precision, tolerances)], pairs=[])
+    record = dict(clone=clone_state(path, commit), epochs=epochs, precision=precision,
+                  tolerance=tolerances[one_of('precision', precision, tolerances)], made_on=[], pairs=[])
+    record = _go_on(record, so_far)
+    done = {(c['experiment'], c['memory']) for c in record['pairs']}
     with workplace(path, sources) as folder:
-        for e in tasks:
-            for m in which:
-                record['pairs'].append(compare_pair(folder, e, m, epochs, precision, sources=sources, **change))
-                if tell: tell(record['pairs'][-1])
+        for e,m in ((e, m) for e in tasks for m in which if (e, m) not in done):
+            record['pairs'].append(compare_pair(folder, e, m, epochs, precision, sources=sources, **change))
+            if (here := provenance('cpu')) not in record['made_on']: record['made_on'].append(here)
+            if tell: tell(record)
     return record
+
+# %% ../nbs/48_parity.ipynb #961302ca
+def _go_on(record, so_far):
+    "An earlier record, if it is of the same files and settings"
+    if not so_far: return record
+    for k in 'clone','epochs','precision','tolerance':
+        if so_far[k] != record[k]: raise ValueError(f'so_far: expected a record with the same {k}, to go on from')
+    return so_far
 
 # %% ../nbs/48_parity.ipynb #02f8024e
 def save_parity(
