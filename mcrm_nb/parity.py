@@ -660,7 +660,8 @@ def parity(
     with workplace(path, sources) as folder:
         for e,m in ((e, m) for e in tasks for m in which if (e, m) not in done):
             record['pairs'].append(compare_pair(folder, e, m, epochs, precision, sources=sources, **change))
-            if (here := provenance('cpu')) not in record['made_on']: record['made_on'].append(here)
+            here = provenance('cpu') | dict(precision=str(dtypes[precision])[6:])   # without 'torch.'
+            if here not in record['made_on']: record['made_on'].append(here)
             if tell: tell(record)
     return record
 
