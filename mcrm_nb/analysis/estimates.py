@@ -65,7 +65,7 @@ def kind_of(
     memory:str, # a key of `memories`
     device:str, # 'cpu', 'cuda', ...
 )->str:
-    "Whose loop computes it: 'torch' or 'ours'; on a GPU, where seeds are trained together, always ours"
+    "Whose loop computed most of its runs on record: 'torch' or 'ours'; on a GPU always ours"
     return 'torch' if device == 'cpu' and memory in ('rnn', 'gru', 'lstm') else 'ours'
 
 def _counts(r, device):

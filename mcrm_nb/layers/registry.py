@@ -108,8 +108,7 @@ def parameters_of(
     readout=None,  # width of the output -> further parameters (embedding, decoder)
 )->int:
     "Number of parameters of a one-layer memory, with its readout"
-    from mcrm_nb.layers.recurrence import count_parameters   # here, since it brings torch
-    from mcrm_nb.layers.recurrence import output_width
+    from mcrm_nb.layers.recurrence import count_parameters, output_width   # here, since it brings torch
     make = memories[memory] if isinstance(memory, str) else memory
     layer = make(hidden_size if input_size is None else input_size, hidden_size, device='meta')
     width = output_width(layer)
