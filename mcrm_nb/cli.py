@@ -119,13 +119,13 @@ def _train_all(task, names, settings):
                TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         bars = {}
-        def tell(name, seed, done, rows):
+        def on_progress(name, seed, done, rows):
             if (name, seed) not in bars:
                 label = labels[name] + (f', seed {seed}' if len(settings['seeds']) > 1 else '')
                 bars[name, seed] = progress.add_task(f'{label:12}', total=1., loss='')
             loss = f"epoch {len(rows)}: {rows[-1]['valid_loss']:.5f}" if rows else ''
             progress.update(bars[name, seed], completed=done, loss=loss)
-        return compare_memories(task, names, tell=tell, **settings)
+        return compare_memories(task, names, on_progress=on_progress, **settings)
 
 # %% ../nbs/tool/00_command_line.ipynb #358ef006
 def _show(runs, task):
@@ -200,7 +200,8 @@ def demo(
 # %% ../nbs/tool/00_command_line.ipynb #dfe1fa20
 def _known(names):
     "The memories asked for, each once; an unknown one is an error before anything is made"
-    from mcrm_nb.layers.registry import memories, paper_memories
+    from mcrm_nb.layers.registry import memories
+    from mcrm_nb.studies.mcrm import paper_memories
     return [memories[n].name for n in dict.fromkeys(names or paper_memories)]
 
 def _writable(out):
@@ -240,7 +241,7 @@ def _say_next():
 
 # %% ../nbs/tool/00_command_line.ipynb #a76290dc
 Protocol = Annotated[str, typer.Option(help='Whose settings: fair, paper or code.')]
-Scale = Annotated[str, typer.Option(help='How large: quick, cpu or paper.')]
+Scale = Annotated[str, typer.Option(help='How large: quick, hour or full.')]
 Out = Annotated[Path, typer.Option(help='Folder for records and checkpoints.')]
 Device = Annotated[Optional[str], typer.Option(help='cpu, cuda, ...; default: a GPU if there is one.')]
 
@@ -253,7 +254,7 @@ def _figure(record):
     "The figures of a record on the test data, in words"
     if record['status'] == 'diverged': return f"diverged in epoch {len(record['curve'])}"
     trivial,best,last = record['task']['trivial'],record['best'],record['last']
-    return (f"{record['task']['figure']} {best['score']:.5g} (epoch {best['epoch']}, best by validation), "
+    return (f"{record['task']['score']} {best['score']:.5g} (epoch {best['epoch']}, best by validation), "
             f"{last['score']:.5g} (last)" + (f', trivial answer {trivial:.5g}' if trivial is not None else ''))
 
 def _device(name):
@@ -327,12 +328,12 @@ def _watched(spec, out, device, attempt):
     "An attempt with a bar, and a line per epoch"
     with _bars() as bars:
         bar,seen = bars.add_task(spec.memory, total=1., note=''), 0
-        def tell(spec, rows, done):
+        def on_progress(spec, rows, done):
             nonlocal seen
             for r in rows[seen:]: bars.console.print(_epoch_line(r, spec), highlight=False)
             seen = len(rows)
             bars.update(bar, completed=done, note=f'epoch {min(seen+1, spec.epochs)} of {spec.epochs}')
-        return attempt([spec], out, device, tell=tell)[0]
+        return attempt([spec], out, device, on_progress=on_progress)[0]
 
 def _epoch_line(r, spec):
     more = ''.join(f'  {k} {v:.4g}' for k,v in r.items()
@@ -405,7 +406,7 @@ def _sweep_with_bars(p, sweep, out, **kw):
     from mcrm_nb.runs.records import read_record
     with _bars() as bars:
         whole,lines,ended = bars.add_task(p.name, total=float(len(p.specs)), note=''), {}, set()
-        def tell(spec, kind, what):
+        def on_progress(spec, kind, what):
             if kind == 'end':
                 ended.add(spec.name)
                 if spec.name in lines: bars.remove_task(lines.pop(spec.name))
@@ -416,7 +417,7 @@ def _sweep_with_bars(p, sweep, out, **kw):
                 bars.update(lines[spec.name], completed=what[1], note=note)
             under_way = sum(bars.tasks[bars.task_ids.index(t)].completed for t in lines.values())
             bars.update(whole, completed=len(ended)+under_way, note=f'{len(ended)} of {len(p.specs)} runs')
-        return sweep(p, out, tell=tell, **kw)
+        return sweep(p, out, on_progress=on_progress, **kw)
 
 # %% ../nbs/tool/00_command_line.ipynb #d06884b7
 def _short(spec): return f"{dict(spec.data).get('unit', '')}{spec.task}, {spec.memory}, seed {spec.seed}"
@@ -448,7 +449,7 @@ def show_table(
     task:Annotated[Optional[str], typer.Option('--task', '--experiment',
                                                help='One experiment with all its details; default: Table 1.')]=None,
     protocol:Annotated[Optional[str], typer.Option(help='fair, paper or code; default: all, with --task fair.')]=None,
-    scale:Annotated[Optional[str], typer.Option(help='quick, cpu or paper; default: all, with --task quick.')]=None,
+    scale:Annotated[Optional[str], typer.Option(help='quick, hour or full; default: all, with --task quick.')]=None,
     own:Annotated[bool, typer.Option('--own', help='Instead, every record of the folder, one line each.')]=False,
     format:Annotated[str, typer.Option(help='text, md, csv or html.')]='text',
     records:Records=Path('runs'),
@@ -458,7 +459,7 @@ def show_table(
     Example: mcrm_nb table --task adding --scale quick --format md"""
     with console.status('Reading records'):
         from mcrm_nb.options import one_of
-        from mcrm_nb.analysis.results import printed, table
+        from mcrm_nb.analysis.results import formatted, table
         from mcrm_nb.analysis.tables import formats, side_by_side
         one_of('format', format, ('text', *formats))
         found = _read(records)
@@ -467,7 +468,7 @@ def show_table(
                                             protocol=_known_word('protocol', protocol))
         else:
             protocol,scale = protocol or 'fair',scale or 'quick'
-            t = printed(task, table(task, protocol, scale, found))
+            t = formatted(task, table(task, protocol, scale, found))
             if not len(t): console.print(f'{task}, {protocol}, {scale}: nothing on record', highlight=False)
     if own and not len(t): console.print(f'{records}: no records', highlight=False, markup=False)
     elif format != 'text': print(formats[format](t))
@@ -480,7 +481,7 @@ def _own(folder, found):
     names = [p.stem for p in sorted(folder.glob('*.json')) if p.stem in found]
     row = lambda r: dict(task=r['task']['title'], memory=r['spec']['memory'], seed=r['spec']['seed'],
                          units=r['spec']['hidden_size'], lr=r['spec']['lr'], epochs=len(r['curve']),
-                         figure=r['task']['figure'], best=r.get('best', {}).get('score'),
+                         score=r['task']['score'], best=r.get('best', {}).get('score'),
                          last=r.get('last', {}).get('score'), trivial=r['task']['trivial'])
     return pd.DataFrame({n: row(found[n]) for n in names}).T.rename_axis('run')
 
@@ -582,7 +583,8 @@ def bench_speed(
     shape:Annotated[Optional[list[str]], typer.Option(help='adding, word_ptb, pixel_mnist, copy or char_ptb; may be '
                                                            'given several times; default: all.')]=None,
     rounds:Annotated[int, typer.Option(help='How often each takes its turn.', min=1)]=5,
-    most:Annotated[float, typer.Option(help='Seconds of a part after which no further round is begun.', min=0)]=60.,
+    max_seconds:Annotated[float, typer.Option(help='Start no further round of a part after this many seconds.',
+                                              min=0)]=60.,
     threads:Annotated[Optional[list[int]], typer.Option(help='On a CPU; may be given several times.', min=1)]=None,
     slow:Annotated[bool, typer.Option(help='With the literal loop, which takes most of the time.')]=True,
     compiled:Annotated[bool, typer.Option('--compiled', help='With a step that torch.compile compiles.')]=False,
@@ -601,7 +603,7 @@ def bench_speed(
         names,device = [one_of('shape', n, shapes) for n in shape or shapes],_device(device)
         at = lambda record: out/record['made_on']['device'].split(':')[0]
         keep = lambda record: write_whole(at(record).with_suffix('.json'), (json.dumps(record, indent=1)+'\n').encode())
-        record = bench(names, rounds, most, device, tuple(threads or (1,)), slow, compiled, status.update, keep)
+        record = bench(names, rounds, max_seconds, device, tuple(threads or (1,)), slow, compiled, status.update, keep)
     m = record['made_on']
     console.print(f"{m['device_name']}, torch {m['torch']}: milliseconds, medians of up to {rounds} rounds" +
                   (f"; {1e6*record['node']:.2f} microseconds from launch to launch" if record['node'] else '') +
@@ -636,15 +638,15 @@ def check_parity(
     Example: mcrm_nb parity MCRM --task adding"""
     _writable(out.absolute().parent)
     from mcrm_nb.studies.parity import other_files, parity, parity_tasks, parity_title, parity_verdict, save_parity
-    from mcrm_nb.layers.registry import paper_memories
-    def tell(record):
+    from mcrm_nb.studies.mcrm import paper_memories
+    def on_progress(record):
         save_parity(record, out)
         c = record['pairs'][-1]
         console.print(f'  {parity_title(c):32} {parity_verdict(c)}', highlight=False, markup=False, soft_wrap=True)
     so_far = json.loads(out.read_text()) if out.exists() else None
     if so_far: console.print(f"{out} holds {len(so_far['pairs'])} pairs; going on from there", highlight=False)
-    record = parity(path, task or parity_tasks, memory or paper_memories, epochs, precision, commit, tell=tell,
-                    so_far=so_far)
+    record = parity(path, task or parity_tasks, memory or paper_memories, epochs, precision, commit,
+                    on_progress=on_progress, so_far=so_far)
     same = sum(c['same'] for c in record['pairs'])
     console.print(f"{same} of {len(record['pairs'])} pairs agree; the record is {out}", highlight=False, soft_wrap=True)
     other = other_files(record)

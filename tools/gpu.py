@@ -158,7 +158,7 @@ def main():
         o.skip += ['bench', 'queue']
     if 'bench' not in o.skip and deadline-time.time() > 60 and report['bench'] != 0:
         to, most = o.work/'bench', min(longest['bench'], deadline-time.time()-20)
-        try: report['bench'] = command(env, 'bench', '--most', 10, '--out', to.resolve(), *device, timeout=most)
+        try: report['bench'] = command(env, 'bench', '--max-seconds', 10, '--out', to.resolve(), *device, timeout=most)
         except subprocess.TimeoutExpired: report['bench'] = 'out of time'
         with zipfile.ZipFile(o.out/'bench.zip', 'w', zipfile.ZIP_DEFLATED) as z:
             for p in sorted(to.glob('*')): z.write(p, p.name)

@@ -14,13 +14,13 @@ from ..layers.registry import labels
 from ..runs.records import read_records
 from ..studies.study import scales
 from ..studies.registry import experiments, reported, study_named, study_of
-from .results import against, as_printed, figure_text, results
+from .results import against, as_printed, score_text, results
 
 # %% ../../nbs/analysis/01_tables.ipynb #bf3c11dd
 def on_record(
     experiment:str,    # a key of `experiments`
     records:dict=None, # from `read_records`; default: those of the package
-)->dict:               # (protocol, scale) -> DataFrame of runs; the paper's scale first, `fair` first
+)->dict:               # (protocol, scale) -> DataFrame of runs; full scale first, `fair` first
     "All that is on record for an experiment"
     records = read_records() if records is None else records
     found = {(p, s): results(experiment, p, s, records) for s in scales[::-1] for p in ('fair', 'paper', 'code')}
@@ -32,8 +32,8 @@ def side_by_side(
     records:dict=None, # from `read_records`; default: those of the package
     scale:str=None,    # only this scale
     protocol:str=None, # only this protocol
-)->pd.DataFrame:       # index: experiment and whose figures; a column per memory, then seeds, epochs, device
-    "The paper's figures and ours"
+)->pd.DataFrame:       # index: experiment and whose scores; a column per memory, then seeds, epochs, device
+    "The paper's scores and ours"
     records = read_records() if records is None else records
     which = which or study_named('mcrm').main
     study,rows = study_of(which[0]),{}
@@ -44,14 +44,14 @@ def side_by_side(
             rows[title, who] = {labels[m]: as_printed(e, v) for m,v in scores.items()}
         for (p, s),runs in on_record(e, records).items():
             if scale in (None, s) and protocol in (None, p): rows[title, f'{p}, {s}'] = _row(e, runs)
-    out = pd.DataFrame(rows).T.rename_axis(['experiment', 'figures']).fillna('')
+    out = pd.DataFrame(rows).T.rename_axis(['experiment', 'scores']).fillna('')
     return out.reindex(columns=[*(labels[m] for m in study.memories), 'seeds', 'epochs', 'device'], fill_value='')
 
 def _row(experiment, runs):
     def text(m):
         r = runs[runs.memory == m]
         lost = int((r.status == 'diverged').sum())
-        return figure_text(experiment, *interval(r.figure.dropna())) + f' ({lost} diverged)'*(lost > 0)
+        return score_text(experiment, *interval(r.score.dropna())) + f' ({lost} diverged)'*(lost > 0)
     span = lambda v: f'{v.min()}' if v.min() == v.max() else f'{v.min()} to {v.max()}'
     return ({labels[m]: text(m) for m in study_of(experiment).memories} |
             dict(seeds=span(runs.groupby('memory').seed.nunique()), epochs=span(runs.epochs),
@@ -64,11 +64,11 @@ formats = dict(md=lambda t: t.reset_index().to_markdown(index=False), csv=lambda
 # %% ../../nbs/analysis/01_tables.ipynb #93803a51
 def draw_table(
     protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'cpu' or 'paper'
+    scale:str='quick',   # 'quick', 'hour' or 'full'
     records:dict=None,   # from `read_records`; default: those of the package
     study:str='mcrm',    # Key of `studies`
 ):                       # a figure, or None if nothing is on record
-    "Every recorded figure of a protocol and a scale, a panel per experiment; the paper's too at its own scale"
+    "Every recorded score of a protocol and a scale, a panel per experiment; the paper's too at its own scale"
     import matplotlib.pyplot as plt
     style()
     records = read_records() if records is None else records
@@ -78,11 +78,11 @@ def draw_table(
     fig,axes = plt.subplots(1, len(found), figsize=(2.5*len(found)+.6, 3.1), layout='constrained', squeeze=False)
     for ax,(e,runs) in zip(axes[0], found.items()):
         _panel(ax, e, runs)
-        if scale == 'paper' and (theirs := reported(e).get('paper')):
+        if scale == 'full' and (theirs := reported(e).get('paper')):
             ax.plot(range(len(compared)), [theirs.get(m, np.nan) for m in compared], 'k_', ms=14, label='paper')
         task = records[runs['name'].iloc[0]]['task']
-        if e in ('adding', 'copy'): ax.axhline(task['trivial'], color='0.3', ls='--', lw=1)
-        ax.set_title(f"{experiments[e].title}\n{task['figure']}", loc='left', fontsize=8.5)
+        if task['score'] == task['unit']: ax.axhline(task['trivial'], color='0.3', ls='--', lw=1)
+        ax.set_title(f"{experiments[e].title}\n{task['score']}", loc='left', fontsize=8.5)
     fig.suptitle(f'{protocol}, {scale}', x=0, ha='left')
     return fig
 
@@ -90,7 +90,7 @@ def draw_table(
 def _panel(ax, experiment, runs):
     reach,compared = {},study_of(experiment).memories
     for i,m in enumerate(compared):
-        v = runs[runs.memory == m].figure.dropna()
+        v = runs[runs.memory == m].score.dropna()
         if not len(v):
             why = 'diverged' if (runs.memory == m).any() else 'no run yet'
             ax.text(i, .5, why, rotation=90, ha='center', va='center', color='0.5', fontsize=7,
@@ -103,7 +103,7 @@ def _panel(ax, experiment, runs):
         ax.errorbar([i+.22], [mean], yerr=error, fmt='s', color=color_of(m), ms=4, capsize=3)
     ax.set_xticks(range(len(compared)), [labels[m] for m in compared], rotation=45, ha='right')
     ax.set_xlim(-.5, len(compared)-.5)
-    if not len(v := runs.figure.dropna()): return   # all diverged
+    if not len(v := runs.score.dropna()): return   # all diverged
     low,high = v.min(),v.max()
     if high > 20*low: ax.set(yscale='log', ylim=(low/2, high*2))
     else: ax.set_ylim(low-.25*(high-low), high+.25*(high-low))
@@ -116,7 +116,7 @@ def _panel(ax, experiment, runs):
 # %% ../../nbs/analysis/01_tables.ipynb #6dd04f2c
 def claims(
     protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'cpu' or 'paper'
+    scale:str='quick',   # 'quick', 'hour' or 'full'
     records:dict=None,   # from `read_records`; default: those of the package
     memory:str='mcrm',   # compared with every other
     study:str='mcrm',    # Key of `studies`

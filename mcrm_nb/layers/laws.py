@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.autograd.gradcheck import GradcheckError
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
-from ..testing import as_tuple, like, test_same
+from ..testing import as_tuple, in_form_of, test_same
 
 # %% ../../nbs/layers/00_laws.ipynb #3f36743c
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def random_state(
     gen = torch.Generator().manual_seed(seed+2)
     drawn = tuple(torch.randn(s.shape, dtype=s.dtype, generator=gen) for s in as_tuple(state))
     into_range = getattr(getattr(layer, 'cell', None), 'into_range', None)   # where not every number can be a state
-    return like(state, into_range(drawn, **layer.options) if into_range else drawn)
+    return in_form_of(state, into_range(drawn, **layer.options) if into_range else drawn)
 
 # %% ../../nbs/layers/00_laws.ipynb #b82337bb
 def _hypothesis():
@@ -130,7 +130,7 @@ def starts_at_zero(make, case):
     "Leaving the initial state out equals giving zeros"
     layer,x = case.layer(make), case.input()
     y,h = layer(x)
-    zeros = like(h, [torch.zeros_like(s) for s in as_tuple(h)])
+    zeros = in_form_of(h, [torch.zeros_like(s) for s in as_tuple(h)])
     test_same(layer(x, zeros)[0], y, 1e-12)
     if case.steps*case.batch > 1:
         assert not torch.allclose(layer(x, random_state(layer, x, case.seed))[0], y), 'the initial state is ignored'
@@ -143,7 +143,7 @@ def keeps_rows_apart(make, case):
     h0 = random_state(layer, x, case.seed)
     y,h = layer(x, h0)
     for b in range(case.batch):
-        yb,hb = layer(x.narrow(case.row, b, 1), like(h0, [s[:,b:b+1].contiguous() for s in as_tuple(h0)]))
+        yb,hb = layer(x.narrow(case.row, b, 1), in_form_of(h0, [s[:,b:b+1].contiguous() for s in as_tuple(h0)]))
         test_same(yb, y.narrow(case.row, b, 1), 1e-9)
         test_same(as_tuple(hb), [s[:,b:b+1] for s in as_tuple(h)], 1e-9)
 
@@ -179,7 +179,7 @@ def packed_equals_padded(make, case):
     test_same(out_lengths, lengths)
     for b,n in enumerate(lengths.tolist()):
         yb,hb = layer(x.narrow(case.row, b, 1).narrow(case.time, 0, n),
-                      like(h0, [s[:,b:b+1].contiguous() for s in as_tuple(h0)]))
+                      in_form_of(h0, [s[:,b:b+1].contiguous() for s in as_tuple(h0)]))
         test_same(y.narrow(case.row, b, 1).narrow(case.time, 0, n), yb, 1e-9)
         test_same([s[:,b:b+1] for s in as_tuple(h)], as_tuple(hb), 1e-9)
 
@@ -207,7 +207,7 @@ def directions_are_two_runs(make, case):
     y,h = layer(x, h0)
     for d in 0,1:
         one = sublayer(make, case, layer, 0, d, case.input_size)
-        yd,hd = one(x.flip(case.time) if d else x, like(h0, [s[d:d+1].contiguous() for s in as_tuple(h0)]))
+        yd,hd = one(x.flip(case.time) if d else x, in_form_of(h0, [s[d:d+1].contiguous() for s in as_tuple(h0)]))
         test_same(y.chunk(2, -1)[d], yd.flip(case.time) if d else yd, 1e-9)
         test_same([s[d:d+1] for s in as_tuple(h)], as_tuple(hd), 1e-9)
 
@@ -224,7 +224,7 @@ def layers_are_a_chain(make, case):
         for d in range(ways):
             i = k*ways + d
             one = sublayer(make, case, layer, k, d, at.shape[-1])
-            yd,hd = one(at.flip(case.time) if d else at, like(h0, [s[i:i+1].contiguous() for s in as_tuple(h0)]))
+            yd,hd = one(at.flip(case.time) if d else at, in_form_of(h0, [s[i:i+1].contiguous() for s in as_tuple(h0)]))
             outs.append(yd.flip(case.time) if d else yd)
             test_same([s[i:i+1] for s in as_tuple(h)], as_tuple(hd), 1e-9)
         at = torch.cat(outs, -1)
@@ -243,7 +243,7 @@ def layouts_agree(make, case):
     test_same(as_tuple(h2), as_tuple(h), 1e-12)
     wide = torch.stack([x, x], -1)[...,0]
     test_same(layer(wide, h0)[0], y, 1e-12)
-    y1,h1 = layer(x.select(case.row, 0), like(h0, [s[:,0].contiguous() for s in as_tuple(h0)]))
+    y1,h1 = layer(x.select(case.row, 0), in_form_of(h0, [s[:,0].contiguous() for s in as_tuple(h0)]))
     test_same(y1, y.select(case.row, 0), 1e-9)
     test_same(as_tuple(h1), [s[:,0] for s in as_tuple(h)], 1e-9)
 
@@ -271,7 +271,7 @@ def gradients_are_derivatives(make, case):
     n = len(as_tuple(h0))
     def run(packed, x, *rest):
         if packed: x = pack_padded_sequence(x, torch.tensor([1, 3]), case.batch_first, enforce_sorted=False)
-        y,h = torch.func.functional_call(layer, dict(zip(names, rest[n:])), (x, like(h0, rest[:n])))
+        y,h = torch.func.functional_call(layer, dict(zip(names, rest[n:])), (x, in_form_of(h0, rest[:n])))
         parts = y.data if packed else y, *as_tuple(h)
         assert all(p.requires_grad for p in parts), 'a part of the answer has no gradient'
         return parts

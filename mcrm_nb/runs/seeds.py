@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 from ..tasks.registry import make_task
 from ..training.learner import scheduled_lr
 from ..training.together import build_together
-from .spec import foregone, trained
-from .records import Busy, load_tensors, provenance, read_record, save_tensors, write_record
-from .run import exact_products, made_before, pack, unpack
+from .spec import should_stop, training_fields
+from .records import RunLocked, load_tensors, provenance, read_record, save_tensors, write_record
+from .run import exact_products, earlier_machines, pack_checkpoint, unpack_checkpoint
 
 # %% ../../nbs/runs/03_seeds.ipynb #c2edc096
 @exact_products()
@@ -26,8 +26,8 @@ def run_together(
     specs,            # `RunSpec`s that differ in their seed
     folder,           # where records and checkpoints go
     device:str=None,  # default: a GPU if there is one
-    tell=None,        # called with (spec, rows so far, share done) after every epoch
-    after=None,       # called with the seconds of an epoch of all of them, after it is saved and if there is another
+    on_progress=None,        # called with (spec, rows so far, share done) after every epoch
+    after_epoch=None, # Called with the seconds of an epoch of all of them, once it is saved, if another follows
 )->list:              # their records; those of finished runs are read
     "Do several runs at once, or go on with them"
     if len({replace(s, seed=0) for s in specs}) > 1:
@@ -38,15 +38,15 @@ def run_together(
     with ExitStack() as locks:
         for spec in specs:
             try: locks.enter_context(FileLock(folder/f'{spec.name}.lock', timeout=0))
-            except Timeout: raise Busy(f'{spec.name}: another process is at this run') from None
+            except Timeout: raise RunLocked(f'{spec.name}: another process is at this run') from None
         task = make_task(specs[0].task, **dict(specs[0].data))
-        most = len(specs) if task.together else 1
+        most = len(specs) if task.stackable else 1
         while open_ := [s for s in specs if not done(s).exists()]:
             saved = {s: load_tensors(at) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
             epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
             group = [s for s in open_ if epochs[s] == min(epochs.values())][:most]   # at the same epoch
             if most < len(specs): _make_room(device)
-            try: _run_group(task, group, saved, folder, device, tell, after)
+            try: _run_group(task, group, saved, folder, device, on_progress, after_epoch)
             except torch.OutOfMemoryError:   # the device's: half as many may fit
                 if len(group) == 1: raise
                 most = (len(group)+1)//2
@@ -69,11 +69,11 @@ def _restore(learn, specs, saved):
     made_on = [[dict(provenance(learn.dls.device, learn.model.rnn), together=len(specs))] for _ in specs]
     for k,spec in enumerate(specs):
         if spec not in saved: continue
-        weights,opt,best[k] = unpack(*saved[spec])
+        weights,opt,best[k] = unpack_checkpoint(*saved[spec])
         info = saved[spec][1]
         learn.model.set_weights(k, weights)
         opts.append(opt)
-        curve.rows[k],curve.diverged[k],made_on[k] = info['rows'],info['diverged'],made_before(info, made_on[k])
+        curve.rows[k],curve.diverged[k],made_on[k] = info['rows'],info['diverged'],earlier_machines(info, made_on[k])
     if opts:
         join = lambda name, i: torch.stack([o[i][name] for o in opts]) if opts[0][i][name].dim() else opts[0][i][name]
         state = {i: {name: join(name, i) for name in s} for i,s in opts[0].items()}
@@ -85,7 +85,7 @@ def _save(learn, specs, k, best, made_on, folder):
     opt = {i: {n: one(v) for n,v in s.items() if torch.is_tensor(v)}
            for i,s in learn.opt.opt.state_dict()['state'].items()}
     save_tensors(folder/f'{specs[k].name}.safetensors',
-                 *pack(learn.model.weights(k), opt, best[k], rows=learn.seed_curve.rows[k],
+                 *pack_checkpoint(learn.model.weights(k), opt, best[k], rows=learn.seed_curve.rows[k],
                        diverged=learn.seed_curve.diverged[k], made_on=made_on[k]))
 
 # %% ../../nbs/runs/03_seeds.ipynb #633924b5
@@ -98,14 +98,14 @@ def _test_together(task, learn, weights):
     metric = m.get(getattr(task.metric, '__name__', None), [None]*len(learn.model))
     return [dict(loss=l, score=task.score(l, s)) for l,s in zip(m['valid_loss'], metric)]
 
-def _run_group(task, specs, saved, folder, device, tell, after):
+def _run_group(task, specs, saved, folder, device, on_progress, after_epoch):
     spec = specs[0]
-    settings = {k: getattr(spec, k) for k in trained if k != 'seed'}
+    settings = {k: getattr(spec, k) for k in training_fields if k != 'seed'}
     learn = build_together(task, spec.memory, [s.seed for s in specs], device, **settings)
     (best, made_on),curve,everyone,ends = _restore(learn, specs, saved),learn.seed_curve,range(len(specs)),{}
     def over(k):
         n = len(curve.rows[k])
-        return n >= spec.epochs or curve.diverged[k] or foregone(spec, curve.rows[k], task.baseline)
+        return n >= spec.epochs or curve.diverged[k] or should_stop(spec, curve.rows[k], task.baseline)
     copied = lambda k: {n: w.clone() for n,w in learn.model.weights(k).items()}
     while not all(map(over, everyone)):
         curve.asleep = [*map(over, everyone)]
@@ -119,8 +119,8 @@ def _run_group(task, specs, saved, folder, device, tell, after):
                 best[k] = copied(k)
             if over(k): ends[k] = copied(k)   # the others may go on
             _save(learn, specs, k, best, made_on, folder)
-        for k in everyone if tell else (): tell(specs[k], curve.rows[k], len(curve.rows[k])/spec.epochs)
-        if after and not all(map(over, everyone)): after(time.perf_counter()-start)
+        for k in everyone if on_progress else (): on_progress(specs[k], curve.rows[k], len(curve.rows[k])/spec.epochs)
+        if after_epoch and not all(map(over, everyone)): after_epoch(time.perf_counter()-start)
     last,top = (_test_together(task, learn, w) for w in ([ends.get(k) for k in everyone], best))
     for k in everyone:
         found = None if curve.diverged[k] else (last[k], top[k])

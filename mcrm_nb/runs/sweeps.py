@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from ..options import one_of
-from .records import Busy, RecordError, finished, read_record
+from .records import RunLocked, RecordError, finished, read_record
 from .run import run
 from .seeds import run_together
 
@@ -41,7 +41,7 @@ def attempt(
     folder,               # where records and checkpoints are
     device:str=None,      # default: a GPU if there is one
     deadline:float=None,  # by `time.time()`; None: no hurry
-    tell=None,            # called with (spec, rows so far, share done) after every batch and saved epoch
+    on_progress=None,            # called with (spec, rows so far, share done) after every batch and saved epoch
 )->list:                  # for each 'finished', 'diverged', 'stopped', 'busy' or 'failed', and the reason or None
     "Do runs or a part of them, one thread on a CPU"
     saved = 0
@@ -50,16 +50,16 @@ def attempt(
         if deadline and time.time() + 1.1*seconds > deadline: raise OutOfTime('no time for another epoch')
     def watch(spec, rows, done):
         nonlocal saved
-        if tell: tell(spec, rows, done)
+        if on_progress: on_progress(spec, rows, done)
         if saved < len(rows) < spec.epochs: late(rows[-1]['seconds'])
         saved = len(rows)
     torch.set_num_threads(1)   # more would wait for each other in small steps
     def everyone(*what): return [_recorded(s, folder) if finished(s, folder) else what for s in specs]
     try:
         if len(specs) == 1: return [(run(specs[0], folder, device, watch)['status'], None)]
-        return [(r['status'], None) for r in run_together(specs, folder, device, tell, late)]
+        return [(r['status'], None) for r in run_together(specs, folder, device, on_progress, late)]
     except OutOfTime: return everyone('stopped', None)
-    except Busy: return everyone('busy', None)
+    except RunLocked: return everyone('busy', None)
     except (OSError, ValueError) as e: return everyone('failed', str(e))
     except Exception as e: return everyone('failed', f'{type(e).__name__}: {e}')   # ours: named, not tried again
 
@@ -81,7 +81,7 @@ def _worker(folder, device, deadline, line):
     "In the process: one attempt after another, as asked for through a pipe; reports twice a second at most"
     signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent decides
     last = {}
-    def tell(spec, rows, done):
+    def on_progress(spec, rows, done):
         when,n = last.get(spec, (0., 0))
         if time.time()-when > .5 or len(rows) > n:
             last[spec] = time.time(),len(rows)
@@ -89,7 +89,7 @@ def _worker(folder, device, deadline, line):
     with suppress(EOFError, ConnectionError):   # the parent is gone
         while True:
             specs = line.recv()
-            line.send(('end', attempt(specs, folder, device, deadline, tell)))
+            line.send(('end', attempt(specs, folder, device, deadline, on_progress)))
 
 # %% ../../nbs/runs/04_sweeps.ipynb #79dfe534
 class LocalEngine:
@@ -156,7 +156,7 @@ def sweep(
     engine:str='local',   # 'local' or 'ray'
     device:str=None,      # default: a GPU if there is one
     together:int=None,    # seeds of one run that are trained at once, at most; None: 16 on a GPU, else 1
-    tell=None,            # called with (spec, 'start' | 'at' | 'end', what)
+    on_progress=None,            # called with (spec, 'start' | 'at' | 'end', what)
     **options,            # of the engine
 )->dict:                  # name of the run -> (status, reason)
     "Do every run of a plan that is not done yet"
@@ -169,7 +169,7 @@ def sweep(
     if together < 1: raise ValueError(f'together={together}: expected a positive whole number')
     deadline = None if budget is None else time.time()+budget
     crew = engine(jobs, folder, device, deadline, **options)
-    try: return _loop(groups(plan.specs, together), folder, crew, deadline, tell or (lambda *a: None))
+    try: return _loop(groups(plan.specs, together), folder, crew, deadline, on_progress or (lambda *a: None))
     finally: crew.stop()
 
 # %% ../../nbs/runs/04_sweeps.ipynb #bdd5b6b1
@@ -184,13 +184,13 @@ def groups(
         (s,) for s in specs]
 
 # %% ../../nbs/runs/04_sweeps.ipynb #bdedc22b
-def _loop(works, folder, crew, deadline, tell):
+def _loop(works, folder, crew, deadline, on_progress):
     waiting,out,deaths,epochs = deque(works),{},Counter(),Counter()
     late = lambda: deadline and time.time() > deadline
     short = lambda: late() or any(s == 'stopped' for s,_ in out.values())   # too late to start anything
     def end(spec, status, reason=None):
         out[spec.name] = status,reason
-        tell(spec, 'end', out[spec.name])
+        on_progress(spec, 'end', out[spec.name])
     while crew.running and not late() or waiting and not short():
         for _ in range(len(waiting)):
             if short() or not crew.free(): break
@@ -200,11 +200,11 @@ def _loop(works, folder, crew, deadline, tell):
                 elif is_busy(spec, folder): waiting.append((spec,))   # another sweep is at it: later
                 else: free.append(spec)
             if free: crew.start(tuple(free))
-            for spec in free: tell(spec, 'start', None)
+            for spec in free: on_progress(spec, 'start', None)
         for work,kind,what in crew.events(.5):
             if kind == 'at':
                 spec,row,share = what
-                tell(spec, 'at', (row, share))
+                on_progress(spec, 'at', (row, share))
                 if row and row['epoch'] > epochs[work]:   # it gets on: earlier deaths are forgiven
                     epochs[work],deaths[work] = row['epoch'],0
             elif kind == 'died' and (deaths.update([work]) or deaths[work] < 3): waiting.appendleft(work)

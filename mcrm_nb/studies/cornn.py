@@ -46,7 +46,7 @@ _say('noisy_cifar', _everyone, _QUICK, scale='quick', epochs=5, data=dict(n_trai
 _say('har2', _everyone, _QUICK, scale='quick', epochs=20)
 _say('imdb', _everyone, _QUICK, scale='quick', epochs=5,
     data=dict(vectors='normal', n_words=5000, max_len=200, n_train=3000, n_test=3000))
-_say('noisy_cifar', _everyone, _CPU, scale='cpu', epochs=3)
-_say('imdb', _everyone, _CPU, scale='cpu', epochs=5, data=dict(vectors='normal', max_len=400))
+_say('noisy_cifar', _everyone, _CPU, scale='hour', epochs=3)
+_say('imdb', _everyone, _CPU, scale='hour', epochs=5, data=dict(vectors='normal', max_len=400))
 
 cornn = Study('cornn', (*mcrm.memories, 'cornn'), _experiments, _settings, tuple(_experiments))

@@ -23,9 +23,9 @@ import torch
 from ..layers.recurrence import count_parameters
 from ..options import one_of
 from .registry import experiments, spec_for
-from .mcrm import table1
-from ..layers.registry import labels, paper_memories
-from ..runs.spec import trained
+from .mcrm import table1, paper_memories
+from ..layers.registry import labels
+from ..runs.spec import training_fields
 from ..runs.records import provenance, write_whole
 from ..tasks.adding import adding_question
 from ..tasks.contract import Data, Task
@@ -501,7 +501,7 @@ def run_ours(
     "Train by our `code` from given weights, and keep the loss of every batch"
     batches,language,by_batch = Batches(), experiments[experiment].language, experiment == 'copy'
     with torch.random.fork_rng(devices=[]):
-        learn = build(task, spec.memory, **{k: getattr(spec, k) for k in trained}, device='cpu', cbs=[batches])
+        learn = build(task, spec.memory, **{k: getattr(spec, k) for k in training_fields}, device='cpu', cbs=[batches])
     learn.model.to(next(iter(first.values())).dtype).load_state_dict(first)
     learn.recorder.smooth_loss = AvgLoss()   # fastai's own is kept in float32
     if experiment == 'pixel_mnist' and spec.carry: learn.carry_state.before_validate = lambda: None
@@ -607,7 +607,7 @@ told = 'lr', 'clip', 'batch_size', 'optim'   # settings that a script may be tol
 
 def _spec(experiment, memory, hidden_size, change):
     "`code`, with characters evaluated in one stream, as the script does"
-    spec = replace(spec_for(experiment, memory, 'code', 'paper'), **change)
+    spec = replace(spec_for(experiment, memory, 'code', 'full'), **change)
     if experiment == 'char_ptb': spec = replace(spec, eval_bs=1)
     return replace(spec, hidden_size=hidden_size) if hidden_size else spec
 
@@ -647,7 +647,7 @@ def parity(
     precision:str='double',# 'double' or 'single'
     commit:str=None,       # commit that the folder is a copy of, where it has no history of its own
     sources=Sources(),     # images and texts
-    tell=None,             # called with the record so far after every pair
+    on_progress=None,             # called with the record so far after every pair
     so_far:dict=None,      # record of an earlier, unfinished check of the same files, to go on from
     **change,              # further arguments of `compare_pair`
 )->dict:                   # the record
@@ -664,7 +664,7 @@ def parity(
             record['pairs'].append(compare_pair(folder, e, m, epochs, precision, sources=sources, **change))
             here = provenance('cpu') | dict(precision=str(dtypes[precision])[6:])   # without 'torch.'
             if here not in record['made_on']: record['made_on'].append(here)
-            if tell: tell(record)
+            if on_progress: on_progress(record)
     return record
 
 # %% ../../nbs/studies/19_parity.ipynb #961302ca

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..options import one_of
 from ..tasks.registry import task_maker
-from ..runs.spec import RunSpec, pairs
+from ..runs.spec import RunSpec, mapping_fields
 from ..runs.sweeps import Plan
 from .registry import experiments, spec_for, study_named
 try: import tomllib
@@ -64,7 +64,7 @@ def read_change(
     known = {f.name for f in fields(RunSpec)} - {'task', 'memory', 'seed', 'protocol', 'scale'} | {'n_params'}
     for k in change:
         if k not in known: raise ValueError(f'change: {k!r} is unknown, expected {", ".join(sorted(known))}')
-    for k in pairs:
+    for k in mapping_fields:
         if not isinstance(change.get(k, {}), dict):
             raise ValueError(f'change: {k}={change[k]!r}: expected a table of names and values, {{}} for none')
     for e in which if 'data' in change else ():   # else a typo would show when the run starts

@@ -9,7 +9,7 @@ __all__ = ['studies', 'experiments', 'settings', 'add_study', 'study_named', 'st
 # %% ../../nbs/studies/01_registry.ipynb #e936215a
 import pandas as pd
 from ..options import one_of
-from ..layers.registry import hidden_size_for, memories, paper_memories, parameters_of
+from ..layers.registry import hidden_size_for, memories, parameters_of
 from ..runs.spec import RunSpec
 from .study import Setting, protocols, scales
 
@@ -59,7 +59,7 @@ def _units(experiment, memory, given):
     x = experiments[experiment]
     p,n = given.get('hidden_size'),given.get('n_params')
     if n is None and p is None:
-        n = parameters_of('mcrm', x.input_size, given['mcrm'], x.readout)   # a memory the paper did not size
+        n = parameters_of(given['reference'], x.input_size, given['units'], x.readout)   # the study gives it no size
     if n is None or p and abs(parameters_of(memory, x.input_size, p, x.readout)/n - 1) <= .01: return p
     return hidden_size_for(memory, x.input_size, n, x.readout)
 
@@ -67,7 +67,7 @@ def spec_for(
     experiment:str,         # a key of `experiments`
     memory:str,             # a key of `memories`
     protocol:str='fair',    # 'paper', 'code' or 'fair'
-    scale:str='quick',      # 'quick', 'cpu' or 'paper'
+    scale:str='quick',      # 'quick', 'hour' or 'full'
     seed:int=1,             # of weights and order of batches
     **change,               # fields of `RunSpec`, or `n_params`, to set otherwise; `data` and `options` as dicts
 )->RunSpec:
@@ -75,10 +75,13 @@ def spec_for(
     check(experiment, memory, protocol, scale)
     given = {k: s.value for k,s in settings.of(experiment, protocol, memory, scale).items()}
     if 'n_params' in change: given |= dict(n_params=change.pop('n_params'), hidden_size=None)
-    if size := settings.of(experiment, protocol, 'mcrm', scale).get('hidden_size'): given['mcrm'] = size.value
+    given['reference'] = study_of(experiment).reference
+    size = settings.of(experiment, protocol, given['reference'], scale).get('hidden_size')
+    given['units'] = size and size.value
     data = experiments[experiment].data | {k[5:]: v for k,v in given.items() if k.startswith('data.')}
     units = _units(experiment, memory, given)
-    given = {k: v for k,v in given.items() if '.' not in k and k not in ('mcrm', 'n_params')} | dict(hidden_size=units)
+    apart = 'reference','units','n_params'
+    given = {k: v for k,v in given.items() if '.' not in k and k not in apart} | dict(hidden_size=units)
     data |= change.pop('data', {})
     if data.get('seed') == 'run': data['seed'] = seed
     if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
@@ -95,12 +98,12 @@ def check(experiment, memory, protocol, scale):
 def settings_table(
     experiment:str,      # a key of `experiments`
     protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='paper',   # 'quick', 'cpu' or 'paper'
-    which=paper_memories,# keys of `memories`
+    scale:str='full',   # 'quick', 'hour' or 'full'
+    which=None,          # Keys of `memories`; None: those of the experiment's study
 )->pd.DataFrame:         # index: setting and memories; columns: value, source
     "Every setting of an experiment and where it comes from"
-    check(experiment, 'mcrm', protocol, scale)
-    rows = {}
+    which,rows = which or study_of(experiment).memories, {}
+    check(experiment, which[0], protocol, scale)
     for memory in which:
         given = settings.of(experiment, protocol, memory, scale)
         units = spec_for(experiment, memory, protocol, scale).hidden_size

@@ -41,7 +41,7 @@ class Setting(NamedTuple):
     experiment:str  # a key of `experiments`
     protocols:str   # names, with blanks between
     memory:str      # a key of `memories`, or '' for all
-    scale:str       # 'quick', 'cpu', or '' for all
+    scale:str       # 'quick', 'hour', or '' for all
     name:str        # a field of `RunSpec`, a setting of the task as 'data.name', or 'n_params'
     value:object    # what it is
     source:str      # who says so
@@ -62,7 +62,7 @@ class Settings(list):
         return {s.name: s for s in self if s.experiment == experiment and protocol in s.protocols.split()
                 and s.memory in ('', memory) and s.scale in ('', scale)}
 
-protocols,scales = ('paper', 'code', 'fair'),('quick', 'cpu', 'paper')
+protocols,scales = ('paper', 'code', 'fair'),('quick', 'hour', 'full')
 
 # %% ../../nbs/studies/00_study.ipynb #a6b50d03
 @dataclass
@@ -75,4 +75,6 @@ class Study:
     main:tuple=()      # Keys of the experiments in its main table
     published:dict=field(default_factory=dict)  # Short name of a source -> key of an experiment -> memory -> score;
                                                 # the paper itself comes first
+    reference:str='mcrm'  # Memory whose number of parameters the others get where the study gives them no size
+    reported_on:dict=field(default_factory=dict)  # Experiment -> 'validation', if its published scores are of that part
     notes:dict=field(default_factory=dict)      # (Source, experiment) -> what is different there, in a few words

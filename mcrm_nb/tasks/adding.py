@@ -38,7 +38,8 @@ def adding_question(
     "The question of the adding problem: the sum of the two marked numbers, after the last step"
     halves = '' if marks == 'anywhere' else ', one mark in each half'
     return Question('adding', f'Adding problem, {seq_len} steps{halves}', input_size=2, n_out=1, every_step=False,
-                    loss=F.mse_loss, unit='mean squared error', baseline=1/6, about='always answer 1')
+                    loss=F.mse_loss, loss_unit='mean squared error', baseline=1/6,
+                    trivial_description='always answer 1')
 
 def adding(
     seq_len:int=200,      # Steps of a sequence

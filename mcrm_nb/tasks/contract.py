@@ -64,11 +64,11 @@ class Question:
     n_out:int           # Numbers per answer
     every_step:bool     # True: an answer at every step; False: one after the last
     loss:Callable       # Loss of answer and targets, a mean
-    unit:str            # Name of what the loss measures
+    loss_unit:str       # Name of what the loss measures
     baseline:float=None # Loss of the trivial answer; None: it follows from the data
-    about:str=''        # Description of the trivial answer
+    trivial_description:str='' # Description of the trivial answer
     metric:Callable=None     # Further score of answer and targets, a mean
-    figure:str=None          # Name of the reported score; None: the loss
+    score_name:str=None      # Name of the reported score; None: the loss
     from_loss:Callable=None  # Reported score from the loss; None: the metric, or the loss itself
     better:str='lower'       # Which scores are better, 'lower' or 'higher'
     terms:dict=None          # Names and functions of the loss's terms, each of answer and targets; None: the loss alone
@@ -122,7 +122,7 @@ class Data:
     valid:tuple         # Data to choose an epoch or a setting by
     test:tuple          # Data for the reported score
     settings:dict=field(default_factory=dict)   # Names and values that say how the data were made
-    together:bool=True  # True: several seeds may be trained at once, since their batches have the same shape
+    stackable:bool=True # True: several seeds may be trained at once, since their batches have the same shape
 
     def loaders(self,
         bs:int=32,          # Rows per batch in training
@@ -184,7 +184,7 @@ class StreamData:
     eval_steps:int      # Batches of a validation, and of a test
     resets:bool=False   # True: the last tensor of a batch says which streams begin anew
     settings:dict=field(default_factory=dict)   # Names and values that say how the data are made
-    together:bool=False # True: several seeds may be trained at once
+    stackable:bool=False # True: several seeds may be trained at once
 
     def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
         "fastai `DataLoaders` of streams; validation and test meet the same streams every time, whatever the seed"

@@ -32,8 +32,9 @@ def digits_question(
 )->Question:
     "The question of the digits: which digit was it, after the last pixel?"
     return Question('digits', 'Digits, 64 steps' + ('' if permute_seed is None else ', permuted'), input_size=1,
-                    n_out=10, every_step=False, loss=F.cross_entropy, unit='cross-entropy in nats',
-                    baseline=math.log(10), about='any class', metric=accuracy, figure='accuracy', better='higher')
+                    n_out=10, every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats',
+                    baseline=math.log(10), trivial_description='any class', metric=accuracy,
+                    score_name='accuracy', better='higher')
 
 def digits(
     permute_seed:int=None,  # see `digit_sequences`

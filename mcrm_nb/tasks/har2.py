@@ -94,8 +94,9 @@ def har2_question(
     "The question of HAR-2: which of two groups of activities was it?"
     title = 'HAR-2' if source == 'files' else 'Stand-in for HAR-2 (made signals)'
     return Question('har2', title, input_size=9, n_out=1, every_step=False,
-                    loss=F.binary_cross_entropy_with_logits, unit='cross-entropy in nats',
-                    about='how frequent each group is', metric=binary_accuracy, figure='accuracy', better='higher')
+                    loss=F.binary_cross_entropy_with_logits, loss_unit='cross-entropy in nats',
+                    trivial_description='how frequent each group is', metric=binary_accuracy,
+                    score_name='accuracy', better='higher')
 
 def har2(
     normalise:str='channel', # by mean and deviation of the training part: 'channel', 'global', or None

@@ -184,7 +184,7 @@ class Reviews(Data):
     symbols:list=None    # Tokens that the numbers stand for
     vectors:tuple=None   # Numbers of tokens, and the vectors they start from
     padding:str='end'    # Place of a batch's padding, 'end' or 'front'
-    together:bool=False  # Batches of two seeds differ in length
+    stackable:bool=False # Batches of two seeds differ in length
 
     def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
         "fastai `DataLoaders` of padded reviews; batches in validation and test are as large as in training"
@@ -206,8 +206,9 @@ def imdb_question(
     "The question of IMDB: does a review praise its film?"
     return ReviewQuestion('imdb', 'IMDB reviews' if source == 'files' else 'Stand-in for IMDB reviews (made words)',
                           input_size=100, n_out=1, every_step=False, loss=F.binary_cross_entropy_with_logits,
-                          unit='cross-entropy in nats', about='how frequent praise is', metric=binary_accuracy,
-                          figure='accuracy', better='higher')
+                          loss_unit='cross-entropy in nats', trivial_description='how frequent praise is',
+                           metric=binary_accuracy,
+                          score_name='accuracy', better='higher')
 
 # %% ../../nbs/tasks/22_imdb.ipynb #b932b2c8
 def imdb(

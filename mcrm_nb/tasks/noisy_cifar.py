@@ -137,8 +137,8 @@ def noisy_cifar_question(
     "The question of noise-padded CIFAR-10: which class was it, after the noise?"
     title = 'CIFAR-10' if source == 'files' else 'Stand-in for CIFAR-10 (made stripes)'
     return Question('noisy_cifar', f'{title}, {steps-32} steps of {noise} noise', input_size=96, n_out=10,
-                    every_step=False, loss=F.cross_entropy, unit='cross-entropy in nats', baseline=math.log(10),
-                    about='any class', metric=accuracy, figure='accuracy', better='higher')
+                    every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats', baseline=math.log(10),
+                    trivial_description='any class', metric=accuracy, score_name='accuracy', better='higher')
 
 def noisy_cifar(
     steps:int=1000,      # of a sequence: 32 of the picture, the rest noise

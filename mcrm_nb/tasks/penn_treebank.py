@@ -108,8 +108,8 @@ def penn_treebank_question(
     whose = " (Mikolov's text)" if unit == 'char_mikolov' else ''
     title = f'Penn Treebank by {"word" if word else "character"}{whose}'
     return LanguageQuestion(f'{unit}_ptb', title, input_size=None, n_out=alphabets[unit], every_step=True,
-        loss=step_cross_entropy, unit='cross-entropy in nats', about='how frequent each symbol is',
-        figure='perplexity' if word else 'bits per character',
+        loss=step_cross_entropy, loss_unit='cross-entropy in nats', trivial_description='how frequent each symbol is',
+        score_name='perplexity' if word else 'bits per character',
         from_loss=math.exp if word else lambda nats: nats/math.log(2), streams=True, context=window-stride)
 
 # %% ../../nbs/tasks/13_penn_treebank.ipynb #6bcbb933

@@ -240,9 +240,9 @@ def fit(
 
 # %% ../../nbs/training/00_learner.ipynb #86e5c4b7
 class Tell(Callback):
-    "Call `tell(fraction of this fit, rows of the curve so far)` after every training batch"
+    "Call `on_progress(fraction of this fit, rows of the curve so far)` after every training batch"
     order = 70
-    def __init__(self, tell): self.tell = tell
+    def __init__(self, on_progress): self.tell = on_progress
     def after_batch(self):
         if self.training: self.tell((self.epoch + (self.iter+1)/self.n_iter)/self.n_epoch, self.learn.curve.rows)
 
@@ -252,7 +252,7 @@ def compare_memories(
     epochs:int,    # passes over the training data
     n_params:int,  # parameters of every model, readout included, as nearly as units allow
     seeds=(0,),    # one run each
-    tell=None,     # called with (name, seed, fraction done, rows of the curve so far)
+    on_progress=None,     # called with (name, seed, fraction done, rows of the curve so far)
     **settings,    # of `fit`
 )->tuple:          # two DataFrames: the curves (memory, seed, epoch, ...) and the runs (memory, seed, test_loss, ...)
     "Train several memories of equal size on one task"
@@ -260,9 +260,9 @@ def compare_memories(
     for name in names:
         for seed in seeds:
             start = time.perf_counter()
-            cbs = [Tell(partial(tell, name, seed))] if tell else []
+            cbs = [Tell(partial(on_progress, name, seed))] if on_progress else []
             learn = fit(task, name, epochs, n_params=n_params, seed=seed, cbs=cbs, **settings)
-            if tell: tell(name, seed, 1., learn.curve.rows)
+            if on_progress: on_progress(name, seed, 1., learn.curve.rows)
             with learn.no_bar(), learn.no_logging(): test_loss,*metric = learn.validate(2)
             curves.append(learn.curve.table().assign(memory=name, seed=seed))
             runs.append(dict(memory=name, seed=seed, hidden_size=learn.model.rnn.hidden_size,
