@@ -140,7 +140,7 @@ def _show(runs, task):
                                  if len(rows) > 1 else '')
         sizes = (f'{int(rows[k].iloc[0]):,}' for k in ('hidden_size', 'parameters'))
         table.add_row(labels[name], *sizes, error, f'{rows.seconds.mean():.0f}', holds)
-    table.add_row(task.about, '', '', f'{task.baseline:.5f}', '', 'the trivial answer', style='dim')
+    table.add_row(task.trivial_description, '', '', f'{task.baseline:.5f}', '', 'the trivial answer', style='dim')
     console.print(table)
 
 # %% ../nbs/tool/00_command_line.ipynb #e217e589
@@ -150,13 +150,13 @@ def _write(out, task, curves, runs, settings, device):
     from mcrm_nb.layers.registry import labels
     from mcrm_nb.figures import plot_curves, style
     style()
-    ax = plot_curves(curves, baseline=task.baseline, label=task.unit, names=labels)
+    ax = plot_curves(curves, baseline=task.baseline, label=task.loss_unit, names=labels)
     ax.set_title(task.title, loc='left')
     picture = io.BytesIO()
     ax.figure.savefig(picture)
     write_whole(out/'curves.png', picture.getvalue())
     write_whole(out/'curves.csv', curves.to_csv(index=False).encode())
-    record = dict(task=task.name, settings={**task.settings, **settings}, baseline=task.baseline, unit=task.unit,
+    record = dict(task=task.name, settings={**task.settings, **settings}, baseline=task.baseline, unit=task.loss_unit,
                   runs=runs.to_dict('records'), made_on=provenance(device))
     write_whole(out/'record.json', (json.dumps(record, indent=1) + '\n').encode())
 
@@ -184,7 +184,7 @@ def demo(
         if device == 'cpu': torch.set_num_threads(1)   # small steps: a second thread only waits
         task = adding(seq_len=seq_len, n_train=n_train)
     console.print(f'[bold]{task.title}[/bold]: two of the numbers are marked, what is their sum? '
-                  f'Trivial answer: {task.about}, error {task.baseline:.4f}.')
+                  f'Trivial answer: {task.trivial_description}, error {task.baseline:.4f}.')
     console.print(f'{n_train:,} sequences, {epochs} epochs, {n_params:,} parameters each, on '
                   f'{provenance(device)["device_name"]}. Loss shown: validation.\n')
     settings = dict(epochs=epochs, n_params=n_params, seeds=list(range(seeds)), lr=5e-3, clip=1., bs=50, opt='adam',

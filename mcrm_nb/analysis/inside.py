@@ -16,7 +16,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from ..kernels.backward import arrangements
+from ..kernels.backward import cores
 from ..layers.backends import backend_for
 from ..tasks.heads import LanguageModel
 from ..layers.registry import labels, memories, own_layer
@@ -257,7 +257,7 @@ def page_data(
     "A reader for a page without Python: its alphabet, its weights in half precision, and which states to show"
     layer,kind = reader.layer,vars(reader.layer.cell)['kernel']
     half = lambda w: dict(shape=[*w.shape], data=b64encode(w.detach().half().numpy().tobytes()).decode())
-    arranged = arrangements[kind]({k: getattr(layer, k+'_l0') for k in layer.names}, **layer.options)
+    arranged = cores[kind].arrange({k: getattr(layer, k+'_l0') for k in layer.names}, **layer.options)
     weights = dict(zip(('wx', 'wh', 'wu', 'wc', 'bias'), arranged), embedding=reader.model.embedding.weight,
                    decoder=reader.model.bias)
     names,record = dict(c='c', h='h', inner='inner tanh(c)'),reader.record

@@ -122,18 +122,23 @@ extern "C" int probe() {
 # %% ../../nbs/kernels/01_cpu.ipynb #a0662975
 _forward_loop = r"""
 enum { CORNN = -1, RNN, LSTM, GRU, NESTED, MCRM };
+struct Core { I sums, inner, all, fed, remembered; };   // in units: sums that input and output feed, that arteries and
+                                                        // memory feed, all; the first that output and memory feed
+const Core cores[] = {{1, 1, 1, 0, 0}, {1, 4, 1, 0, 4}, {4, 4, 4, 0, 4},
+                      {3, 4, 4, 1, 4}, {4, 4, 8, 0, 4}, {4, 3, 8, 0, 5}};
 struct Args {
   I kind, T, B, m, p, keep;
-  const float *x, *wx, *wh, *wu, *wc, *bias, *h0, *c0, *e0;
+  const float *x, *wx, *wh, *wu, *wc, *bias, *numbers, *h0, *c0, *e0;
   float *h, *c, *e, *acts;
   const I* sizes;                                                       // rows of every step, if they become fewer
   I rows(I t) const { return sizes ? sizes[t] : B; }
   bool nested() const { return kind >= NESTED; }
-  I sums() const { return kind <= RNN ? p : kind == GRU ? 3*p : 4*p; }   // that input and output feed
-  I inner() const { return kind == CORNN ? p : kind == MCRM ? 3*p : 4*p; }   // that the arteries, the memory feed
-  I all() const { return kind <= RNN ? p : nested() ? 8*p : 4*p; }
-  I fed() const { return kind == GRU ? p : 0; }                         // the first sum that the output feeds
-  I remembered() const { return kind == CORNN ? 0 : kind == MCRM ? 5*p : 4*p; }   // the first that the memory feeds
+  const Core& core() const { return cores[kind+1]; }
+  I sums() const { return core().sums*p; }
+  I inner() const { return core().inner*p; }
+  I all() const { return core().all*p; }
+  I fed() const { return core().fed*p; }
+  I remembered() const { return core().remembered*p; }
 };
 template <class F> void slices(const Args& a, I threads, F body) {   // long rows come first: equal shares of the steps
   if (!a.sizes) { slices(a.B, threads, body); return; }
@@ -177,7 +182,7 @@ extern "C" void forward(const Args* given, I threads) {
       if (a.kind == CORNN) C.times(M, c, p, A, na, true);
       for (I i = 0; i < M; i++) { float* q = A + i*na; const I s = i*p, d = at + s;
         if (a.kind == RNN) { EACH q[j] = a.h[d+j] = tanh_(q[j]); }
-        else if (a.kind == CORNN) oscillator_row(p, q, a.wu, h + s, c + s, a.h + d, a.c + d);
+        else if (a.kind == CORNN) oscillator_row(p, q, a.numbers, h + s, c + s, a.h + d, a.c + d);
         else if (a.kind == GRU) gru_row(p, q, h + s, a.h + d);
         else if (a.kind == LSTM) lstm_row(p, q, c + s, a.c + d, a.h + d);
         else { gates(p, q); arteries(p, q, c + s, u.data() + 2*s); } }
@@ -214,7 +219,7 @@ extern "C" void backward(const Args* given, const float* gh, const float* gc, co
       for (I i = 0; i < M; i++) { float *q = A + i*na, *eh = Dh + i*p, *ec = Dc + i*p, *ee = De + i*p;
         const I s = i*p, d = at + s;
         if (a.kind == RNN) { EACH q[j] = eh[j]*(1 - q[j]*q[j]); continue; }
-        if (a.kind == CORNN) { oscillator_row_back(p, q, a.wu, eh, ec); continue; }
+        if (a.kind == CORNN) { oscillator_row_back(p, q, a.numbers, eh, ec); continue; }
         if (a.kind == GRU) { gru_row_back(p, q, h + s, eh); continue; }
         if (a.kind == LSTM) { lstm_row_back(p, q, c + s, a.c + d, eh, ec); continue; }
         arteries(p, q, c + s, u + 2*s);
@@ -329,7 +334,7 @@ def available()->bool:
 # %% ../../nbs/kernels/01_cpu.ipynb #59002015
 class _Args(ctypes.Structure):
     _fields_ = [(k, ctypes.c_int64) for k in ('kind', 'T', 'B', 'm', 'p', 'keep')] + [
-        (k, ctypes.c_void_p) for k in 'x wx wh wu wc bias h0 c0 e0 h c e acts sizes'.split()]
+        (k, ctypes.c_void_p) for k in 'x wx wh wu wc bias numbers h0 c0 e0 h c e acts sizes'.split()]
 
 _kinds = dict(cornn=-1, rnn=0, lstm=1, gru=2, nested_lstm=3, mcrm=4)
 _at = lambda t: t.data_ptr() if t is not None and t.numel() else None
@@ -359,13 +364,13 @@ def forward(kind, x, initial, weights, keep=True, sizes=()):
     _kernel().forward(ctypes.byref(args), _threads())
     return *states, acts if keep else x.new_empty(*at, 0)
 
-def backward(kind, before, states, acts, grads, d, wh, wu, wc, sizes=()):
+def backward(kind, before, states, acts, grads, d, weights, sizes=()):
     "As `mcrm_nb.kernels.backward.backward`; writes over `acts` and `d`"
-    if acts.dim() > 3: return _in_turn(backward, kind, before, states, acts, grads, d, wh, wu, wc, sizes)
-    (T, B, _),p,acts,rows = acts.shape,wh.shape[1],acts.contiguous(),_rows(sizes)
-    before,states,grads,d,(wh, wu, wc) = map(_plain, (before, states, grads, d, (wh, wu, wc)))
-    us = acts.new_empty(T, B, 2*p) if wu.numel() else None
-    args = _Args(_kinds[kind], len(sizes) or T, len(d[0]), 0, p, True, None, None, _at(wh), _at(wu), _at(wc), None,
+    if acts.dim() > 3: return _in_turn(backward, kind, before, states, acts, grads, d, weights, sizes)
+    before,states,grads,d,weights = map(_plain, (before, states, grads, d, weights))
+    (T, B, _),p,acts,rows = acts.shape,weights[1].shape[1],acts.contiguous(),_rows(sizes)
+    us = acts.new_empty(T, B, 2*p) if weights[2].numel() else None
+    args = _Args(_kinds[kind], len(sizes) or T, len(d[0]), 0, p, True, None, *map(_at, weights),
                  *_three(before), *_three(states), _at(acts), rows and ctypes.addressof(rows))
     pointers = map(ctypes.c_void_p, (*_three(grads), *_three(d), _at(us)))
     _kernel().backward(ctypes.byref(args), *pointers, _threads())

@@ -63,7 +63,7 @@ class Memory(nn.Module):
     "What the cell and the layer of a recurrent memory have in common"
     states = 'h',    # names of the state's tensors; the first is the output, unless `output` says otherwise
     options = {}     # keyword options of the equations and their defaults
-    kernel = None    # a key of `mcrm_nb.kernels.backward.arrangements`, if there is a derivative for it
+    kernel = None    # key of `mcrm_nb.kernels.backward.cores`, if there is a derivative for it
     kernels = {}     # loops of its own: name of a backend -> 'module:function'
     gate_order = {}  # name of a bias -> the gates, as `gates` names them, in the order of its rows
     exempt = {}      # laws that this memory does not obey: name of the law -> why
