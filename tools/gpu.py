@@ -40,7 +40,7 @@ def set_up(wheels, site):
 def cells(notebook):
     "Run a notebook's cells in order, those for a GPU with them, as far as plain Python can; for a process of its own"
     space = dict(__name__='__main__', display=print)
-    try: import IPython.display
+    try: import IPython.display   # noqa: F401
     except ImportError:
         shown = types.SimpleNamespace(**{k: print for k in ('display', 'HTML', 'Image', 'Markdown', 'SVG')})
         none = types.SimpleNamespace(display=shown, get_ipython=lambda: None, version_info=(9, 0))   # matplotlib asks

@@ -1,5 +1,5 @@
 "What `nbdev_test` lets through: one line per fault. Usage: python tools/guard.py"
-import ast, re, sys
+import ast, re, subprocess, sys
 from collections import Counter
 
 import yaml
@@ -253,6 +253,12 @@ def check_papers():
     if str(cite['version']) != v: yield f"CITATION.cff says version {cite['version']}, settings.ini {v}"
     if f'## {v}' not in (root/'CHANGELOG.md').read_text(encoding='utf-8'): yield f'CHANGELOG.md has no heading for {v}'
 
+def check_lint():
+    "What ruff finds in the library and the tools; its rules are in pyproject.toml"
+    command = [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '--quiet', lib, root/'tools']
+    r = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    yield from r.stdout.splitlines() if r.returncode in (0, 1) else [f'ruff failed: {r.stderr.strip()}']
+
 def summary(books):
     code = [c for nb in books.values() for c in nb['cells'] if c['cell_type'] == 'code']
     skipped = Counter(' + '.join(w) for c in code if (w := why_skipped(c)))
@@ -266,7 +272,8 @@ def faults():
         except ValueError as e: yield f'{rel(p)}: not a notebook ({e})'
     if not books: yield f'{rel(nbs)}: no notebooks'
     for p, nb in books.items(): yield from (f'{rel(p)}: {o}' for o in check_notebook(p, nb))
-    for check in (lambda: check_modules(books), lambda: check_links(books), check_house, check_unseen, check_site, check_papers):
+    for check in (lambda: check_modules(books), lambda: check_links(books), check_house, check_unseen, check_site, check_papers,
+                  check_lint):
         yield from check()
     print(summary(books))
 

@@ -11,12 +11,11 @@ from statistics import median
 from typing import NamedTuple
 
 import numpy as np
-from ..studies.registry import experiments, spec_for
-from ..layers.registry import memories, parameters_of
+from ..studies.registry import experiments
+from ..layers.registry import parameters_of
 from ..runs.records import read_records
 from ..runs.spec import RunSpec
 from ..runs.sweeps import groups
-from ..studies.plans import read_plan
 from scipy.optimize import nnls
 
 # %% ../../nbs/analysis/05_estimates.ipynb #84149e18

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.signal import find_peaks
-from scipy.stats import gaussian_kde
-from .inside import encode_text, states_over, readers
+from .inside import encode_text, states_over
 from ..layers.registry import labels
 from ..statistics import interval
 

@@ -11,7 +11,7 @@ __all__ = ['jit', 'NESTED', 'kinds', 'unspecialised', 'any_size', 'graphs', 'TIL
            'interpreted', 'loops_by', 'probe', 'available']
 
 # %% ../../nbs/kernels/02_gpu.ipynb #ec24ab77
-import os, warnings
+import warnings
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -430,7 +430,8 @@ def _forward(way, kind, x, initial, weights, keep=True):
 def _forward_piece(way, kind, x, initial, weights, keep):
     wx,wh,wu,wc = (_four(w, 3) if w.numel() else w for w in weights[:4])
     bias,numbers = _four(weights[4][...,None,:], 3),weights[5].contiguous()
-    x4,(S, T, B, m),p,K = _four(x, 4),_four(x, 4).shape,wh.shape[-1],kinds[kind]
+    x4,p,K = _four(x, 4),wh.shape[-1],kinds[kind]
+    S,T,B,_ = x4.shape
     acts = bias.unsqueeze(1).expand(S, T, B, bias.shape[-1]).clone(memory_format=torch.contiguous_format)
     acts[...,:wx.shape[1]] += rows_times(x4, wx)
     states = [x4.new_empty(S, T+1, B, p) for _ in initial]

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 from fastcore.basics import patch
 from ..options import one_of
-from .backends import functorch_levels
+from ..torch_private import transformed
 from .recurrence import Recurrent, RecurrentCell
 
 # %% ../../nbs/layers/07_rsm.ipynb #af0b22bb
@@ -255,7 +255,8 @@ def _start(memory, ends):
 
 def _check_numbers(name, x):
     "A `ValueError` where an input is not finite; what has no numbers, or is being traced, is let through"
-    if x.device.type == 'meta' or torch.compiler.is_compiling() or torch.jit.is_tracing() or functorch_levels(): return
+    if x.device.type == 'meta' or torch.compiler.is_compiling() or torch.jit.is_tracing(): return
+    if transformed(vmap=True): return
     if x.is_floating_point() and not x.isfinite().all():
         bad = int((~x.isfinite()).sum())
         raise ValueError(f'{name}: expected finite numbers, got {bad} of {x.numel()} that are NaN or infinite')

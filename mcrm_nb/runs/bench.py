@@ -20,7 +20,7 @@ from torch import nn
 from ..kernels.backward import kept_by_default
 from ..layers.registry import hidden_size_for, memories, parameters_of
 from ..tasks.registry import make_task
-from .records import provenance, write_whole
+from .records import provenance
 from .run import exact_products
 from ..training.learner import build
 from fastcore.basics import noop
@@ -202,7 +202,7 @@ def saved_numbers(
         if isinstance(t, torch.Tensor) and t.untyped_storage().data_ptr() not in known:
             found[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
         return t
-    with torch.autograd.graph.saved_tensors_hooks(catch, lambda t: t): y = layer(x)[0]
+    with torch.autograd.graph.saved_tensors_hooks(catch, lambda t: t): _ = layer(x)[0]
     return sum(found.values())/4/(x.shape[0]*x.shape[1]*layer.hidden_size)
 
 # %% ../../nbs/runs/05_speed.ipynb #a5b7c41f
@@ -315,7 +315,6 @@ def draw_speed(
     record:dict, # from `bench`
 ):
     "The time of a training step over that of `nn.LSTM` with equal parameters, shape by shape"
-    import matplotlib.pyplot as plt
     from mcrm_nb.figures import style
     style()
     t = speed_table(record)

@@ -12,9 +12,7 @@ import math
 import numpy as np
 import pandas as pd
 from .registry import experiments
-from ..layers.registry import labels
 from ..statistics import epochs_to, holm, logrank, median_epochs, prediction_interval, welch
-from .mcrm import paper_memories
 
 # %% ../../nbs/studies/18_evidence.ipynb #8a9e8e7c
 plateau = 'adding', 'copy'   # a run either stays at the trivial answer or leaves it for good

@@ -13,7 +13,7 @@ __all__ = ['tolerances', 'dtypes', 'short_runs', 'scripts', 'needed', 'repositor
 # %% ../../nbs/studies/19_parity.ipynb #1df8dc66
 import argparse, contextlib, hashlib, io, json, math, os, shutil, subprocess, sys, tempfile, types, warnings
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from fastcore.basics import patch
 from ..options import one_of
 from ..layers.conv_rsm import same_conv, same_conv_transpose
-from ..layers.rsm import recurrent_input, reset_streams, rsm_decode, rsm_parts, stored_traces, trace_orders
+from ..layers.rsm import recurrent_input, reset_streams, rsm_parts, stored_traces, trace_orders
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #1a6fc785
 class CodeClassifier(nn.Module):
