@@ -1,5 +1,5 @@
 // The steps of four memories, as nbs/kernels/00_backward.ipynb writes them, for a page without Python.
-// nbs/analysis/03_inside.ipynb puts trained networks in and holds the results against the library's.
+// nbs/analysis/02_inside.ipynb puts trained networks in and holds the results against the library's.
 'use strict'
 
 const sigmoid = x => 1/(1 + Math.exp(-x))
