@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 from .cpu import load_kernel
 from ..options import one_of
-from ..layers.backends import functorch_levels
+from ..torch_private import transformed
 from ..layers.recurrence import reference
 from ..layers.rsm import adam_step, epsilon_places, recurrent_input
 
@@ -192,7 +192,7 @@ def sparse_usable(
     *tensors, # what goes in
 )->bool:
     "Do the compiled loops take these tensors? They take float32 and float64 on a CPU, outside of transformations"
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or functorch_levels(): return False
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or transformed(vmap=True): return False
     if torch.is_autocast_enabled('cpu'): return False   # the products of a step would come in half precision
     first = tensors[0]
     return (first.dtype in (torch.float32, torch.float64) and all(t.device.type == 'cpu' and t.dtype == first.dtype
