@@ -7,10 +7,9 @@ __all__ = ['studies', 'experiments', 'settings', 'add_study', 'study_named', 'st
            'settings_table']
 
 # %% ../../nbs/studies/01_registry.ipynb #e936215a
-import pandas as pd
+from functools import cache
 from ..options import one_of
 from ..layers.registry import hidden_size_for, memories, parameters_of
-from ..runs.spec import RunSpec
 from .study import Setting, protocols, scales
 
 # %% ../../nbs/studies/01_registry.ipynb #f06135f6
@@ -61,7 +60,10 @@ def _units(experiment, memory, given):
     if n is None and p is None:
         n = parameters_of(given['reference'], x.input_size, given['units'], x.readout)   # the study gives it no size
     if n is None or p and abs(parameters_of(memory, x.input_size, p, x.readout)/n - 1) <= .01: return p
-    return hidden_size_for(memory, x.input_size, n, x.readout)
+    return _nearest_size(memories[memory], x.input_size, n, x.readout)
+
+@cache   # the seeds of a plan ask for the same sizes again and again
+def _nearest_size(memory, input_size, n, readout): return hidden_size_for(memory, input_size, n, readout)
 
 def spec_for(
     experiment:str,         # a key of `experiments`
@@ -70,8 +72,9 @@ def spec_for(
     scale:str='quick',      # 'quick', 'hour' or 'full'
     seed:int=1,             # of weights and order of batches
     **change,               # fields of `RunSpec`, or `n_params`, to set otherwise; `data` and `options` as dicts
-)->RunSpec:
+)->'RunSpec':
     "The run that an experiment, a memory, a protocol and a scale stand for; data seed 'run': the run's own seed"
+    from mcrm_nb.runs.spec import RunSpec   # here, since it brings torch and fastai
     check(experiment, memory, protocol, scale)
     given = {k: s.value for k,s in settings.of(experiment, protocol, memory, scale).items()}
     if 'n_params' in change: given |= dict(n_params=change.pop('n_params'), hidden_size=None)
@@ -100,8 +103,9 @@ def settings_table(
     protocol:str='fair', # 'paper', 'code' or 'fair'
     scale:str='full',   # 'quick', 'hour' or 'full'
     which=None,          # Keys of `memories`; None: those of the experiment's study
-)->pd.DataFrame:         # index: setting and memories; columns: value, source
+)->'pd.DataFrame':         # index: setting and memories; columns: value, source
     "Every setting of an experiment and where it comes from"
+    import pandas as pd
     which,rows = which or study_of(experiment).memories, {}
     check(experiment, which[0], protocol, scale)
     for memory in which:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['optimizers', 'optimizer', 'Objective', 'Curve', 'memory_learner', 'ClipTooEarly', 'CarryState', 'scheduled_lr',
-           'BitsPerCharacter', 'Perplexity', 'build', 'fit', 'Tell', 'compare_memories']
+           'BitsPerCharacter', 'Perplexity', 'build', 'fit', 'Tell']
 
 # %% ../../nbs/training/00_learner.ipynb #371eb76b
 import math, time
@@ -12,8 +12,7 @@ from functools import partial, reduce
 
 import pandas as pd
 import torch
-from ..layers.recurrence import count_parameters   # ours first: the package quietens a warning of fastai's import
-from ..options import one_of
+from ..options import one_of   # ours first: the package quietens a warning of fastai's import
 from ..layers.registry import hidden_size_for
 from fastai.basics import AvgLoss, Callback, CancelFitException, Learner, set_seed
 from fastai.callback.training import GradientClip
@@ -228,14 +227,18 @@ def build(
 # %% ../../nbs/training/00_learner.ipynb #e953a293
 @delegates(build)
 def fit(
-    task,         # a `Task`
-    memory,       # a key of `memories`, or anything called like `nn.LSTM`
-    epochs:int,   # passes over the training data
+    task,          # `Task` to train on
+    memory,        # Key of `memories`, or anything called like `nn.LSTM`
+    epochs:int,    # Passes over the training data, at least one
+    progress:bool=False, # True: show fastai's progress bar and a line per epoch
     **kwargs
-)->Learner:       # trained; its learning curve is in `learn.curve`
+)->Learner:        # trained; its learning curve is in `learn.curve`
     "Train a memory on a task"
+    if type(epochs) is not int or epochs < 1: raise ValueError(f'epochs={epochs!r}: expected a positive whole number')
     learn = build(task, memory, **kwargs)
-    with learn.no_bar(), learn.no_logging(): learn.fit(epochs)
+    if progress: learn.fit(epochs)
+    else:
+        with learn.no_bar(), learn.no_logging(): learn.fit(epochs)
     return learn
 
 # %% ../../nbs/training/00_learner.ipynb #86e5c4b7
@@ -245,28 +248,3 @@ class Tell(Callback):
     def __init__(self, on_progress): self.tell = on_progress
     def after_batch(self):
         if self.training: self.tell((self.epoch + (self.iter+1)/self.n_iter)/self.n_epoch, self.learn.curve.rows)
-
-def compare_memories(
-    task,          # a `Task`
-    names,         # keys of `memories`
-    epochs:int,    # passes over the training data
-    n_params:int,  # parameters of every model, readout included, as nearly as units allow
-    seeds=(0,),    # one run each
-    on_progress=None,     # called with (name, seed, fraction done, rows of the curve so far)
-    **settings,    # of `fit`
-)->tuple:          # two DataFrames: the curves (memory, seed, epoch, ...) and the runs (memory, seed, test_loss, ...)
-    "Train several memories of equal size on one task"
-    curves,runs = [],[]
-    for name in names:
-        for seed in seeds:
-            start = time.perf_counter()
-            cbs = [Tell(partial(on_progress, name, seed))] if on_progress else []
-            learn = fit(task, name, epochs, n_params=n_params, seed=seed, cbs=cbs, **settings)
-            if on_progress: on_progress(name, seed, 1., learn.curve.rows)
-            with learn.no_bar(), learn.no_logging(): test_loss,*metric = learn.validate(2)
-            curves.append(learn.curve.table().assign(memory=name, seed=seed))
-            runs.append(dict(memory=name, seed=seed, hidden_size=learn.model.rnn.hidden_size,
-                             parameters=count_parameters(learn.model),
-                             test_loss=test_loss, score=task.score(test_loss, *metric), diverged=learn.curve.diverged,
-                             seconds=time.perf_counter()-start))
-    return pd.concat(curves, ignore_index=True), pd.DataFrame(runs)
