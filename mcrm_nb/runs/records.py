@@ -320,6 +320,7 @@ def write_record(
         task=dict(title=task.title, unit=task.loss_unit, score=task.score_name or task.loss_unit,
                   baseline=task.baseline,
                   trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings,
+                  **({'references': task.references} if task.references else {}),
                   sha256=task.digest()),
         parameters=parameters, curve=rows, seconds=sum(r['seconds'] for r in rows),
         made_on=made_on[-1], made_before_on=made_on[:-1])

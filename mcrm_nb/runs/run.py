@@ -162,8 +162,10 @@ def earlier_machines(info, made_on):
 def _test(task, learn, weights=None):
     "Loss and reported figure on the test data, with the weights as they are or with others"
     if weights: learn.model.load_state_dict(weights)
-    with learn.no_bar(), learn.no_logging(): loss,*metric = learn.validate(2)
-    return dict(loss=loss, score=task.score(loss, *metric))
+    with learn.no_bar(), learn.no_logging(): loss,*found = learn.validate(2)
+    reported,further = found[:task.metric is not None],getattr(task, 'further', ())
+    others = {m.name: v for m,v in zip(further, found[len(reported):])}
+    return dict(loss=loss, score=task.score(loss, *reported), **others)
 
 # %% ../../nbs/runs/02_run.ipynb #6f6f3840
 @contextlib.contextmanager
