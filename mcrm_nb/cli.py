@@ -95,7 +95,7 @@ def list_names():
     from mcrm_nb.layers.registry import memories
     from mcrm_nb.studies.plans import plan_subjects
     def show(what, rows, *columns):
-        names = Table(*(Column(c, no_wrap=i == 0) for i,c in enumerate((what, *columns))), box=None,
+        names = Table(*(Column(c, no_wrap=i < len(columns)) for i,c in enumerate((what, *columns))), box=None,
                       header_style='bold', pad_edge=False)
         for r in rows: names.add_row(*(Text(_cell(v)) for v in r))
         console.print(names, '')

@@ -53,18 +53,21 @@ def reported(
     return {source: scores.get(experiment, {}) for source,scores in study_of(experiment).published.items()}
 
 # %% ../../nbs/studies/01_registry.ipynb #1c590dc4
-def _units(experiment, memory, given):
+def _units(experiment, memory, given, options):
     "The hidden size: the one that is given, unless a budget is and it is off by more than 1 %"
     x = experiments[experiment]
     p,n = given.get('hidden_size'),given.get('n_params')
     if n is None and p is None:
         n = parameters_of(given['reference'], x.input_size, given['units'], x.readout)   # the study gives it no size
-    if n is None or p and abs(parameters_of(memory, x.input_size, p, x.readout)/n - 1) <= .01: return p
-    return _nearest_size(memories[memory], x.input_size, n, x.readout)
+    size = parameters_of(memory, x.input_size, p, x.readout, **options) if p and n else n
+    if n is None or p and abs(size/n - 1) <= .01: return p
+    return _nearest_size(memories[memory], x.input_size, n, x.readout, tuple(sorted(options.items())))
 
 @cache   # the seeds of a plan ask for the same sizes again and again
-def _nearest_size(memory, input_size, n, readout): return hidden_size_for(memory, input_size, n, readout)
+def _nearest_size(memory, input_size, n, readout, options):
+    return hidden_size_for(memory, input_size, n, readout, **dict(options))
 
+# %% ../../nbs/studies/01_registry.ipynb #b866302d
 def spec_for(
     experiment:str,         # a key of `experiments`
     memory:str,             # a key of `memories`
@@ -82,12 +85,12 @@ def spec_for(
     size = settings.of(experiment, protocol, given['reference'], scale).get('hidden_size')
     given['units'] = size and size.value
     data = experiments[experiment].data | {k[5:]: v for k,v in given.items() if k.startswith('data.')}
-    units = _units(experiment, memory, given)
+    if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
+    units = _units(experiment, memory, given, dict(change.get('options', given.get('options', {}))))
     apart = 'reference','units','n_params'
     given = {k: v for k,v in given.items() if '.' not in k and k not in apart} | dict(hidden_size=units)
     data |= change.pop('data', {})
     if data.get('seed') == 'run': data['seed'] = seed
-    if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
     if given.get('carry') == 'stride': given['carry'] = data['stride']
     return RunSpec(experiments[experiment].task, memory, seed=seed, protocol=protocol, scale=scale,
                    **{**given, **change}, data=data)

@@ -17,7 +17,10 @@ tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memo
              pixel_mnist='mcrm_nb.tasks.pixel_mnist:pixel_mnist',
              penn_treebank='mcrm_nb.tasks.penn_treebank:penn_treebank', digits='mcrm_nb.tasks.digits:digits',
              har2='mcrm_nb.tasks.har2:har2', noisy_cifar='mcrm_nb.tasks.noisy_cifar:noisy_cifar',
-             imdb='mcrm_nb.tasks.imdb:imdb')
+             imdb='mcrm_nb.tasks.imdb:imdb', repr_recall='mcrm_nb.tasks.repr_recall:repr_recall',
+             dam_copy='mcrm_nb.tasks.dam_copy:dam_copy', assoc_recall='mcrm_nb.tasks.assoc_recall:assoc_recall',
+             nth_farthest='mcrm_nb.tasks.nth_farthest:nth_farthest',
+             convex_hull='mcrm_nb.tasks.convex_hull:convex_hull', babi='mcrm_nb.tasks.babi:babi')
 
 # %% ../../nbs/tasks/05_registry.ipynb #0ef7da1ec
 def task_maker(

@@ -14,6 +14,8 @@ import pandas as pd
 import torch
 from ..options import one_of   # ours first: the package quietens a warning of fastai's import
 from ..layers.registry import hidden_size_for
+from .optimizers import TFAdam, TFRMSprop
+from .refreshing import Refreshing, refresh_mask, refreshed_terms
 from fastai.basics import AvgLoss, Callback, CancelFitException, Learner, set_seed
 from fastai.callback.training import GradientClip
 from fastai.optimizer import OptimWrapper
@@ -22,24 +24,33 @@ from fastcore.foundation import L
 from fastcore.meta import delegates
 
 # %% ../../nbs/training/00_learner.ipynb #f2095b1a
-optimizers = dict(adam=torch.optim.Adam, rmsprop=torch.optim.RMSprop, sgd=torch.optim.SGD)
+optimizers = dict(adam=torch.optim.Adam, rmsprop=torch.optim.RMSprop, sgd=torch.optim.SGD, tf_rmsprop=TFRMSprop,
+                  tf_adam=TFAdam)
 
 def optimizer(
-    name:str,  # 'adam', 'rmsprop' or 'sgd'
-    **kwargs,  # of torch's optimiser, beside the learning rate
+    name:str,  # Key of `optimizers`
+    **kwargs,  # Options of the optimiser beside the learning rate
 ):             # an `opt_func` for a fastai `Learner`
-    "torch's optimiser of that name, with torch's defaults"
+    "The optimiser of that name, torch's or TensorFlow's, with its defaults"
     return partial(OptimWrapper, opt=optimizers[one_of('opt', name, optimizers)], **kwargs)
 
 # %% ../../nbs/training/00_learner.ipynb #26002b9a
 class Objective:
     "The loss of a question, as a Learner calls it; the terms of the last batch are in `terms`"
     def __init__(self,
-        question, # A `Question` or `Task`
-    ): self.question,self.terms = question,{}
+        question,       # A `Question` or `Task`
+        refresh=0.,     # Probability that an eligible step is reproduced; see `Refreshing`, which sets it in training
+    ):
+        if not 0 <= refresh <= 1: raise ValueError(f'refresh={refresh!r}: expected a probability from 0 to 1')
+        if refresh and getattr(question, 'of_input', None) is None:
+            raise ValueError(f'refresh={refresh!r}: expected 0, since task {question.name!r} has no steps that may be '
+                             'reproduced')
+        self.question,self.refresh,self.terms = question,refresh,{}
 
     def __call__(self, answer, *targets):
-        self.terms = self.question.objective(answer, *targets)
+        if self.refresh: mask = refresh_mask(targets[3], self.refresh)
+        self.terms = (refreshed_terms(self.question, answer, targets, mask) if self.refresh else
+                      self.question.objective(answer, *targets))
         return reduce(torch.add, self.terms.values())
 
 # %% ../../nbs/training/00_learner.ipynb #11d2235f
@@ -83,7 +94,7 @@ def memory_learner(
     model,           # such as a `SequenceModel`
     loss_func,       # of answer and target
     lr:float=1e-3,   # learning rate
-    opt:str='adam',  # 'adam', 'rmsprop' or 'sgd', torch's
+    opt:str='adam',  # Key of `optimizers`
     clip:float=None, # largest norm of the gradient; None: no clipping
     clip_acts:bool=True, # False: clip before the backward pass, where nothing is to be clipped, see `ClipTooEarly`
     opt_options=(),  # Options of the optimiser beside the learning rate: a dict, or pairs of name and value
@@ -198,7 +209,7 @@ def build(
     hidden_size:int=None,  # units, or
     n_params:int=None,     # parameters to come close to, readout included
     lr:float=1e-3,         # learning rate
-    opt:str='adam',        # 'adam', 'rmsprop' or 'sgd', torch's
+    opt:str='adam',        # Key of `optimizers`
     clip:float=None,       # largest norm of the gradient
     clip_acts:bool=True,   # see `memory_learner`
     bs:int=32,             # rows per batch
@@ -209,6 +220,7 @@ def build(
     carry_eval:bool=True,  # in validation and test, too?
     std:float=None,        # readout weights from N(0, std**2); None: the task's own
     options=(),            # of the memory: a dict, or pairs of name and value
+    refresh:float=0.,      # Probability that a step is reproduced, of those that may be: see `Refreshing`
     seed:int=0,            # of weights and of the order of batches
     device=None,           # default: a GPU if there is one
     cbs=(),                # further callbacks: one or several
@@ -216,13 +228,16 @@ def build(
     "A Learner for a memory on a task, not yet trained"
     if (hidden_size is None) == (n_params is None):
         raise ValueError(f'hidden_size={hidden_size}, n_params={n_params}: expected exactly one of the two')
-    if hidden_size is None: hidden_size = hidden_size_for(memory, task.input_size, n_params, task.readout)
+    if hidden_size is None:
+        hidden_size = hidden_size_for(memory, task.input_size, n_params, task.readout, **dict(options))
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     set_seed(seed)
+    objective,further = Objective(task, refresh),getattr(task, 'further', ())
     model = task.model(memory, hidden_size, **({} if std is None else dict(std=std)), **dict(options)).to(device)
-    return memory_learner(task.loaders(bs, seed, device, shuffle, eval_bs), model, Objective(task), lr=lr, opt=opt,
+    return memory_learner(task.loaders(bs, seed, device, shuffle, eval_bs), model, objective, lr=lr, opt=opt,
                           clip=clip, clip_acts=clip_acts, opt_options=opt_options, carry=carry, carry_eval=carry_eval,
-                          metrics=task.metric, cbs=cbs)
+                          metrics=[m for m in (task.metric, *further) if m],
+                          cbs=[*([Refreshing(refresh)] if refresh else []), *L(cbs)])
 
 # %% ../../nbs/training/00_learner.ipynb #e953a293
 @delegates(build)
