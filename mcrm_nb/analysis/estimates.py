@@ -31,11 +31,12 @@ def known_times(
     records:dict,       # from `read_records`
     device:str='cpu',   # Device, 'cpu' or 'cuda'
 )->list:                # of (spec, alone, seconds per epoch, what the time depends on), one per record
-    "The recorded seconds of an epoch of every run that was done at one go on such a device"
+    "The recorded seconds of an epoch of every run that was done on one such device"
     out = []
     for r in records.values():
-        made = r['made_on']
-        if made['device'].split(':')[0] != device.split(':')[0] or r.get('made_before_on'): continue
+        made,kind = r['made_on'],device.split(':')[0]
+        if any(m['device'].split(':')[0] != kind or m['device_name'] != made['device_name']
+               for m in (made, *r.get('made_before_on', []))): continue
         spec,alone = RunSpec(**r['spec']),made.get('together', 1) == 1
         out.append((spec, alone, median(e['seconds'] for e in r['curve']), _same_time(spec)))
     return out
@@ -52,6 +53,7 @@ def _differences(a, b):
     one,two = dict(a.data),dict(b.data)
     return sum(x != y for x,y in pairs) + sum(one.get(k) != two.get(k) for k in {*one, *two} - {'seed'})
 
+# %% ../../nbs/analysis/05_estimates.ipynb #5a49c82d
 def epoch_time(
     spec,        # `RunSpec`
     known:list,  # from `known_times`
@@ -87,6 +89,7 @@ class FirstBatches(Callback):
         if len(self.times) == self.n_iter or len(self.times) > 1 and sum(self.times) > self.max_seconds:
             raise CancelFitException
 
+# %% ../../nbs/analysis/05_estimates.ipynb #e6344a3e
 def measured_time(
     spec,                  # `RunSpec`
     device:str='cpu',      # Device to measure on

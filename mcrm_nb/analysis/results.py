@@ -33,6 +33,7 @@ def score_of(
     if protocol == 'fair': return record['best']['score']
     return record['best']['valid_score'] if part == 'validation' else record['last']['score']
 
+# %% ../../nbs/analysis/00_results.ipynb #55e973ab
 def results(
     experiment:str,      # a key of `experiments`
     protocol:str='fair', # 'paper', 'code' or 'fair'
@@ -213,6 +214,7 @@ def _settled(experiment, memory, protocol, scale):
     flat |= {f'data.{k}': v for k,v in spec.data} | dict(schedule=dict(spec.schedule), parameters=f'{n:,}')
     return {k: 'none' if v is None else str(v) for k,v in flat.items()}
 
+# %% ../../nbs/analysis/00_results.ipynb #767a4ce2
 def protocol_differences(
     experiment:str,      # a key of `experiments`
     scale:str='full',   # 'quick', 'hour' or 'full'
@@ -304,6 +306,7 @@ def relative_loss(
     runs = results(experiment, protocol, scale, records, **change)
     return runs.assign(share=[loss(records[n])/records[n]['task']['baseline'] for n in runs.name])
 
+# %% ../../nbs/analysis/00_results.ipynb #5df81ebb
 def beside_trivial(
     experiment:str,      # a key of `experiments`
     protocol:str='fair', # 'paper', 'code' or 'fair'
@@ -349,6 +352,7 @@ def formatted(
                  minutes=t.minutes.map('{:.1f}'.format))
     return t.rename(columns={k: f'{k} ({notes[k, experiment]})' for k in sources if (k, experiment) in notes})
 
+# %% ../../nbs/analysis/00_results.ipynb #ab9336e1
 def display_experiment(
     experiment:str,       # a key of `experiments`
     *which,               # protocols, 'fair' if none is named
@@ -416,7 +420,8 @@ def all_runs(
         rows.append(dict(experiment=e or spec.task, protocol=spec.protocol, scale=spec.scale, changes=other,
             memory=spec.memory, seed=spec.seed, units=spec.hidden_size, parameters=r['parameters'], score=score,
             trivial=r['task'].get('trivial'), status=r['status'], epochs=len(r['curve']), seconds=r['seconds'],
-            device=r['made_on']['device_name'], name=r['name'], sized=not usual or usual.hidden_size != spec.hidden_size))
+            device=r['made_on']['device_name'], name=r['name'],
+            sized=not usual or usual.hidden_size != spec.hidden_size))
     runs = pd.DataFrame(rows)
     if not rows: return runs
     for _,g in runs[runs.sized].groupby(['experiment', 'protocol', 'scale', 'changes'], sort=False):
@@ -428,11 +433,10 @@ def all_runs(
 def _sizes(runs):
     "For each run the units that all have, or about how many parameters"
     if runs.units.nunique() == 1: return [f'hidden_size={u}' for u in runs.units]
-    first,at = 0.,{}
-    for i,p in runs.parameters.sort_values().items():
-        if p > 1.1*first: first = p
-        at[i] = f'n_params={float(f"{first:.2g}"):.0f}'
-    return [at[i] for i in runs.index]
+    ordered = runs.parameters.sort_values()
+    budget = (ordered > 1.1*ordered.shift(fill_value=0)).cumsum()   # a new one where the sizes jump by a tenth
+    middle = ordered.groupby(budget).transform('median')
+    return [f'n_params={float(f"{p:.2g}"):.0f}' for p in middle[runs.index]]
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b07
 def draw_runs(
@@ -441,8 +445,8 @@ def draw_runs(
     title:str='', # Title of the figure
 ):                # the figure
     "The learning curves of some runs"
-    parts = [pd.DataFrame(records[n]['curve']).assign(memory=records[n]['spec']['memory'], seed=records[n]['spec']['seed'])
-             for n in names]
+    of = lambda n, field: records[n]['spec'][field]
+    parts = [pd.DataFrame(records[n]['curve']).assign(memory=of(n, 'memory'), seed=of(n, 'seed')) for n in names]
     rows = pd.concat(parts, ignore_index=True).astype(dict(train_loss=float, valid_loss=float))
     task = records[next(iter(names))]['task']
     fig = _draw_curves(rows, task)

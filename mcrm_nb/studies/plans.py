@@ -23,7 +23,7 @@ def parse_plan(
     text:str,    # TOML
     name:str='', # Name for people, and in errors
     **instead,   # Fields of every block to have otherwise; settings in `change` join those of the block
-)->'Plan':
+):              # the `Plan`
     "The plan that a text describes"
     try: content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e: raise ValueError(f'plan {name}: not TOML ({e})') from e
@@ -98,7 +98,7 @@ def plan_subjects()->dict:
 def read_plan(
     plan:str,  # Name of a shipped plan, or a file
     **instead, # Fields of every block to have otherwise, see `parse_plan`
-)->'Plan':
+):              # the `Plan`
     "A plan by its name or from its file"
     path = shipped_plans().get(str(plan), Path(plan))
     if not path.is_file():

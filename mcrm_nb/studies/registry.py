@@ -75,7 +75,7 @@ def spec_for(
     scale:str='quick',      # 'quick', 'hour' or 'full'
     seed:int=1,             # of weights and order of batches
     **change,               # fields of `RunSpec`, or `n_params`, to set otherwise; `data` and `options` as dicts
-)->'RunSpec':
+):                       # the `RunSpec`
     "The run that an experiment, a memory, a protocol and a scale stand for; data seed 'run': the run's own seed"
     from mcrm_nb.runs.spec import RunSpec   # here, since it brings torch and fastai
     check(experiment, memory, protocol, scale)
@@ -106,17 +106,19 @@ def settings_table(
     protocol:str='fair', # 'paper', 'code' or 'fair'
     scale:str='full',   # 'quick', 'hour' or 'full'
     which=None,          # Keys of `memories`; None: those of the experiment's study
-)->'pd.DataFrame':         # index: setting and memories; columns: value, source
+):                      # a DataFrame; index: setting and memories; columns: value, source
     "Every setting of an experiment and where it comes from"
     import pandas as pd
     which,rows = which or study_of(experiment).memories, {}
     check(experiment, which[0], protocol, scale)
+    near = f'as many parameters as {study_of(experiment).reference} has there, nearly'
+    if 'n_params' in settings.of(experiment, protocol, which[0], scale): near = 'the nearest to n_params'
     for memory in which:
         given = settings.of(experiment, protocol, memory, scale)
         units = spec_for(experiment, memory, protocol, scale).hidden_size
         if 'hidden_size' not in given or units != given['hidden_size'].value:
             given['hidden_size'] = Setting(experiment, protocol, memory, scale, 'hidden_size', units,
-                                           'the nearest to n_params')
+                                           near)
         for name,s in given.items(): rows.setdefault((name, str(s.value), s.source), []).append(memory)
     who = lambda m: 'all' if len(m) == len(which) else ', '.join(m)
     return pd.DataFrame([dict(setting=n, memories=who(m), value=v, source=s) for (n,v,s),m in rows.items()]
