@@ -55,7 +55,8 @@ def _checked(name, block):
             raise ValueError(f'plan {name}: {k}={block[k]!r}: expected {want}')
         kind = type(v[0]) if isinstance(v, list) else None
         if kind and not all(type(i) is kind for i in block[k]):
-            raise ValueError(f"plan {name}: {k}={block[k]!r}: expected a list of {'texts' if kind is str else 'whole numbers'}")
+            want = 'texts' if kind is str else 'whole numbers'
+            raise ValueError(f'plan {name}: {k}={block[k]!r}: expected a list of {want}')
     return block
 
 def _line(name, about):
