@@ -29,7 +29,7 @@ class RunSpec:
     epochs:int         # passes over the training data
     seed:int           # of weights and order of batches
     lr:float           # learning rate
-    opt:str='adam'     # 'adam', 'rmsprop' or 'sgd'
+    opt:str='adam'     # Key of `optimizers`
     opt_options:tuple=()  # Options of the optimiser beside the learning rate: pairs of name and value
     clip:float=None    # largest norm of the gradient; None: no clipping
     clip_acts:bool=True   # False: clipped where it has no effect
@@ -43,6 +43,7 @@ class RunSpec:
     stop:tuple=()      # when the rest is a foregone conclusion, see `should_stop`: pairs of name and value
     options:tuple=()   # of the memory: pairs of name and value
     data:tuple=()      # settings of the task: pairs of name and value
+    refresh:float=0.   # Probability that a step is reproduced, of those that may be: the memory refreshing loss
     keep_weights:bool=False # keep those of the best epoch beside the record? Another run it is not
     protocol:str=''    # a word for people: whose settings these are
     scale:str=''       # a word for people: how large the run is
@@ -59,10 +60,17 @@ class RunSpec:
             if type(v := getattr(self, k)) not in (int, float) or not 0 < v < 1e300:
                 raise ValueError(f'{k}={v!r}: expected a positive number')
             put(k, float(v))
+        put('refresh', _probability('refresh', self.refresh))
         for k in mapping_fields: put(k, _pairs(k, getattr(self, k)))
         _check_words(self)
 
 # %% ../../nbs/runs/00_spec.ipynb #3a01ce4f
+def _probability(name, value):
+    "A number from 0 to 1"
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise ValueError(f'{name}={value!r}: expected a probability from 0 to 1')
+    return float(value)
+
 def _pairs(name, value):
     "Names and values, in order of the names"
     try: pairs = dict(value or ())
@@ -119,4 +127,4 @@ def should_stop(
 
 # %% ../../nbs/runs/00_spec.ipynb #1ba3616dc
 training_fields = '''hidden_size lr opt opt_options clip clip_acts bs eval_bs shuffle carry carry_eval std options
-seed'''.split()
+refresh seed'''.split()

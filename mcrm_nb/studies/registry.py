@@ -10,14 +10,15 @@ __all__ = ['studies', 'experiments', 'settings', 'add_study', 'study_named', 'st
 from functools import cache
 from ..options import one_of
 from ..layers.registry import hidden_size_for, memories, parameters_of
-from .study import Setting, protocols, scales
+from .study import Setting, _question, protocols, scales
 
 # %% ../../nbs/studies/01_registry.ipynb #f06135f6
 from importlib import import_module
 from .study import Settings
 
 # %% ../../nbs/studies/01_registry.ipynb #f6507d26
-studies = dict(mcrm='mcrm_nb.studies.mcrm:mcrm', cornn='mcrm_nb.studies.cornn:cornn')
+studies = dict(mcrm='mcrm_nb.studies.mcrm:mcrm', cornn='mcrm_nb.studies.cornn:cornn',
+               dam='mcrm_nb.studies.dam:dam')
 _all,experiments,settings = [],{},Settings()
 
 def add_study(
@@ -53,12 +54,12 @@ def reported(
     return {source: scores.get(experiment, {}) for source,scores in study_of(experiment).published.items()}
 
 # %% ../../nbs/studies/01_registry.ipynb #1c590dc4
-def _units(experiment, memory, given, options):
+def _units(question, memory, given, options):
     "The hidden size: the one that is given, unless a budget is and it is off by more than 1 %"
-    x = experiments[experiment]
-    p,n = given.get('hidden_size'),given.get('n_params')
+    x,p,n = question,given.get('hidden_size'),given.get('n_params')
     if n is None and p is None:
-        n = parameters_of(given['reference'], x.input_size, given['units'], x.readout)   # the study gives it no size
+        others = given['reference_options']   # the study gives it no size: as many as the reference has
+        n = parameters_of(given['reference'], x.input_size, given['units'], x.readout, **others)
     size = parameters_of(memory, x.input_size, p, x.readout, **options) if p and n else n
     if n is None or p and abs(size/n - 1) <= .01: return p
     return _nearest_size(memories[memory], x.input_size, n, x.readout, tuple(sorted(options.items())))
@@ -82,17 +83,19 @@ def spec_for(
     given = {k: s.value for k,s in settings.of(experiment, protocol, memory, scale).items()}
     if 'n_params' in change: given |= dict(n_params=change.pop('n_params'), hidden_size=None)
     given['reference'] = study_of(experiment).reference
-    size = settings.of(experiment, protocol, given['reference'], scale).get('hidden_size')
-    given['units'] = size and size.value
-    data = experiments[experiment].data | {k[5:]: v for k,v in given.items() if k.startswith('data.')}
+    of_reference = settings.of(experiment, protocol, given['reference'], scale)
+    given['units'],given['reference_options'] = (of_reference[k].value if k in of_reference else other
+                                                 for k,other in (('hidden_size', None), ('options', {})))
+    x = experiments[experiment]
+    data = x.data | {k[5:]: v for k,v in given.items() if k.startswith('data.')} | change.pop('data', {})
     if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
-    units = _units(experiment, memory, given, dict(change.get('options', given.get('options', {}))))
-    apart = 'reference','units','n_params'
+    asked = _question(x.task, tuple((k, tuple(v) if isinstance(v, list) else v) for k,v in sorted(data.items())))
+    units = _units(asked, memory, given, dict(change.get('options', given.get('options', {}))))
+    apart = 'reference','reference_options','units','n_params'
     given = {k: v for k,v in given.items() if '.' not in k and k not in apart} | dict(hidden_size=units)
-    data |= change.pop('data', {})
     if data.get('seed') == 'run': data['seed'] = seed
     if given.get('carry') == 'stride': given['carry'] = data['stride']
-    return RunSpec(experiments[experiment].task, memory, seed=seed, protocol=protocol, scale=scale,
+    return RunSpec(x.task, memory, seed=seed, protocol=protocol, scale=scale,
                    **{**given, **change}, data=data)
 
 def check(experiment, memory, protocol, scale):

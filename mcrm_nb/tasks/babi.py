@@ -280,11 +280,13 @@ class StoryData:
 def babi_question(
     width:int=64,           # Numbers of a word in the table
     n_words:int=160,        # Words of the dictionary; the data tell
+    tasks:tuple=None,       # Numbers of the tasks; None: all twenty
 )->StoryQuestion:
     "The question of bAbI: the answer words of every question in a story"
     whole(width=width, n_words=n_words)
-    errors = tuple(Ratio(f'qa{t}', partial(_errors, t), lambda share: 100*share) for t in range(1, 21))
-    return StoryQuestion('babi', 'bAbI, 20 tasks with 10,000 questions', input_size=width, n_out=n_words,
+    asked = range(1, 21) if tasks is None else tasks
+    errors = tuple(Ratio(f'qa{t}', partial(_errors, t), lambda share: 100*share) for t in asked)
+    return StoryQuestion('babi', f'bAbI, {len(asked)} tasks', input_size=width, n_out=n_words,
                          every_step=True,
         loss=None, loss_unit='cross-entropy in nats per word',
         trivial_description='how frequent each answer is in a task',
@@ -333,6 +335,6 @@ def babi(
     settings = dict(said, valid_share=valid_share, longest=longest, tasks=list(tasks or range(1, 21)), width=width,
                     refreshed=refreshed, words=len(lexicon), n_train=len(train), n_valid=len(valid), n_test=len(test))
     error,_ = trivial_babi(train, test)
-    return Task(babi_question(width), StoryData(train, valid, test, settings, list(lexicon), refreshed),
+    return Task(babi_question(width, tasks=tasks), StoryData(train, valid, test, settings, list(lexicon), refreshed),
                 n_out=len(lexicon),
                 baseline=trivial_babi(train, valid or test)[1], references={'most frequent answer': error})

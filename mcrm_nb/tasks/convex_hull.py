@@ -138,6 +138,7 @@ def convex_hull_question(
         of_answer=class_loss,
         of_input=values_loss, width=most+3, layers=tuple(layers))
 
+# %% ../../nbs/tasks/45_convex_hull.ipynb #8ed93853
 def convex_hull(
     least:int=5,            # Points of the smallest problem in training
     most:int=20,            # Points of the largest problem in training
