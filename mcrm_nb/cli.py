@@ -415,10 +415,17 @@ def _epoch_line(r, spec):
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0009
 def _bars():
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+    class Times(ProgressColumn):
+        "Elapsed time, and the time left where it is known"
+        def render(self, task):
+            if 'left' not in task.fields: return Text('')
+            seconds = int(task.elapsed or 0)
+            hours,spent = f'{seconds//3600}:'*(seconds >= 3600),f'{seconds//60%60:02}:{seconds%60:02}'
+            left = f", left {task.fields['left']}" if task.fields['left'] else ''
+            return Text(f'elapsed {hours}{spent}{left}', no_wrap=True)
     text = lambda s: TextColumn(s, markup=False)
-    return Progress(text('{task.description}'), BarColumn(20), text('{task.fields[note]}'), text('elapsed'),
-                    TimeElapsedColumn(), text('{task.fields[left]}'), console=console)
+    return Progress(text('{task.description}'), BarColumn(10), text('{task.fields[note]}'), Times(), console=console)
 
 def _time_left(spent, share, before, expected):
     "Seconds that are left, by the work done so far, at first by the estimate; `before` was done by an earlier command"
@@ -560,10 +567,10 @@ def _sweep_with_bars(p, sweep, out, **kw):
             if kind == 'at':
                 share[spec.name] = what[1]
                 row = what[0]
-                note = f"epoch {row['epoch']} of {spec.epochs}: valid {row['valid_loss']:.4g}" if row else 'first epoch'
+                note = f"{row['epoch']}/{spec.epochs} valid {row['valid_loss']:.3g}" if row else f'1/{spec.epochs}'
                 bars.update(lines[spec.name], completed=what[1], note=note)
             left = _left_words(_time_left(time.monotonic()-start, work(), before, expected))
-            bars.update(top, completed=work(), note=f'{len(ended)} of {len(p.specs)} runs', left=left)
+            bars.update(top, completed=work(), note=f'{len(ended)}/{len(p.specs)} runs', left=left)
         return sweep(p, out, on_progress=on_progress, **kw)
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000c
@@ -582,13 +589,13 @@ def _weights(p, out, kw):
 
 def _left_words(seconds):
     from mcrm_nb.analysis.estimates import say_time
-    return '' if seconds is None else f'left about {say_time(max(1., seconds))}'
+    return '' if not seconds else say_time(max(1., seconds))
 
 def _run_begins(bars, spec, out):
     "A bar for a run that begins, or goes on"
     if done := _resumed(spec, out):
         bars.console.print(Text(f'  {_run_words(spec)}: continues after epoch {done}'), soft_wrap=True)
-    return bars.add_task(f'  {_short(spec)}', total=1., completed=done/spec.epochs, note='', left='')
+    return bars.add_task(f'  {_short(spec)}', total=1., completed=done/spec.epochs, note='')
 
 # %% ../nbs/tool/00_command_line.ipynb #bbce474c
 def _run_ended(bars, lines, ended, share, spec, what, out, read_record):
@@ -601,7 +608,7 @@ def _run_ended(bars, lines, ended, share, spec, what, out, read_record):
 # %% ../nbs/tool/00_command_line.ipynb #d06884b7
 def _short(spec):
     from mcrm_nb.analysis.results import experiment_of
-    return f'{experiment_of(spec) or spec.task}, {spec.memory}, {spec.seed}'
+    return f'{experiment_of(spec) or spec.task} {spec.memory} {spec.seed}'
 
 def _end_line(spec, status, reason, out, read_record):
     if status not in ('finished', 'diverged'): return reason or status
