@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['app', 'console', 'Protocol', 'Scale', 'Out', 'Device', 'Jobs', 'Budget', 'Together', 'Change', 'Records', 'ListRuns',
-           'Measure', 'data', 'Plan', 'records_app', 'list_names', 'size', 'check_data', 'get_data', 'demo', 'run_one',
-           'sweep_plan', 'estimate_plan', 'show_table', 'draw_figures', 'write_explorer', 'merge', 'bench_speed',
-           'check_parity', 'main', 'fail']
+           'Measure', 'data', 'PlanName', 'records_app', 'list_names', 'size', 'check_data', 'get_data', 'demo',
+           'run_one', 'sweep_plan', 'estimate_plan', 'show_table', 'draw_figures', 'write_explorer', 'merge',
+           'bench_speed', 'check_parity', 'main', 'fail']
 
 # %% ../nbs/tool/00_command_line.ipynb #5712d022
 import codecs, io, json, os, re, signal, sys, textwrap, time, unicodedata
@@ -300,11 +300,11 @@ def _device(name):
     return name
 
 def _run_words(spec):
-    "What a run is: experiment, protocol, scale, memory, seed, and what was set otherwise"
+    "What a run is: experiment, protocol, scale, memory, units, seed, and what was set otherwise"
     from mcrm_nb.analysis.results import changes_of, experiment_of
     other = (f"{k}={'none' if v is None else v}" for k,v in changes_of(spec).items())
     return ', '.join(filter(None, (experiment_of(spec) or spec.task, spec.protocol, spec.scale, spec.memory,
-                                   f'seed {spec.seed}', *other)))
+                                   f'{spec.hidden_size} units', f'seed {spec.seed}', *other)))
 
 # %% ../nbs/tool/00_command_line.ipynb #cd1d5d7a
 @app.command('run')
@@ -328,7 +328,7 @@ def run_one(
         otherwise = dict(keep_weights=keep_weights) | _changes(change, experiment)
         spec = spec_for(experiment, memory, protocol, scale, seed, **otherwise)
         if not dry_run: device = _device(device)
-    _say(f'{experiments[experiment].title}: {_run_words(spec)}; {spec.hidden_size} units, '
+    _say(f'{experiments[experiment].title}: {_run_words(spec)}; '
          f'{spec.epochs} epoch{"s"*(spec.epochs > 1)}')
     if dry_run: return _say_run(spec, out, device)
     _writable(out)
@@ -415,10 +415,17 @@ def _epoch_line(r, spec):
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0009
 def _bars():
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+    class Times(ProgressColumn):
+        "Elapsed time, and the time left where it is known"
+        def render(self, task):
+            if 'left' not in task.fields: return Text('')
+            seconds = int(task.elapsed or 0)
+            hours,spent = f'{seconds//3600}:'*(seconds >= 3600),f'{seconds//60%60:02}:{seconds%60:02}'
+            left = f", left {task.fields['left']}" if task.fields['left'] else ''
+            return Text(f'elapsed {hours}{spent}{left}', no_wrap=True)
     text = lambda s: TextColumn(s, markup=False)
-    return Progress(text('{task.description}'), BarColumn(20), text('{task.fields[note]}'), text('elapsed'),
-                    TimeElapsedColumn(), text('{task.fields[left]}'), console=console)
+    return Progress(text('{task.description}'), BarColumn(10), text('{task.fields[note]}'), Times(), console=console)
 
 def _time_left(spent, share, before, expected):
     "Seconds that are left, by the work done so far, at first by the estimate; `before` was done by an earlier command"
@@ -427,13 +434,13 @@ def _time_left(spent, share, before, expected):
     return spent*(1-share)/done
 
 # %% ../nbs/tool/00_command_line.ipynb #defa9614
-Plan = Annotated[str, typer.Argument(help='Name of a plan (mcrm_nb list shows them), or a plan file.',
-                                     autocompletion=_complete('plan'))]
+PlanName = Annotated[str, typer.Argument(help='Name of a plan (mcrm_nb list shows them), or a plan file.',
+                                         autocompletion=_complete('plan'))]
 
 # %% ../nbs/tool/00_command_line.ipynb #6f558cdf
 @app.command('sweep')
 def sweep_plan(
-    plan:Plan, out:Out=Path('runs'), jobs:Jobs=None, budget:Budget=None,
+    plan:PlanName, out:Out=Path('runs'), jobs:Jobs=None, budget:Budget=None,
     engine:Annotated[str, typer.Option(help='Engine that starts the processes: local or ray.')]='local',
     address:Annotated[Optional[str], typer.Option(help='Address of the Ray cluster.')]=None,
     device:Device=None, together:Together=None,
@@ -476,7 +483,7 @@ def _say_plan(p, out):
 
 @app.command('estimate')
 def estimate_plan(
-    plan:Plan, out:Out=Path('runs'), jobs:Jobs=None, budget:Budget=None, device:Device=None, together:Together=None,
+    plan:PlanName, out:Out=Path('runs'), jobs:Jobs=None, budget:Budget=None, device:Device=None, together:Together=None,
     measure:Measure=False, list_runs:ListRuns=False,
 ):
     """Say how many runs of a plan are left to do and how long they may take.
@@ -524,7 +531,7 @@ def _fold(pieces):
     rows = {}
     for p in pieces:
         for s in p.specs:
-            first,*more = _run_words(s).split(f', {s.memory}, seed {s.seed}')
+            first,*more = _run_words(s).split(f', {s.memory}, {s.hidden_size} units, seed {s.seed}')
             r = rows.setdefault(first+''.join(more), dict(memories={}, seeds=set(), runs=0, time=0., unknown=0))
             r['memories'][s.memory] = r['runs'] = r['runs']+1
             r['seeds'].add(s.seed)
@@ -560,10 +567,10 @@ def _sweep_with_bars(p, sweep, out, **kw):
             if kind == 'at':
                 share[spec.name] = what[1]
                 row = what[0]
-                note = f"epoch {row['epoch']} of {spec.epochs}: valid {row['valid_loss']:.4g}" if row else 'first epoch'
+                note = f"{row['epoch']}/{spec.epochs} valid {row['valid_loss']:.3g}" if row else f'1/{spec.epochs}'
                 bars.update(lines[spec.name], completed=what[1], note=note)
             left = _left_words(_time_left(time.monotonic()-start, work(), before, expected))
-            bars.update(top, completed=work(), note=f'{len(ended)} of {len(p.specs)} runs', left=left)
+            bars.update(top, completed=work(), note=f'{len(ended)}/{len(p.specs)} runs', left=left)
         return sweep(p, out, on_progress=on_progress, **kw)
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000c
@@ -582,13 +589,13 @@ def _weights(p, out, kw):
 
 def _left_words(seconds):
     from mcrm_nb.analysis.estimates import say_time
-    return '' if seconds is None else f'left about {say_time(max(1., seconds))}'
+    return '' if not seconds else say_time(max(1., seconds))
 
 def _run_begins(bars, spec, out):
     "A bar for a run that begins, or goes on"
     if done := _resumed(spec, out):
         bars.console.print(Text(f'  {_run_words(spec)}: continues after epoch {done}'), soft_wrap=True)
-    return bars.add_task(f'  {_short(spec)}', total=1., completed=done/spec.epochs, note='', left='')
+    return bars.add_task(f'  {_short(spec)}', total=1., completed=done/spec.epochs, note='')
 
 # %% ../nbs/tool/00_command_line.ipynb #bbce474c
 def _run_ended(bars, lines, ended, share, spec, what, out, read_record):
@@ -601,7 +608,7 @@ def _run_ended(bars, lines, ended, share, spec, what, out, read_record):
 # %% ../nbs/tool/00_command_line.ipynb #d06884b7
 def _short(spec):
     from mcrm_nb.analysis.results import experiment_of
-    return f'{experiment_of(spec) or spec.task}, {spec.memory}, {spec.seed}'
+    return f'{experiment_of(spec) or spec.task} {spec.memory} {spec.seed}'
 
 def _end_line(spec, status, reason, out, read_record):
     if status not in ('finished', 'diverged'): return reason or status
@@ -670,7 +677,7 @@ def show_table(
 def _show(frame, format, keys=None):
     from mcrm_nb.analysis.tables import formats
     if format == 'text': _print_frame(frame, keys)
-    else: print(formats[format](frame))
+    else: print(formats[format](frame).rstrip('\n'))
 
 def _run_list(mine, task, scale, protocol, format):
     "Every run of a folder, also those that belong to no protocol and scale"

@@ -12,13 +12,13 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
-from fastai.basics import Callback, CancelFitException
 from ..runs.records import read_records
 from ..runs.spec import RunSpec, training_fields
 from ..runs.sweeps import groups
 from ..tasks.registry import make_task
 from ..training.learner import build
 from .results import experiment_of
+from fastai.basics import Callback, CancelFitException   # after ours: the package quietens a warning of its import
 
 # %% ../../nbs/analysis/05_estimates.ipynb #c8218f39
 def _same_time(spec):

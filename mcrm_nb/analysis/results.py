@@ -404,6 +404,16 @@ def changes_of(
     out = {k: now.get(k) for k in [*now, *(k for k in was if k not in now)] if now.get(k) != was.get(k, '')}
     return out | ({'data.seed': 'run'} if usual and out.get('data.seed') == spec.seed else {})
 
+# %% ../../nbs/analysis/00_results.ipynb #0b1e6b2c
+def _in_order(column):
+    "Places to sort by: experiments and memories as they are registered, other texts by the numbers in them"
+    known = dict(experiment=experiments, memory=labels).get(column.name, ())
+    place = {k: i for i,k in enumerate(known)}
+    split = lambda v: tuple(float(p) if i % 2 else p for i,p in enumerate(re.split(r'(\d+(?:\.\d+)?)', str(v))))
+    keys = [(place.get(v, len(place)), split(v)) for v in column]
+    rank = {k: i for i,k in enumerate(sorted(set(keys)))}
+    return pd.Series([rank[k] for k in keys], index=column.index)
+
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b04
 def all_runs(
     records:dict, # from `read_records`
@@ -427,7 +437,8 @@ def all_runs(
     for _,g in runs[runs.sized].groupby(['experiment', 'protocol', 'scale', 'changes'], sort=False):
         runs.loc[g.index, 'changes'] = [', '.join(filter(None, (size, c))) for size,c in zip(_sizes(g), g.changes)]
     words = [', '.join(filter(None, w)) for w in zip(runs.protocol, runs.scale)]
-    return runs.assign(group=['; '.join(filter(None, w)) for w in zip(words, runs.changes)]).drop(columns='sized')
+    runs = runs.assign(group=['; '.join(filter(None, w)) for w in zip(words, runs.changes)]).drop(columns='sized')
+    return runs.sort_values(['experiment', 'group', 'memory', 'seed'], key=_in_order, ignore_index=True)
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b4b
 def _sizes(runs):
