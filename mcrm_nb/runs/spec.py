@@ -79,6 +79,7 @@ def _pairs(name, value):
         raise ValueError(f'{name}={value!r}: expected names and values')
     return tuple(sorted(pairs.items()))
 
+# %% ../../nbs/runs/00_spec.ipynb #3d43e66b
 _rules = dict(stop=[{'solved', 'stuck', 'patience'}],
               schedule=[{'every', 'factor'}, {'window', 'factor', 'after', 'ties'}])
 

@@ -7,7 +7,7 @@ __all__ = ['engines', 'Plan', 'OutOfTime', 'attempt', 'is_busy', 'saved_rows', '
            'Remaining', 'no_answer', 'loopback', 'RayEngine']
 
 # %% ../../nbs/runs/04_sweeps.ipynb #cc144c9a
-import json, math, os, queue, signal, socket, sys, threading, time
+import json, math, os, queue, signal, socket, sys, tempfile, threading, time
 from collections import Counter, deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -377,7 +377,7 @@ def _known_address(given):
     given = given or os.environ.get('RAY_ADDRESS')
     if given in (None, 'local'): return None
     if given != 'auto': return given
-    note = Path(os.environ.get('RAY_TMPDIR', '/tmp'), 'ray', 'ray_current_cluster')
+    note = Path(os.environ.get('RAY_TMPDIR') or tempfile.gettempdir(), 'ray', 'ray_current_cluster')
     try: return note.read_text().strip()
     except OSError: raise ConnectionError("engine='ray': no Ray cluster was started on this machine; expected "
                                           "address='host:port', or none for a cluster of this machine alone") from None
