@@ -213,6 +213,7 @@ class DNCCell(DAMCell):
     states = *DAMCell.states,'links','precedence'
     options = dnc_options
     glorot = False
+    kernels = DAMCell.kernels
 
 # %% ../../nbs/layers/09_dam.ipynb #1114c814
 class DAM(Recurrent):
