@@ -15,7 +15,7 @@ from .cpu import load_kernel
 from ..options import one_of
 from ..torch_private import transformed
 from ..layers.recurrence import reference
-from ..layers.rsm import adam_step, epsilon_places, recurrent_input
+from ..layers.rsm import adam_step, bottleneck, epsilon_places, recurrent_input
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #68b95dc1
 _sums = r"""
@@ -317,7 +317,7 @@ def group_top(
     cells:int,  # cells of a group
 ):              # (..., groups)
     "The largest value of every group, as `bottleneck` in one pass"
-    return _Top.apply(code, cells)
+    return _Top.apply(code, cells) if sparse_usable(code) else bottleneck(code, cells)
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #1176e780
 class _Linear(torch.autograd.Function):
@@ -347,13 +347,13 @@ def sparse_linear(
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #7f22e69d
 class _Rule(ctypes.Structure): _fields_ = [(k, ctypes.c_double) for k in ('b1', 'b2', 'scale', 'small', 'decay')]
 
-def _rule(group, t):
+def _rule(group, t, l2=0.):
     (b1, b2),root = group['betas'],math.sqrt(1 - group['betas'][1]**t)
     small = group['eps']*(1 if group['eps_place'] == 'before' else root)
-    return _Rule(b1, b2, group['lr']*root/(1 - b1**t), small, group['weight_decay'])
+    return _Rule(b1, b2, group['lr']*root/(1 - b1**t), small, group['weight_decay'] + l2)
 
 class SparseCodeAdam(torch.optim.Optimizer):
-    "Adam in one pass over the weights; the weights of sparse products take their gradient in factors"
+    "Adam in one pass over the weights; sparse products hand it their gradient in factors; a weight's own `l2` is added"
     def __init__(self,
         params,                    # parameters, or groups of them
         lr:float=5e-4,             # learning rate
@@ -374,9 +374,10 @@ class SparseCodeAdam(torch.optim.Optimizer):
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #ac542ae1
 def _update(p, group, state, factors):
     "One step of Adam on one parameter"
-    if not state: state.update(step=0, exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
+    if not state: state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
     state['step'] += 1
-    m,v,rule,grad = state['exp_avg'],state['exp_avg_sq'],_rule(group, state['step']),p.grad
+    t = int(state['step'])
+    m,v,rule,grad = state['exp_avg'],state['exp_avg_sq'],_rule(group, t, getattr(p, 'l2', 0.)),p.grad
     if factors and (grad is not None or len({won is None for _,won,_ in factors}) > 1 or not p.is_contiguous()):
         parts = [_weight_gradient(p, None, *f) for f in factors]   # of two kinds: added up as tensors
         grad,factors = sum(parts) + (0 if grad is None else grad), ()
@@ -388,7 +389,7 @@ def _update(p, group, state, factors):
         _call('adam_all', p, p.numel(), p, grad, m, v, ctypes.byref(rule))
     else:
         how = [group[k] for k in ('lr', 'betas', 'eps', 'eps_place')]
-        adam_step(p, grad + group['weight_decay']*p, m, v, state['step'], *how)
+        adam_step(p, grad + rule.decay*p, m, v, t, *how)
 
 @torch.no_grad()
 def _step(self, closure=None):

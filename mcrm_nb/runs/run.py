@@ -101,7 +101,7 @@ def _test(task, learn, weights=None):
     "Loss and reported figure on the test data, with the weights as they are or with others"
     if weights: learn.model.load_state_dict(weights)
     with learn.no_bar(), learn.no_logging(): loss,*metric = learn.validate(2)
-    return dict(loss=loss, score=task.score(loss, *metric))
+    return dict(loss=loss, score=task.score(loss, *metric), **{m.name: v for m,v in zip(learn.metrics[1:], metric[1:])})
 
 # %% ../../nbs/runs/02_run.ipynb #6f6f3840
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import torch
 from ..layers.recurrence import count_parameters   # ours first: the package quietens a warning of fastai's import
 from ..options import one_of
 from ..layers.registry import hidden_size_for
+from ..kernels.rsm import SparseCodeAdam
 from fastai.basics import AvgLoss, Callback, CancelFitException, Learner, set_seed
 from fastai.callback.training import GradientClip
 from fastai.optimizer import OptimWrapper
@@ -23,7 +24,8 @@ from fastcore.foundation import L
 from fastcore.meta import delegates
 
 # %% ../../nbs/training/00_learner.ipynb #f2095b1a
-optimizers = dict(adam=torch.optim.Adam, rmsprop=torch.optim.RMSprop, sgd=torch.optim.SGD)
+optimizers = dict(adam=torch.optim.Adam, rmsprop=torch.optim.RMSprop, sgd=torch.optim.SGD,
+                  sparse_adam=SparseCodeAdam)
 
 def optimizer(
     name:str,  # 'adam', 'rmsprop' or 'sgd'
@@ -129,7 +131,7 @@ class CarryState(Callback):
     before_validate = before_train
     def before_batch(self):
         x,lead = self.xb[0],getattr(self.model, 'lead', 0)   # axes before the batch: of networks, see `SeedBatch`
-        if getattr(self.dl, 'resets', False): self._begin_anew(lead)
+        begins = self._begin_anew(lead) if getattr(self.dl, 'resets', False) else None
         if not (self.training or self.in_eval): return
         n = x.shape[lead]
         if self.at == 'stale' and self.rows != n: self.state,self.rows = None,n
@@ -138,7 +140,8 @@ class CarryState(Callback):
                              f'so expected {self.rows} (drop_last=True leaves a smaller batch out)')
         if isinstance(self.at, int) and self.at > x.shape[lead+1]:
             raise ValueError(f'carry={self.at}: expected at most {x.shape[lead+1]}, the steps of a window')
-        self.learn.xb,self.rows = (x, self.state, self.at if isinstance(self.at, int) else True),n
+        more = () if begins is None else (begins,)   # a model of streams clears its state within the window itself
+        self.learn.xb,self.rows = (x, self.state, self.at if isinstance(self.at, int) else True, *more),n
 
     def after_pred(self):
         if not (self.training or self.in_eval): return
@@ -148,10 +151,12 @@ class CarryState(Callback):
 # %% ../../nbs/training/00_learner.ipynb #93a726ba
 @patch
 def _begin_anew(self:CarryState, lead):
-    "Take the resets out of the batch, and clear the state of those streams"
+    "Take the resets out of the batch, and clear the state of those streams; resets of every step are handed on"
     *targets,reset = self.yb
     self.learn.yb = tuple(targets)
-    if self.state is None: return
+    begins = reset if reset.dim() > lead+1 else None   # of every step of the window; else of its first step alone
+    if self.state is None: return begins
+    if begins is not None: reset = begins[...,0]
     if 'starts_at_zero' in getattr(self.model.rnn, 'exempt', {}):
         name = type(self.model.rnn).__name__
         raise ValueError(f'{name}: expected a memory that starts at zero, since the streams have resets')
@@ -159,6 +164,7 @@ def _begin_anew(self:CarryState, lead):
     anew = reset.unsqueeze(lead) > 0
     states = tuple(s.masked_fill(anew.view(*anew.shape, *[1]*(s.dim()-anew.dim())), 0) for s in states)
     self.state = states if isinstance(self.state, tuple) else states[0]
+    return begins
 
 # %% ../../nbs/training/00_learner.ipynb #677f88f9
 def scheduled_lr(
@@ -223,7 +229,7 @@ def build(
     model = task.model(memory, hidden_size, **({} if std is None else dict(std=std)), **dict(options)).to(device)
     return memory_learner(task.loaders(bs, seed, device, shuffle, eval_bs), model, Objective(task), lr=lr, opt=opt,
                           clip=clip, clip_acts=clip_acts, opt_options=opt_options, carry=carry, carry_eval=carry_eval,
-                          metrics=task.metric, cbs=cbs)
+                          metrics=[*L(task.metric), *task.further], cbs=cbs)
 
 # %% ../../nbs/training/00_learner.ipynb #e953a293
 @delegates(build)
