@@ -212,9 +212,9 @@ def _check_stream_options(classifier, options):
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #434de53e
 class LocalModel(nn.Module):
-    """A recurrent sparse memory on windows of a stream, and a classifier of its code that sends nothing back. Answers are
-    a dict of `prediction`, of the present input, and where labels are asked for `classification`. State: that of the
-    memory, (1, batch, cells) each, and with `trace` the classifier's trace in the same form."""
+    """A recurrent sparse memory on windows of a stream, and a classifier of its code that sends nothing back. Answers
+    are a dict of `prediction`, of the present input, and where labels are asked for `classification`. State: that of
+    the memory, (1, batch, cells) each, and with `trace` the classifier's trace in the same form."""
     def __init__(self,
         question,             # A `StreamQuestion`
         make,                 # A memory of `memories` that makes an `RSM`
@@ -262,6 +262,7 @@ def _pass(self:LocalModel, x, hx):
     answer,traces = self._read(code, () if hx is None else hx[n:])
     return answer, (*state, *traces)
 
+# %% ../../nbs/tasks/06_rsm_heads.ipynb #a98a862b
 @patch
 def forward(self:LocalModel,
     x,                # Inputs of the step before, (batch, steps, features)
