@@ -337,7 +337,7 @@ class RSM(Recurrent):
     >>> loss = layer.prediction_loss(code, torch.rand(1, 400, 784))   # against the next input
     """
     cell = RSMCell
-    stream_model = 'mcrm_nb.tasks.rsm_heads:LocalModel'   # how it learns from streams
+    stream_model = 'mcrm_nb.tasks.rsm_heads:local_model'   # how it learns from streams
 
 # %% ../../nbs/layers/07_rsm.ipynb #9d6ff32d
 @patch

@@ -18,7 +18,7 @@ from importlib import import_module
 from .study import Settings
 
 # %% ../../nbs/studies/01_registry.ipynb #f6507d26
-studies = dict(mcrm='mcrm_nb.studies.mcrm:mcrm', cornn='mcrm_nb.studies.cornn:cornn')
+studies = dict(mcrm='mcrm_nb.studies.mcrm:mcrm', cornn='mcrm_nb.studies.cornn:cornn', rsm='mcrm_nb.studies.rsm:rsm')
 _all,experiments,settings = [],{},Settings()
 
 def add_study(

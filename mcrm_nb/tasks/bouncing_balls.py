@@ -132,9 +132,9 @@ def bouncing_balls_question(
     "The question of bouncing balls: what does the next frame look like?"
     size = (frame_pixels+2*frame_border)**2
     return StreamQuestion('bouncing_balls', f'Bouncing balls, films of {frames} frames', input_size=size, n_out=size,
-        every_step=True, loss=_terms['prediction'], unit='mean squared error', terms=_terms,
-        about='the last frame again',
-        metric=StepScore('frame_error', 'prediction', frame_error), figure='squared error of a frame', better='lower')
+        every_step=True, loss=_terms['prediction'], loss_unit='mean squared error', terms=_terms,
+        trivial_description='the last frame again',
+        metric=StepScore('frame_error', 'prediction', frame_error), score_name='squared error of a frame', better='lower')
 
 def bouncing_balls(
     frames:int=100,       # Frames of a film

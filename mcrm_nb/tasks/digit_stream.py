@@ -99,9 +99,9 @@ def digit_stream_question(
     digits = ''.join(sequences[one_of('sequence', sequence, sequences)])
     p = [digits.count(d)/len(digits) for d in sorted(set(digits))]
     return StreamQuestion('digit_stream', f'Digit images, {sequence}', input_size=784, n_out=10, every_step=True,
-        loss=_terms['classification'], unit='squared error and nats', terms=_terms,
-        baseline=-sum(q*math.log(q) for q in p), about='how frequent each digit is (the classification alone)',
-        metric=StepScore('accuracy', 'classification', is_right), figure='accuracy, next digit', better='higher',
+        loss=_terms['classification'], loss_unit='squared error and nats', terms=_terms,
+        baseline=-sum(q*math.log(q) for q in p), trivial_description='how frequent each digit is (the classification alone)',
+        metric=StepScore('accuracy', 'classification', is_right), score_name='accuracy, next digit', better='higher',
         references=dict(ceiling=sequence_ceiling(sequence), chance=sequence_chance(sequence)))
 
 # %% ../../nbs/tasks/32_digit_stream.ipynb #c961a382

@@ -172,10 +172,11 @@ def reber_question(
     often = often/often.sum()
     return StreamQuestion('reber', f'Embedded Reber grammar{kind}', n_out=7, every_step=True,
         input_size=7 if inputs == 'one_hot' else 784, loss=_terms['classification'],
-        unit='squared error and nats', terms=_terms,
-        baseline=-(often*often.log()).sum().item(), about='how frequent each symbol is (the classification alone)',
+        loss_unit='squared error and nats', terms=_terms,
+        baseline=-(often*often.log()).sum().item(),
+        trivial_description='how frequent each symbol is (the classification alone)',
         metric=StepScore('embedded', 'classification', is_right),
-        further=(StepScore('all_symbols', 'classification', is_right, True),), figure='accuracy, embedded symbol',
+        further=(StepScore('all_symbols', 'classification', is_right, True),), score_name='accuracy, embedded symbol',
         better='higher', references={} if longest or n_strings else reber_ceilings())
 
 # %% ../../nbs/tasks/31_reber.ipynb #2e99949f

@@ -143,8 +143,9 @@ def rsm_ptb_question(
     real = one_of('source', source, word_sources) == 'files'
     title,n = ('' if real else 'Stand-in for ') + 'Penn Treebank by word, on streams', 10_000 if real else 200
     return StreamQuestion('rsm_ptb', title, input_size=28, n_out=n, every_step=True,
-        loss=_terms['classification'], unit='squared error and nats', terms=_terms, about='how frequent each word is',
-        metric=StreamPerplexity(), further=(MixedPerplexity(),), figure='perplexity', better='lower')
+        loss=_terms['classification'], loss_unit='squared error and nats', terms=_terms,
+        trivial_description='how frequent each word is',
+        metric=StreamPerplexity(), further=(MixedPerplexity(),), score_name='perplexity', better='lower')
 
 def standin_text(
     n:int,       # Words
