@@ -63,7 +63,8 @@ class Curve(Callback):
     def after_epoch(self):
         if not self.count: return   # a validation on its own
         names = list(self.recorder.metric_names)[1:-1]
-        row = dict(zip(names, self.recorder.values[-1]), train_loss=float(self.total)/self.count,
+        scores = {k: v for k,v in zip(names, self.recorder.values[-1]) if v is not None}   # a metric may have nothing to say
+        row = dict(scores, train_loss=float(self.total)/self.count,
                    **{k: float(total)/n for k,(total,n) in self.parts.items()})
         self.rows.append(dict(epoch=len(self.rows)+1, **row, seconds=time.perf_counter()-self.start))
         self.diverged = not (math.isfinite(row['train_loss']) and math.isfinite(row['valid_loss']))
