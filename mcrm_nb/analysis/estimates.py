@@ -34,6 +34,9 @@ lengths = dict(
     har2=lambda d: (147 if _made(d) else d.get('n_train') or 5146, 128),
     imdb=lambda d: (70 if _made(d) else d.get('n_train') or 17_500, 70 if _made(d) else d.get('max_len') or 800))
 
+for _task in 'reber','digit_stream','bouncing_balls','rsm_ptb':   # endless streams: as many rows as there are streams
+    lengths[_task] = lambda d: (None, d.get('window', 1))
+
 def _made(d): return d.get('source') == 'standin'
 
 # %% ../../nbs/analysis/05_estimates.ipynb #d2d93515
@@ -51,6 +54,7 @@ def work(
     d = dict(spec.data)
     x = next(x for x in experiments.values() if x.task == spec.task and x.data.get('unit') == d.get('unit'))
     rows,steps = lengths[spec.task](d)
+    if rows is None: rows = spec.bs*d.get('steps', 1000)//steps
     p = spec.hidden_size
     answered = p*x.n_out if x.language or spec.task == 'copy' else 0
     weights = parameters_of(spec.memory, x.input_size or p, p) + answered

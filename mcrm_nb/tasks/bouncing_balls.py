@@ -134,7 +134,8 @@ def bouncing_balls_question(
     return StreamQuestion('bouncing_balls', f'Bouncing balls, films of {frames} frames', input_size=size, n_out=size,
         every_step=True, loss=_terms['prediction'], loss_unit='mean squared error', terms=_terms,
         trivial_description='the last frame again',
-        metric=StepScore('frame_error', 'prediction', frame_error), score_name='squared error of a frame', better='lower')
+        metric=StepScore('frame_error', 'prediction', frame_error),
+        score_name='squared error of a frame', better='lower')
 
 def bouncing_balls(
     frames:int=100,       # Frames of a film

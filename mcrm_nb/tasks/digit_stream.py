@@ -100,7 +100,8 @@ def digit_stream_question(
     p = [digits.count(d)/len(digits) for d in sorted(set(digits))]
     return StreamQuestion('digit_stream', f'Digit images, {sequence}', input_size=784, n_out=10, every_step=True,
         loss=_terms['classification'], loss_unit='squared error and nats', terms=_terms,
-        baseline=-sum(q*math.log(q) for q in p), trivial_description='how frequent each digit is (the classification alone)',
+        baseline=-sum(q*math.log(q) for q in p),
+        trivial_description='how frequent each digit is (the classification alone)',
         metric=StepScore('accuracy', 'classification', is_right), score_name='accuracy, next digit', better='higher',
         references=dict(ceiling=sequence_ceiling(sequence), chance=sequence_chance(sequence)))
 

@@ -289,9 +289,10 @@ film_options = dict(upper=1024, kernel_size=5, upper_kernel=3, stride=2, pool_si
                     feedback=True, recurrent_dropout=.5, start='normal', gamma=0.)
 
 class FilmModel(nn.Module):
-    """A stack of two convolutional recurrent sparse memories on windows of a stream of square pictures, in rows. Answers
-    are a dict of `prediction` and `above`. State: codes, inhibitions and traces of both layers, (1, batch, height, width,
-    cells), and the upper layer's last input, (1, batch, channels, height, width)."""
+    """A stack of two convolutional recurrent sparse memories on windows of a stream of square pictures, in rows.
+
+    Answers are a dict of `prediction` and `above`. State: codes, inhibitions and traces of both layers, (1, batch,
+    height, width, cells), and the upper layer's last input, (1, batch, channels, height, width)."""
     def __init__(self,
         question,             # A `StreamQuestion` whose inputs are square pictures of one channel
         hidden_size:int,      # Cells at every place of the first layer
@@ -315,7 +316,7 @@ class FilmModel(nn.Module):
 @patch
 def _frame(self:FilmModel, x, state):
     "Answer to one picture of the step before, (batch, pixels), and the new state"
-    film,answer,new = self.rnn,{},{}
+    film,answer,new,below = self.rnn,{},{},None
     state = {**(film.zero_state(len(x)) if state is None else state), 'previous_l0': x.view(-1, *film.input_size)}
     for k in range(film.num_layers):
         parts = film._layer(k, state)

@@ -63,7 +63,7 @@ class Curve(Callback):
     def after_epoch(self):
         if not self.count: return   # a validation on its own
         names = list(self.recorder.metric_names)[1:-1]
-        scores = {k: v for k,v in zip(names, self.recorder.values[-1]) if v is not None}   # a metric may have nothing to say
+        scores = {k: v for k,v in zip(names, self.recorder.values[-1]) if v is not None}   # a metric may have none
         row = dict(scores, train_loss=float(self.total)/self.count,
                    **{k: float(total)/n for k,(total,n) in self.parts.items()})
         self.rows.append(dict(epoch=len(self.rows)+1, **row, seconds=time.perf_counter()-self.start))
