@@ -45,6 +45,7 @@ lab: setup ## open JupyterLab on the notebooks
 export: setup ## clean the notebooks and write the library from them
 	$(BIN)/nbdev_clean
 	$(BIN)/nbdev_export
+	$(BIN)/python tools/names.py --write && $(BIN)/nbdev_export
 
 render: export ## execute every notebook in place and keep its outputs (NB= for one)
 	$(BIN)/python tools/render.py $(NB)

@@ -29,13 +29,13 @@ def __dir__(): return sorted([*__all__, '__version__', '__doc__', '__name__', '_
 
 # %% ../nbs/tool/01_package.ipynb #a4d02b6f
 if TYPE_CHECKING:
-    from mcrm_nb.layers.recurrence import Elman, ElmanCell
     from mcrm_nb.layers.cornn import CoRNN, CoRNNCell
     from mcrm_nb.layers.dam import DAM, DAMCell, DNC, DNCCell
     from mcrm_nb.layers.gru import GRU, GRUCell
     from mcrm_nb.layers.lstm import LSTM, LSTMCell
     from mcrm_nb.layers.mcrm import MCRM, MCRMCell
     from mcrm_nb.layers.nested_lstm import NestedLSTM, NestedLSTMCell
+    from mcrm_nb.layers.recurrence import Elman, ElmanCell
     from mcrm_nb.layers.rsm import RSM, RSMCell
 
 # %% ../nbs/tool/01_package.ipynb #a99bce4d

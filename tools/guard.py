@@ -4,6 +4,8 @@ from collections import Counter
 
 import yaml
 
+import names
+
 from project import (cfg, directives, exporting, flags, is_exported, lib, nbs, notebooks, page, read, rel, room, rooms, root, split,
                      src, text, why_skipped)
 
@@ -150,7 +152,7 @@ def imports_of(name, nodes, known):
 
 def rank(module):
     "The place of a module in the order of the rooms"
-    if module in ('cli', '__init__'): return len(rooms)
+    if module in ('cli', '__init__', '__main__'): return len(rooms)
     return rooms.index(module.split('.')[0]) if '.' in module else 0
 
 def circle(graph):
@@ -261,6 +263,29 @@ def check_lint():
     r = subprocess.run(command, capture_output=True, text=True, cwd=root)
     yield from r.stdout.splitlines() if r.returncode in (0, 1) else [f'ruff failed: {r.stderr.strip()}']
 
+# Pages whose stored outputs show every memory of the registry, and by which name
+shows_memories = {'layers/10_registry': 'key', 'tool/00_command_line': 'key', 'tool/01_package': 'class'}
+
+def check_tables(books):
+    "Stored tables that show every memory or every page are those of today"
+    every = list(names.entries())
+    for name, kind in shows_memories.items():
+        p = nbs/f'{name}.ipynb'
+        stored = '\n'.join(s for c in books[p]['cells'] if c['cell_type'] == 'code' for o in c['outputs'] for _, s in parts(o))
+        want = [key if kind == 'key' else cls for key, module, cls in every if kind == 'key' or module.startswith(f'{lib.name}.')]
+        lacks = [o for o in dict.fromkeys(want) if not re.search(rf'(?<!\w){o}(?!\w)', stored)]
+        if lacks: yield f'{rel(p)}: its stored table lacks {", ".join(lacks)}: make render NB={rel(p)}'
+    index = nbs/'index.ipynb'
+    stored = '\n'.join(s for c in books[index]['cells'] if c['cell_type'] == 'code' for o in c['outputs'] for _, s in parts(o))
+    for p in books:
+        first = src(books[p]['cells'][0])
+        row = re.search(r'^# (.+)', first, re.M), re.search(r'^> (.+)', first, re.M)
+        if p == index or not all(row): continue
+        want = f'[{row[0][1]}]({p.relative_to(nbs).as_posix()}) | {row[1][1]} |'
+        if want not in stored: yield f'{rel(index)}: its stored table of pages lacks {rel(p)}, or has another title or question: make render NB={rel(index)}'
+    for name in re.findall(r'^\|[^|]*\| \[[^]]*\]\(([\w/]+\.ipynb)\)', stored, re.M):
+        if nbs/name not in books: yield f'{rel(index)}: its stored table of pages shows {name}, which does not exist: make render NB={rel(index)}'
+
 def summary(books):
     code = [c for nb in books.values() for c in nb['cells'] if c['cell_type'] == 'code']
     skipped = Counter(' + '.join(w) for c in code if (w := why_skipped(c)))
@@ -274,7 +299,7 @@ def faults():
         except ValueError as e: yield f'{rel(p)}: not a notebook ({e})'
     if not books: yield f'{rel(nbs)}: no notebooks'
     for p, nb in books.items(): yield from (f'{rel(p)}: {o}' for o in check_notebook(p, nb))
-    for check in (lambda: check_modules(books), lambda: check_links(books), check_house, check_unseen, check_site, check_papers,
+    for check in (lambda: check_modules(books), lambda: check_links(books), lambda: check_tables(books), names.faults, check_house, check_unseen, check_site, check_papers,
                   check_lint):
         yield from check()
     print(summary(books))

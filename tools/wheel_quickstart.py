@@ -46,9 +46,9 @@ def check_quick_start():
 def check_plans_and_tables():
     "Plans and records are in the wheel: what the command prints comes from them alone"
     def mcrm_nb(*args): return subprocess.run([scripts/'mcrm_nb', *args], check=True, stdout=subprocess.PIPE, text=True).stdout
-    assert mcrm_nb('sweep', 'quick', '--dry-run').count('-s1-') == 25
+    assert mcrm_nb('estimate', 'quick', '--list').count('-s1-') == 25
     lines = mcrm_nb('table', '--format', 'csv', '--scale', 'quick').splitlines()
-    assert lines[0].startswith('experiment,figures,RNN') and any(l.startswith('Adding problem,"fair, quick"') for l in lines), lines
+    assert lines[0].startswith('experiment,scores,unit,RNN') and any(l.startswith('Adding problem,"fair, quick"') for l in lines), lines
 
 def check_learning():
     "Sums of short sequences, in plain torch: the layer is trainable as it comes out of the wheel"
@@ -75,11 +75,14 @@ def check_training():
     assert learn.curve.rows[-1]['valid_loss'] < task.baseline/2
 
 def check_demo():
-    "The command, small: it ends well and leaves its three files"
+    "The command, small: it ends well and leaves its records and its figure"
     with tempfile.TemporaryDirectory() as d:
-        small = '--seq-len 5 --n-train 500 --epochs 1 --n-params 500 --memory gru --memory nested_lstm'.split()
+        small = '--seq-len 5 --n-train 500 --epochs 1 --n-params 500 --memory gru --memory nested_lstm --jobs 1'.split()
         subprocess.run([scripts/'mcrm_nb', 'demo', *small, '--out', f'{d}/demo'], check=True)
-        assert sorted(p.name for p in Path(d, 'demo').iterdir()) == ['curves.csv', 'curves.png', 'record.json']
+        assert sorted(p.suffix for p in Path(d, 'demo').iterdir()) == ['.json', '.json', '.png', '.svg']
+
+def check_as_a_module():
+    assert python('import runpy, sys; sys.argv[1:] = ["--version"]; runpy.run_module("mcrm_nb", run_name="__main__")')[0] == 'mcrm_nb'
 
 def main():
     checks = [o for n, o in globals().items() if n.startswith('check_')]

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['score_of', 'results', 'verdict', 'against', 'table', 'curves', 'draw', 'worse_than_trivial', 'score_text',
            'as_printed', 'protocol_differences', 'scale_differences', 'overview', 'check_runs', 'relative_loss',
-           'beside_trivial', 'comparisons', 'formatted', 'display_experiment']
+           'beside_trivial', 'comparisons', 'formatted', 'display_experiment', 'experiment_of', 'changes_of',
+           'all_runs', 'draw_runs']
 
 # %% ../../nbs/analysis/00_results.ipynb #ec5a026e
 import json, re
@@ -18,6 +19,7 @@ from ..figures import plot_curves, style
 from ..statistics import difference, interval
 from ..layers.registry import labels, parameters_of
 from ..runs.records import read_records
+from ..runs.spec import RunSpec, mapping_fields
 from ..studies.study import protocols, scales
 from ..studies.registry import check, experiments, reported, settings, spec_for, study_of
 
@@ -31,6 +33,7 @@ def score_of(
     if protocol == 'fair': return record['best']['score']
     return record['best']['valid_score'] if part == 'validation' else record['last']['score']
 
+# %% ../../nbs/analysis/00_results.ipynb #55e973ab
 def results(
     experiment:str,      # a key of `experiments`
     protocol:str='fair', # 'paper', 'code' or 'fair'
@@ -137,19 +140,11 @@ def curves(
     if not parts: return pd.DataFrame(columns=columns)
     return pd.concat(parts, ignore_index=True).astype(dict(train_loss=float, valid_loss=float))   # None: diverged
 
-def draw(
-    experiment:str,      # a key of `experiments`
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'hour' or 'full'
-    records:dict=None,   # from `read_records`; default: those of the package
-):                       # a figure, or None if nothing is on record
-    "The curves of training and validation loss side by side, as in the paper's figures 3 to 7"
+# %% ../../nbs/analysis/00_results.ipynb #2a48390ec
+def _draw_curves(rows, task):
+    "Training and validation loss side by side"
     import matplotlib.pyplot as plt
     style()
-    records = read_records() if records is None else records
-    rows = curves(experiment, protocol, scale, records)
-    if not len(rows): return None
-    task = next(records[n]['task'] for n in results(experiment, protocol, scale, records).name)
     fig,axes = plt.subplots(1, 2, figsize=(9.5, 3.2), sharey=True, layout='constrained')
     losses = rows[['train_loss', 'valid_loss']].stack()
     log = losses.max() > 20*losses.min() > 0   # as in Table 1: wide ranges on a logarithmic axis
@@ -157,6 +152,21 @@ def draw(
         plot_curves(rows, y, task['baseline'], task['unit'], labels, log, ax)
         ax.set_title(f'{what}', loc='left')
     axes[0].get_legend().remove(); axes[1].set_ylabel('')
+    return fig
+
+# %% ../../nbs/analysis/00_results.ipynb #2a48390ed
+def draw(
+    experiment:str,      # a key of `experiments`
+    protocol:str='fair', # 'paper', 'code' or 'fair'
+    scale:str='quick',   # 'quick', 'hour' or 'full'
+    records:dict=None,   # from `read_records`; default: those of the package
+):                       # a figure, or None if nothing is on record
+    "The curves of training and validation loss side by side, as in the paper's figures 3 to 7"
+    records = read_records() if records is None else records
+    rows = curves(experiment, protocol, scale, records)
+    if not len(rows): return None
+    task = next(records[n]['task'] for n in results(experiment, protocol, scale, records).name)
+    fig = _draw_curves(rows, task)
     lack = [labels[m] for m in study_of(experiment).memories if m not in set(rows.memory)]
     gaps = f" (not yet: {', '.join(lack)})" if lack else ''
     fig.suptitle(f"{task['title']}: {protocol}, {scale}{gaps}", x=0, ha='left')
@@ -198,12 +208,13 @@ def as_printed(
 def _settled(experiment, memory, protocol, scale):
     "Everything that a run is told, and its number of parameters: name -> value as text"
     spec,x = spec_for(experiment, memory, protocol, scale),experiments[experiment]
-    n = parameters_of(memory, x.input_size, spec.hidden_size, x.readout)
+    n = parameters_of(memory, x.input_size, spec.hidden_size, x.readout, **dict(spec.options))
     apart = ('protocol', 'scale', 'data', 'schedule') + ('shuffle',)*x.language   # text keeps its order
     flat = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name not in apart}
     flat |= {f'data.{k}': v for k,v in spec.data} | dict(schedule=dict(spec.schedule), parameters=f'{n:,}')
     return {k: 'none' if v is None else str(v) for k,v in flat.items()}
 
+# %% ../../nbs/analysis/00_results.ipynb #767a4ce2
 def protocol_differences(
     experiment:str,      # a key of `experiments`
     scale:str='full',   # 'quick', 'hour' or 'full'
@@ -295,6 +306,7 @@ def relative_loss(
     runs = results(experiment, protocol, scale, records, **change)
     return runs.assign(share=[loss(records[n])/records[n]['task']['baseline'] for n in runs.name])
 
+# %% ../../nbs/analysis/00_results.ipynb #5df81ebb
 def beside_trivial(
     experiment:str,      # a key of `experiments`
     protocol:str='fair', # 'paper', 'code' or 'fair'
@@ -340,6 +352,7 @@ def formatted(
                  minutes=t.minutes.map('{:.1f}'.format))
     return t.rename(columns={k: f'{k} ({notes[k, experiment]})' for k in sources if (k, experiment) in notes})
 
+# %% ../../nbs/analysis/00_results.ipynb #ab9336e1
 def display_experiment(
     experiment:str,       # a key of `experiments`
     *which,               # protocols, 'fair' if none is named
@@ -361,3 +374,92 @@ def display_experiment(
                 baseline = next(records[n]['task'] for n in names)['baseline']
                 if len(t := worse_than_trivial(curves(experiment, p, s, records), baseline)): display(t)
     if gaps: print('\n'.join(gaps))
+
+# %% ../../nbs/analysis/00_results.ipynb #0b1e6b02
+def experiment_of(
+    spec, # `RunSpec`
+)->str:   # a key of `experiments`; None: there is none for this task
+    "The experiment that a run belongs to; of several the one that fixes most settings"
+    data = dict(spec.data)
+    fits = lambda x: x.task == spec.task and all(k in data and data[k] == v for k,v in x.data.items())
+    return max((e for e,x in experiments.items() if fits(x)), key=lambda e: len(experiments[e].data), default=None)
+
+def _usual(spec):
+    "The run that its experiment, protocol and scale stand for; None where one of them is not known"
+    e = experiment_of(spec)
+    if not e or spec.protocol not in protocols or spec.scale not in scales: return None
+    return spec_for(e, spec.memory, spec.protocol, spec.scale, spec.seed)
+
+# %% ../../nbs/analysis/00_results.ipynb #0b1e6b2b
+def changes_of(
+    spec, # `RunSpec`
+)->dict:  # name -> value, settings of the task as 'data.name'
+    "The settings in which a run differs from its protocol and scale (without them: from the defaults), sizes apart"
+    apart,usual = ('task', 'memory', 'hidden_size', 'seed', 'protocol', 'scale', 'keep_weights'),_usual(spec)
+    names = [f for f in fields(spec) if f.name not in apart]
+    def flat(s):
+        told = {f.name: getattr(s, f.name, f.default) for f in names if f.name not in mapping_fields}
+        return told | {f'{k}.{n}': v for k in mapping_fields for n,v in dict(getattr(s, k, ())).items()}
+    now,was = flat(spec),flat(usual)
+    out = {k: now.get(k) for k in [*now, *(k for k in was if k not in now)] if now.get(k) != was.get(k, '')}
+    return out | ({'data.seed': 'run'} if usual and out.get('data.seed') == spec.seed else {})
+
+# %% ../../nbs/analysis/00_results.ipynb #0b1e6b2c
+def _in_order(column):
+    "Places to sort by: experiments and memories as they are registered, other texts by the numbers in them"
+    known = dict(experiment=experiments, memory=labels).get(column.name, ())
+    place = {k: i for i,k in enumerate(known)}
+    split = lambda v: tuple(float(p) if i % 2 else p for i,p in enumerate(re.split(r'(\d+(?:\.\d+)?)', str(v))))
+    keys = [(place.get(v, len(place)), split(v)) for v in column]
+    rank = {k: i for i,k in enumerate(sorted(set(keys)))}
+    return pd.Series([rank[k] for k in keys], index=column.index)
+
+# %% ../../nbs/analysis/00_results.ipynb #0b1e6b04
+def all_runs(
+    records:dict, # from `read_records`
+)->pd.DataFrame:  # a row per run, with the name of its `group`: protocol, scale and what was set otherwise
+    "Every run of some records, also those that belong to no protocol and scale"
+    rows,shown = [],lambda v: 'none' if v is None else f'{v}'
+    for r in records.values():
+        spec = RunSpec(**r['spec'])
+        e,usual = experiment_of(spec),_usual(spec)
+        part = study_of(e).reported_on.get(e, 'test') if e else 'test'
+        done = r['status'] == 'finished'
+        other = ', '.join(f"{k}={shown(v)}" for k,v in changes_of(spec).items())
+        score = score_of(r, spec.protocol if usual else 'fair', part) if done else np.nan
+        rows.append(dict(experiment=e or spec.task, protocol=spec.protocol, scale=spec.scale, changes=other,
+            memory=spec.memory, seed=spec.seed, units=spec.hidden_size, parameters=r['parameters'], score=score,
+            trivial=r['task'].get('trivial'), status=r['status'], epochs=len(r['curve']), seconds=r['seconds'],
+            device=r['made_on']['device_name'], name=r['name'],
+            sized=not usual or usual.hidden_size != spec.hidden_size))
+    runs = pd.DataFrame(rows)
+    if not rows: return runs
+    for _,g in runs[runs.sized].groupby(['experiment', 'protocol', 'scale', 'changes'], sort=False):
+        runs.loc[g.index, 'changes'] = [', '.join(filter(None, (size, c))) for size,c in zip(_sizes(g), g.changes)]
+    words = [', '.join(filter(None, w)) for w in zip(runs.protocol, runs.scale)]
+    runs = runs.assign(group=['; '.join(filter(None, w)) for w in zip(words, runs.changes)]).drop(columns='sized')
+    return runs.sort_values(['experiment', 'group', 'memory', 'seed'], key=_in_order, ignore_index=True)
+
+# %% ../../nbs/analysis/00_results.ipynb #0b1e6b4b
+def _sizes(runs):
+    "For each run the units that all have, or about how many parameters"
+    if runs.units.nunique() == 1: return [f'hidden_size={u}' for u in runs.units]
+    ordered = runs.parameters.sort_values()
+    budget = (ordered > 1.1*ordered.shift(fill_value=0)).cumsum()   # a new one where the sizes jump by a tenth
+    middle = ordered.groupby(budget).transform('median')
+    return [f'n_params={float(f"{p:.2g}"):.0f}' for p in middle[runs.index]]
+
+# %% ../../nbs/analysis/00_results.ipynb #0b1e6b07
+def draw_runs(
+    names,        # Names of runs, of one experiment
+    records:dict, # from `read_records`
+    title:str='', # Title of the figure
+):                # the figure
+    "The learning curves of some runs"
+    of = lambda n, field: records[n]['spec'][field]
+    parts = [pd.DataFrame(records[n]['curve']).assign(memory=of(n, 'memory'), seed=of(n, 'seed')) for n in names]
+    rows = pd.concat(parts, ignore_index=True).astype(dict(train_loss=float, valid_loss=float))
+    task = records[next(iter(names))]['task']
+    fig = _draw_curves(rows, task)
+    fig.suptitle(f"{task['title']}: {title}" if title else task['title'], x=0, ha='left')
+    return fig

@@ -209,30 +209,24 @@ def shipped_followers()->pd.DataFrame:
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #85678b39
 def two_kinds(
-    units:pd.DataFrame,      # as from `unit_times`
-    tests:pd.DataFrame=None, # as from `peak_tests`; None: made here
-    whole:pd.DataFrame=None, # the same with the units that do not move; None: made here
-)->str:                      # Markdown
-    "The paper's claim about MCRM's memory, judged by the numbers"
-    go = active_units(units)
+    units:pd.DataFrame,      # Units as from `unit_times`
+    tests:pd.DataFrame=None, # Result of `peak_tests`; None: tested here
+    whole:pd.DataFrame=None, # Result of `peak_tests` with the units that do not move; None: tested here
+)->pd.DataFrame:             # a row per memory
+    "What the paper's claim about MCRM's memory comes to: slow and still units by seed, and whether there are two kinds"
     yes = _in_every_seed(peak_tests(units) if tests is None else tests)
     also = _in_every_seed(peak_tests(units, still_too=True) if whole is None else whole)
-    share = lambda rows, measure: ', '.join(
-        f"{unit_name(*k)} {', '.join(f'{v:.0f}' for v in r.groupby('seed').apply(measure, include_groups=False))}"
-        for k,r in rows.groupby(['memory', 'part'], sort=False))
-    mcrm = labels['mcrm']
-    if mcrm in yes: said = 'and in MCRM alone: the claim is borne out' if yes == [mcrm] else \
-        'as in others: the claim does not set it apart'
-    elif mcrm in also: said = 'are seen only if units that never move count as the long-term ones'
-    else: said = 'are not seen'
-    return '\n'.join([
-        '- Moving units with a memory time above ten characters, per cent, by seed: ' +
-        share(go, lambda u: 100*(u.time > 10).mean()) + '.',
-        '- Units that do not move at all, per cent, by seed: ' +
-        share(units, lambda u: 100*(u.spread < min_spread).mean()) + '.',
-        '- Two kinds of units (two large peaks in memory time, run or hold, in every seed): ' +
-        (', '.join(yes) or 'none') + ' among the units that move; ' + (', '.join(also) or 'none') + ' among all units.',
-        f'- **Two kinds of units, side by side, in MCRM {said}.**'])
+    rows = {}
+    for k,r in units.groupby(['memory', 'part'], sort=False):
+        each = lambda u, measure: u.groupby('seed').apply(measure, include_groups=False)
+        by_seed = lambda u, measure: ', '.join(f'{v:.0f}' for v in each(u, measure))
+        name = unit_name(*k)
+        rows[name] = {'active units with a memory time above ten characters, % by seed':
+                          by_seed(active_units(r), lambda u: 100*(u.time > 10).mean()),
+                      'units that never move, % by seed': by_seed(r, lambda u: 100*(u.spread < min_spread).mean()),
+                      'two kinds among active units': 'yes' if name in yes else 'no',
+                      'two kinds among all units': 'yes' if name in also else 'no'}
+    return pd.DataFrame(rows).T.rename_axis('memory')
 
 def _in_every_seed(tests):
     "Names of the memories in which one and the same measure has two peaks in every seed"

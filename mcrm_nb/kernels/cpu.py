@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from . import backward as bptt
 from .backward import Loops, engine
+from ..layers.backends import constant
 
 # %% ../../nbs/kernels/01_cpu.ipynb #da56854c
 _functions = r"""
@@ -408,5 +409,5 @@ def cpu(cell, x, state, weights, options, recompute=None, sizes=()):
     return _compiled(cell, x, state, weights, options, recompute, sizes)
 cpu.ragged = True
 
-@torch.compiler.assume_constant_result
+@constant
 def _usable(): return available()

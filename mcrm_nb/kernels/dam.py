@@ -15,6 +15,7 @@ from . import cpu as base
 from .cpu import _at,_plain
 from ..layers.recurrence import reference
 from ..layers.dam import dam_options, interface_size
+from ..layers.backends import constant
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #9d77214d
 _lanes = r"""
@@ -759,5 +760,5 @@ def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None
     return h, c, memory.expand(len(x), *memory.shape), *rest
 cpu.takes_lengths = True
 
-@torch.compiler.assume_constant_result
+@constant
 def _usable(): return available()

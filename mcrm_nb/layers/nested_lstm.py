@@ -20,6 +20,7 @@ class NestedLSTMCell(RecurrentCell):
     kernel = 'nested_lstm'
     gate_order = dict(bias_ih='ifgo', inner_bias_ih=('inner_i', 'inner_f', 'inner_g', 'inner_o'))
     options = dict(inner_input='concat')
+    affine = '','inner_'
 
     @staticmethod
     def weight_shapes(input_size, hidden_size, inner_input='concat'):

@@ -106,13 +106,14 @@ def parameters_of(
     input_size,    # features per step; None: as wide as the output (a tied embedding)
     hidden_size,   # units
     readout=None,  # width of the output -> further parameters (embedding, decoder)
+    **options,     # Options of the memory
 )->int:
     "Number of parameters of a one-layer memory, with its readout"
     from mcrm_nb.layers.recurrence import count_parameters, output_width   # here, since it brings torch
     make = memories[memory] if isinstance(memory, str) else memory
-    layer = make(hidden_size if input_size is None else input_size, hidden_size, device='meta')
+    layer = make(hidden_size if input_size is None else input_size, hidden_size, device='meta', **options)
     width = output_width(layer)
-    if input_size is None and width != hidden_size: layer = make(width, hidden_size, device='meta')
+    if input_size is None and width != hidden_size: layer = make(width, hidden_size, device='meta', **options)
     return count_parameters(layer) + (readout(width) if readout else 0)
 
 # %% ../../nbs/layers/10_registry.ipynb #b0dad313
@@ -121,9 +122,10 @@ def hidden_size_for(
     input_size,    # features per step; None: as wide as the output (a tied embedding)
     n_params:int,  # the budget
     readout=None,  # width of the output -> further parameters (embedding, decoder)
+    **options,     # Options of the memory
 )->int:            # units
     "The hidden size whose parameter count comes closest to `n_params`"
-    count = lambda p: parameters_of(memory, input_size, p, readout)
+    count = lambda p: parameters_of(memory, input_size, p, readout, **options)
     if count(1) > n_params:
         name = getattr(memory, '__name__', memory)
         raise ValueError(f'n_params={n_params}: expected at least {count(1)}, the size of {name} with one unit')

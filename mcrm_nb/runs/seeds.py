@@ -9,16 +9,16 @@ __all__ = ['run_together']
 import gc, time
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from ..tasks.registry import make_task
 from ..training.learner import scheduled_lr
 from ..training.together import build_together
 from .spec import should_stop, training_fields
-from .records import RunLocked, load_tensors, provenance, read_record, save_tensors, write_record
-from .run import exact_products, earlier_machines, pack_checkpoint, unpack_checkpoint
+from .records import making, provenance, read_record, save_tensors, write_record
+from .run import (alone_at, earlier_machines, exact_products, optimised, pack_checkpoint, read_checkpoint,
+                              unpack_checkpoint)
+from fastai.basics import Callback   # after ours: the package quietens a warning of fastai's import
 
 # %% ../../nbs/runs/03_seeds.ipynb #c2edc096
 @exact_products()
@@ -26,23 +26,20 @@ def run_together(
     specs,            # `RunSpec`s that differ in their seed
     folder,           # where records and checkpoints go
     device:str=None,  # default: a GPU if there is one
-    on_progress=None,        # called with (spec, rows so far, share done) after every epoch
+    on_progress=None, # called with (spec, rows so far, share done): at the start, after every batch and saved epoch
     after_epoch=None, # Called with the seconds of an epoch of all of them, once it is saved, if another follows
 )->list:              # their records; those of finished runs are read
     "Do several runs at once, or go on with them"
     if len({replace(s, seed=0) for s in specs}) > 1:
         raise ValueError('specs: expected runs that differ only in their seed')
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    done = lambda spec: folder/f'{spec.name}.json'
-    with ExitStack() as locks:
-        for spec in specs:
-            try: locks.enter_context(FileLock(folder/f'{spec.name}.lock', timeout=0))
-            except Timeout: raise RunLocked(f'{spec.name}: another process is at this run') from None
+    with making(folder) as folder, ExitStack() as locks:
+        done = lambda spec: folder/f'{spec.name}.json'
+        for spec in specs: locks.enter_context(alone_at(spec, folder))
         task = make_task(specs[0].task, **dict(specs[0].data))
         most = len(specs) if task.stackable else 1
         while open_ := [s for s in specs if not done(s).exists()]:
-            saved = {s: load_tensors(at) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
+            saved = {s: read_checkpoint(at, s) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
             epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
             group = [s for s in open_ if epochs[s] == min(epochs.values())][:most]   # at the same epoch
             if most < len(specs): _make_room(device)
@@ -50,7 +47,7 @@ def run_together(
             except torch.OutOfMemoryError:   # the device's: half as many may fit
                 if len(group) == 1: raise
                 most = (len(group)+1)//2
-    return [read_record(done(s)) for s in specs]
+        return [read_record(done(s)) for s in specs]
 
 # %% ../../nbs/runs/03_seeds.ipynb #3e6cf19a
 def _make_room(device):
@@ -62,15 +59,16 @@ def _make_room(device):
         torch.cuda.empty_cache()
 
 # %% ../../nbs/runs/03_seeds.ipynb #0948af90
-def _restore(learn, specs, saved):
+def _restore(learn, specs, saved, folder):
     "Put every network where its checkpoint left it; the best weights of each, and where it was made"
     learn.create_opt()
     curve,best,opts = learn.seed_curve,[{} for _ in specs],[]
     made_on = [[dict(provenance(learn.dls.device, learn.model.rnn), together=len(specs))] for _ in specs]
     for k,spec in enumerate(specs):
         if spec not in saved: continue
-        weights,opt,best[k] = unpack_checkpoint(*saved[spec])
-        info = saved[spec][1]
+        info,own = saved[spec][1],[p[k] for p in optimised(learn)]
+        at = folder/f'{spec.name}.safetensors'
+        weights,opt,best[k] = unpack_checkpoint(at, *saved[spec], learn.model.weights(k), own)
         learn.model.set_weights(k, weights)
         opts.append(opt)
         curve.rows[k],curve.diverged[k],made_on[k] = info['rows'],info['diverged'],earlier_machines(info, made_on[k])
@@ -85,10 +83,18 @@ def _save(learn, specs, k, best, made_on, folder):
     opt = {i: {n: one(v) for n,v in s.items() if torch.is_tensor(v)}
            for i,s in learn.opt.opt.state_dict()['state'].items()}
     save_tensors(folder/f'{specs[k].name}.safetensors',
-                 *pack_checkpoint(learn.model.weights(k), opt, best[k], rows=learn.seed_curve.rows[k],
-                       diverged=learn.seed_curve.diverged[k], made_on=made_on[k]))
+                 *pack_checkpoint(specs[k], learn.model.weights(k), opt, best[k], learn.seed_curve.rows[k],
+                                  diverged=learn.seed_curve.diverged[k], made_on=made_on[k]))
 
 # %% ../../nbs/runs/03_seeds.ipynb #633924b5
+class _TellAll(Callback):
+    "Say after every batch how far each seed is"
+    order = 70
+    def __init__(self, tell): self.tell = tell
+    def after_batch(self):
+        if self.training: self.tell((self.iter+1)/self.n_iter)
+
+# %% ../../nbs/runs/03_seeds.ipynb #0c12d042
 def _test_together(task, learn, weights):
     "Loss and reported figure of every network on the test data, with its weights as given; None: as they are"
     for k,w in enumerate(weights):
@@ -101,12 +107,18 @@ def _test_together(task, learn, weights):
 def _run_group(task, specs, saved, folder, device, on_progress, after_epoch):
     spec = specs[0]
     settings = {k: getattr(spec, k) for k in training_fields if k != 'seed'}
-    learn = build_together(task, spec.memory, [s.seed for s in specs], device, **settings)
-    (best, made_on),curve,everyone,ends = _restore(learn, specs, saved),learn.seed_curve,range(len(specs)),{}
+    def tell(part):
+        for k in everyone:
+            if part and curve.asleep[k]: continue
+            on_progress(specs[k], curve.rows[k], (len(curve.rows[k])+part)/spec.epochs)
+    learn = build_together(task, spec.memory, [s.seed for s in specs], device, **settings,
+                           cbs=[_TellAll(tell)] if on_progress else [])
+    (best, made_on),curve,everyone,ends = _restore(learn, specs, saved, folder),learn.seed_curve,range(len(specs)),{}
     def over(k):
         n = len(curve.rows[k])
         return n >= spec.epochs or curve.diverged[k] or should_stop(spec, curve.rows[k], task.baseline)
     copied = lambda k: {n: w.clone() for n,w in learn.model.weights(k).items()}
+    if on_progress: tell(0)
     while not all(map(over, everyone)):
         curve.asleep = [*map(over, everyone)]
         before,start = [[r['valid_loss'] for r in rows] for rows in curve.rows],time.perf_counter()
@@ -119,7 +131,7 @@ def _run_group(task, specs, saved, folder, device, on_progress, after_epoch):
                 best[k] = copied(k)
             if over(k): ends[k] = copied(k)   # the others may go on
             _save(learn, specs, k, best, made_on, folder)
-        for k in everyone if on_progress else (): on_progress(specs[k], curve.rows[k], len(curve.rows[k])/spec.epochs)
+        if on_progress: tell(0)
         if after_epoch and not all(map(over, everyone)): after_epoch(time.perf_counter()-start)
     last,top = (_test_together(task, learn, w) for w in ([ends.get(k) for k in everyone], best))
     for k in everyone:

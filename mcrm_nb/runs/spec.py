@@ -6,7 +6,7 @@
 __all__ = ['mapping_fields', 'training_fields', 'RunSpec', 'should_stop']
 
 # %% ../../nbs/runs/00_spec.ipynb #0604fd99
-import hashlib, json, math
+import hashlib, json
 from dataclasses import dataclass, fields
 from functools import partial
 
@@ -29,7 +29,7 @@ class RunSpec:
     epochs:int         # passes over the training data
     seed:int           # of weights and order of batches
     lr:float           # learning rate
-    opt:str='adam'     # 'adam', 'rmsprop' or 'sgd'
+    opt:str='adam'     # Key of `optimizers`
     opt_options:tuple=()  # Options of the optimiser beside the learning rate: pairs of name and value
     clip:float=None    # largest norm of the gradient; None: no clipping
     clip_acts:bool=True   # False: clipped where it has no effect
@@ -43,6 +43,7 @@ class RunSpec:
     stop:tuple=()      # when the rest is a foregone conclusion, see `should_stop`: pairs of name and value
     options:tuple=()   # of the memory: pairs of name and value
     data:tuple=()      # settings of the task: pairs of name and value
+    refresh:float=0.   # Probability that a step is reproduced, of those that may be: the memory refreshing loss
     keep_weights:bool=False # keep those of the best epoch beside the record? Another run it is not
     protocol:str=''    # a word for people: whose settings these are
     scale:str=''       # a word for people: how large the run is
@@ -50,16 +51,52 @@ class RunSpec:
     def __post_init__(self):
         put = partial(object.__setattr__, self)
         one_of('task', self.task, tasks); one_of('memory', self.memory, memories); one_of('opt', self.opt, optimizers)
-        for k in 'hidden_size','epochs','bs':
-            if type(v := getattr(self, k)) is not int or v < 1:
-                raise ValueError(f'{k}={v!r}: expected a positive whole number')
-        if type(self.seed) is not int or self.seed < 0:
-            raise ValueError(f'seed={self.seed!r}: expected a whole number, zero or more')
-        for k in ['lr', *(k for k in ('clip', 'std') if getattr(self, k) is not None)]:
-            if type(v := getattr(self, k)) not in (int, float) or not 0 < v < math.inf:
-                raise ValueError(f'{k}={v!r}: expected a positive number')
-            put(k, float(v))
-        for k in mapping_fields: put(k, tuple(sorted(dict(getattr(self, k) or ()).items())))
+        for k in _check_numbers(self): put(k, float(getattr(self, k)))
+        for k in mapping_fields: put(k, _pairs(k, getattr(self, k)))
+        _check_words(self)
+
+# %% ../../nbs/runs/00_spec.ipynb #3a01ce4f
+def _check_numbers(spec):
+    "Whole numbers are whole, the others, whose names are returned, positive and finite"
+    for k in ['hidden_size', 'epochs', 'bs', *(['eval_bs'] if spec.eval_bs is not None else [])]:
+        if type(v := getattr(spec, k)) is not int or not 0 < v < 2**53:
+            raise ValueError(f'{k}={v!r}: expected a positive whole number')
+    if type(spec.seed) is not int or not 0 <= spec.seed < 2**53:
+        raise ValueError(f'seed={spec.seed!r}: expected a whole number, zero or more')
+    real = ['lr', *(k for k in ('clip', 'std') if getattr(spec, k) is not None)]
+    for k in real:
+        if type(v := getattr(spec, k)) not in (int, float) or not 0 < v < 1e300:
+            raise ValueError(f'{k}={v!r}: expected a positive number')
+    if type(p := spec.refresh) not in (int, float) or not 0 <= p <= 1:
+        raise ValueError(f'refresh={p!r}: expected a probability from 0 to 1')
+    return [*real, 'refresh']
+
+def _pairs(name, value):
+    "Names and values, in order of the names"
+    try: pairs = dict(value or ())
+    except (TypeError, ValueError): pairs = {None: value}
+    if not all(isinstance(k, str) for k in pairs):
+        raise ValueError(f'{name}={value!r}: expected names and values')
+    return tuple(sorted(pairs.items()))
+
+_rules = dict(stop=[{'solved', 'stuck', 'patience'}],
+              schedule=[{'every', 'factor'}, {'window', 'factor', 'after', 'ties'}])
+
+def _check_words(spec):
+    "What is no number is of its kind, too"
+    for k in 'clip_acts','shuffle','carry_eval','keep_weights':
+        if type(v := getattr(spec, k)) is not bool: raise ValueError(f'{k}={v!r}: expected true or false')
+    for k in 'protocol','scale':
+        if type(v := getattr(spec, k)) is not str or not v.isprintable():
+            raise ValueError(f'{k}={v!r}: expected a text of one line')
+    c = spec.carry
+    if c not in (None, 'end', 'stale') and (type(c) is not int or not 0 < c < 2**53):
+        raise ValueError(f"carry={c!r}: expected 'end', 'stale', a positive number of steps, or None")
+    for k,known in _rules.items():
+        rule = dict(getattr(spec, k))
+        if rule and set(rule) not in known or not all(type(v) in (int, float, bool) for v in rule.values()):
+            wanted = ' or '.join(', '.join(sorted(names)) for names in known)
+            raise ValueError(f'{k}={rule!r}: expected numbers named {wanted}')
 
 # %% ../../nbs/runs/00_spec.ipynb #ea19ed2e
 @patch
@@ -90,4 +127,4 @@ def should_stop(
 
 # %% ../../nbs/runs/00_spec.ipynb #1ba3616dc
 training_fields = '''hidden_size lr opt opt_options clip clip_acts bs eval_bs shuffle carry carry_eval std options
-seed'''.split()
+refresh seed'''.split()

@@ -87,14 +87,17 @@ _say('word_ptb', 'fair', f'{_OURS}: the state at the place where the next window
 
 # %% ../../nbs/studies/10_mcrm.ipynb #086d0080
 def state_and_order(settings, experiments):
-    "Add how each protocol of the MCRM paper starts a batch and orders the data, for every experiment"
+    "Add how each protocol of the MCRM paper starts a batch, orders the data and draws the first weights"
     say = settings.say
     for e,x in experiments.items():
-        if not x.language: say(e, 'code', f'{_CODE}: no shuffling', shuffle=False)   # text keeps its order anyway
+        text = x.task == 'penn_treebank'   # as `x.language`, which would bring torch and fastai in here
+        if not text: say(e, 'code', f'{_CODE}: no shuffling', shuffle=False)   # text keeps its order anyway
         for memory in 'rnn','gru','lstm':
-            carry = 'end' if x.language else 'stale'
+            carry = 'end' if text else 'stale'
             say(e, 'code', f'{_CODE}: the state of the last batch (A5, A6)', memory, carry=carry)
-            if x.language or e == 'adding': say(e, 'code', f'{_CODE}: evaluated from zero', memory, carry_eval=False)
+            if text or e == 'adding': say(e, 'code', f'{_CODE}: evaluated from zero', memory, carry_eval=False)
+        for memory in 'nested_lstm','mcrm':
+            say(e, 'code', f'{_CODE}: gates as nn.Linear (A17)', memory, options=dict(init='linear'))
         say(e, 'paper fair', f'{_OURS}: silent in the text; usual practice', shuffle=True)
 
 state_and_order(_settings, _experiments)

@@ -7,18 +7,18 @@ __all__ = ['studies', 'experiments', 'settings', 'add_study', 'study_named', 'st
            'settings_table']
 
 # %% ../../nbs/studies/01_registry.ipynb #e936215a
-import pandas as pd
+from functools import cache
 from ..options import one_of
 from ..layers.registry import hidden_size_for, memories, parameters_of
-from ..runs.spec import RunSpec
-from .study import Setting, protocols, scales
+from .study import Setting, _question, protocols, scales
 
 # %% ../../nbs/studies/01_registry.ipynb #f06135f6
 from importlib import import_module
 from .study import Settings
 
 # %% ../../nbs/studies/01_registry.ipynb #f6507d26
-studies = dict(mcrm='mcrm_nb.studies.mcrm:mcrm', cornn='mcrm_nb.studies.cornn:cornn', rsm='mcrm_nb.studies.rsm:rsm')
+studies = dict(mcrm='mcrm_nb.studies.mcrm:mcrm', cornn='mcrm_nb.studies.cornn:cornn',
+               dam='mcrm_nb.studies.dam:dam', rsm='mcrm_nb.studies.rsm:rsm')
 _all,experiments,settings = [],{},Settings()
 
 def add_study(
@@ -54,15 +54,21 @@ def reported(
     return {source: scores.get(experiment, {}) for source,scores in study_of(experiment).published.items()}
 
 # %% ../../nbs/studies/01_registry.ipynb #1c590dc4
-def _units(experiment, memory, given):
+def _units(question, memory, given, options):
     "The hidden size: the one that is given, unless a budget is and it is off by more than 1 %"
-    x = experiments[experiment]
-    p,n = given.get('hidden_size'),given.get('n_params')
+    x,p,n = question,given.get('hidden_size'),given.get('n_params')
     if n is None and p is None:
-        n = parameters_of(given['reference'], x.input_size, given['units'], x.readout)   # the study gives it no size
-    if n is None or p and abs(parameters_of(memory, x.input_size, p, x.readout)/n - 1) <= .01: return p
-    return hidden_size_for(memory, x.input_size, n, x.readout)
+        others = given['reference_options']   # the study gives it no size: as many as the reference has
+        n = parameters_of(given['reference'], x.input_size, given['units'], x.readout, **others)
+    size = parameters_of(memory, x.input_size, p, x.readout, **options) if p and n else n
+    if n is None or p and abs(size/n - 1) <= .01: return p
+    return _nearest_size(memories[memory], x.input_size, n, x.readout, tuple(sorted(options.items())))
 
+@cache   # the seeds of a plan ask for the same sizes again and again
+def _nearest_size(memory, input_size, n, readout, options):
+    return hidden_size_for(memory, input_size, n, readout, **dict(options))
+
+# %% ../../nbs/studies/01_registry.ipynb #b866302d
 def spec_for(
     experiment:str,         # a key of `experiments`
     memory:str,             # a key of `memories`
@@ -70,23 +76,26 @@ def spec_for(
     scale:str='quick',      # 'quick', 'hour' or 'full'
     seed:int=1,             # of weights and order of batches
     **change,               # fields of `RunSpec`, or `n_params`, to set otherwise; `data` and `options` as dicts
-)->RunSpec:
+):                       # the `RunSpec`
     "The run that an experiment, a memory, a protocol and a scale stand for; data seed 'run': the run's own seed"
+    from mcrm_nb.runs.spec import RunSpec   # here, since it brings torch and fastai
     check(experiment, memory, protocol, scale)
     given = {k: s.value for k,s in settings.of(experiment, protocol, memory, scale).items()}
     if 'n_params' in change: given |= dict(n_params=change.pop('n_params'), hidden_size=None)
     given['reference'] = study_of(experiment).reference
-    size = settings.of(experiment, protocol, given['reference'], scale).get('hidden_size')
-    given['units'] = size and size.value
-    data = experiments[experiment].data | {k[5:]: v for k,v in given.items() if k.startswith('data.')}
-    units = _units(experiment, memory, given)
-    apart = 'reference','units','n_params'
-    given = {k: v for k,v in given.items() if '.' not in k and k not in apart} | dict(hidden_size=units)
-    data |= change.pop('data', {})
-    if data.get('seed') == 'run': data['seed'] = seed
+    of_reference = settings.of(experiment, protocol, given['reference'], scale)
+    given['units'],given['reference_options'] = (of_reference[k].value if k in of_reference else other
+                                                 for k,other in (('hidden_size', None), ('options', {})))
+    x = experiments[experiment]
+    data = x.data | {k[5:]: v for k,v in given.items() if k.startswith('data.')} | change.pop('data', {})
     if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
+    asked = _question(x.task, tuple((k, tuple(v) if isinstance(v, list) else v) for k,v in sorted(data.items())))
+    units = _units(asked, memory, given, dict(change.get('options', given.get('options', {}))))
+    apart = 'reference','reference_options','units','n_params'
+    given = {k: v for k,v in given.items() if '.' not in k and k not in apart} | dict(hidden_size=units)
+    if data.get('seed') == 'run': data['seed'] = seed
     if given.get('carry') == 'stride': given['carry'] = data['stride']
-    return RunSpec(experiments[experiment].task, memory, seed=seed, protocol=protocol, scale=scale,
+    return RunSpec(x.task, memory, seed=seed, protocol=protocol, scale=scale,
                    **{**given, **change}, data=data)
 
 def check(experiment, memory, protocol, scale):
@@ -100,16 +109,19 @@ def settings_table(
     protocol:str='fair', # 'paper', 'code' or 'fair'
     scale:str='full',   # 'quick', 'hour' or 'full'
     which=None,          # Keys of `memories`; None: those of the experiment's study
-)->pd.DataFrame:         # index: setting and memories; columns: value, source
+):                      # a DataFrame; index: setting and memories; columns: value, source
     "Every setting of an experiment and where it comes from"
+    import pandas as pd
     which,rows = which or study_of(experiment).memories, {}
     check(experiment, which[0], protocol, scale)
+    near = f'as many parameters as {study_of(experiment).reference} has there, nearly'
+    if 'n_params' in settings.of(experiment, protocol, which[0], scale): near = 'the nearest to n_params'
     for memory in which:
         given = settings.of(experiment, protocol, memory, scale)
         units = spec_for(experiment, memory, protocol, scale).hidden_size
         if 'hidden_size' not in given or units != given['hidden_size'].value:
             given['hidden_size'] = Setting(experiment, protocol, memory, scale, 'hidden_size', units,
-                                           'the nearest to n_params')
+                                           near)
         for name,s in given.items(): rows.setdefault((name, str(s.value), s.source), []).append(memory)
     who = lambda m: 'all' if len(m) == len(which) else ', '.join(m)
     return pd.DataFrame([dict(setting=n, memories=who(m), value=v, source=s) for (n,v,s),m in rows.items()]

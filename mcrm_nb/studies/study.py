@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from ..tasks.registry import make_question
-
 # %% ../../nbs/studies/00_study.ipynb #bbc8d0d4
 class Experiment(NamedTuple):
     "A task with its fixed settings, such as a row of the paper's Table 1"
@@ -33,7 +31,9 @@ class Experiment(NamedTuple):
     def readout(self): return self.question.readout
 
 @cache
-def _question(task, settings): return make_question(task, **dict(settings))
+def _question(task, settings):
+    from mcrm_nb.tasks.registry import make_question   # here, since it brings torch and fastai
+    return make_question(task, **dict(settings))
 
 # %% ../../nbs/studies/00_study.ipynb #964affa3
 class Setting(NamedTuple):

@@ -74,7 +74,7 @@ class Question:
     terms:dict=None          # Names and functions of the loss's terms, each of answer and targets; None: the loss alone
     streams:bool=False       # True: batches are consecutive windows of the same streams, so their order is fixed
     references:dict=field(default_factory=dict)   # Names and scores of other predictors, such as chance or a ceiling
-    further:tuple=()         # Metrics beside the first, recorded with it
+    further:tuple=()         # Further scores that are recorded: fastai metrics with names of their own
 
 # %% ../../nbs/tasks/00_contract.ipynb #673e1174
 @patch
@@ -110,7 +110,6 @@ def objective(self:Question,
 def score(self:Question,
     loss:float,         # Mean loss
     metric:float=None,  # Mean of the question's metric, if it has one
-    *further,           # Means of further metrics, which do not count here
 )->float:
     "The reported score"
     if self.from_loss: return self.from_loss(loss)

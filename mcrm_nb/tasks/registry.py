@@ -17,8 +17,11 @@ tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memo
              pixel_mnist='mcrm_nb.tasks.pixel_mnist:pixel_mnist',
              penn_treebank='mcrm_nb.tasks.penn_treebank:penn_treebank', digits='mcrm_nb.tasks.digits:digits',
              har2='mcrm_nb.tasks.har2:har2', noisy_cifar='mcrm_nb.tasks.noisy_cifar:noisy_cifar',
-             imdb='mcrm_nb.tasks.imdb:imdb', reber='mcrm_nb.tasks.reber:reber',
-             digit_stream='mcrm_nb.tasks.digit_stream:digit_stream',
+             imdb='mcrm_nb.tasks.imdb:imdb', repr_recall='mcrm_nb.tasks.repr_recall:repr_recall',
+             dam_copy='mcrm_nb.tasks.dam_copy:dam_copy', assoc_recall='mcrm_nb.tasks.assoc_recall:assoc_recall',
+             nth_farthest='mcrm_nb.tasks.nth_farthest:nth_farthest',
+             convex_hull='mcrm_nb.tasks.convex_hull:convex_hull', babi='mcrm_nb.tasks.babi:babi',
+             reber='mcrm_nb.tasks.reber:reber', digit_stream='mcrm_nb.tasks.digit_stream:digit_stream',
              bouncing_balls='mcrm_nb.tasks.bouncing_balls:bouncing_balls', rsm_ptb='mcrm_nb.tasks.rsm_ptb:rsm_ptb')
 
 # %% ../../nbs/tasks/05_registry.ipynb #0ef7da1ec

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['optimizers', 'optimizer', 'Objective', 'Curve', 'memory_learner', 'ClipTooEarly', 'CarryState', 'scheduled_lr',
-           'BitsPerCharacter', 'Perplexity', 'build', 'fit', 'Tell', 'compare_memories']
+           'BitsPerCharacter', 'Perplexity', 'build', 'fit', 'Tell']
 
 # %% ../../nbs/training/00_learner.ipynb #371eb76b
 import math, time
@@ -12,10 +12,11 @@ from functools import partial, reduce
 
 import pandas as pd
 import torch
-from ..layers.recurrence import count_parameters   # ours first: the package quietens a warning of fastai's import
-from ..options import one_of
+from ..options import one_of   # ours first: the package quietens a warning of fastai's import
 from ..layers.registry import hidden_size_for
 from ..kernels.rsm import SparseCodeAdam
+from .optimizers import TFAdam, TFRMSprop
+from .refreshing import Refreshing, refresh_mask, refreshed_terms
 from fastai.basics import AvgLoss, Callback, CancelFitException, Learner, set_seed
 from fastai.callback.training import GradientClip
 from fastai.optimizer import OptimWrapper
@@ -24,25 +25,33 @@ from fastcore.foundation import L
 from fastcore.meta import delegates
 
 # %% ../../nbs/training/00_learner.ipynb #f2095b1a
-optimizers = dict(adam=torch.optim.Adam, rmsprop=torch.optim.RMSprop, sgd=torch.optim.SGD,
-                  sparse_adam=SparseCodeAdam)
+optimizers = dict(adam=torch.optim.Adam, rmsprop=torch.optim.RMSprop, sgd=torch.optim.SGD, tf_rmsprop=TFRMSprop,
+                  tf_adam=TFAdam, sparse_adam=SparseCodeAdam)
 
 def optimizer(
-    name:str,  # 'adam', 'rmsprop' or 'sgd'
-    **kwargs,  # of torch's optimiser, beside the learning rate
+    name:str,  # Key of `optimizers`
+    **kwargs,  # Options of the optimiser beside the learning rate
 ):             # an `opt_func` for a fastai `Learner`
-    "torch's optimiser of that name, with torch's defaults"
+    "The optimiser of that name, torch's or TensorFlow's, with its defaults"
     return partial(OptimWrapper, opt=optimizers[one_of('opt', name, optimizers)], **kwargs)
 
 # %% ../../nbs/training/00_learner.ipynb #26002b9a
 class Objective:
     "The loss of a question, as a Learner calls it; the terms of the last batch are in `terms`"
     def __init__(self,
-        question, # A `Question` or `Task`
-    ): self.question,self.terms = question,{}
+        question,       # A `Question` or `Task`
+        refresh=0.,     # Probability that an eligible step is reproduced; see `Refreshing`, which sets it in training
+    ):
+        if not 0 <= refresh <= 1: raise ValueError(f'refresh={refresh!r}: expected a probability from 0 to 1')
+        if refresh and getattr(question, 'of_input', None) is None:
+            raise ValueError(f'refresh={refresh!r}: expected 0, since task {question.name!r} has no steps that may be '
+                             'reproduced')
+        self.question,self.refresh,self.terms = question,refresh,{}
 
     def __call__(self, answer, *targets):
-        self.terms = self.question.objective(answer, *targets)
+        if self.refresh: mask = refresh_mask(targets[3], self.refresh)
+        self.terms = (refreshed_terms(self.question, answer, targets, mask) if self.refresh else
+                      self.question.objective(answer, *targets))
         return reduce(torch.add, self.terms.values())
 
 # %% ../../nbs/training/00_learner.ipynb #11d2235f
@@ -87,7 +96,7 @@ def memory_learner(
     model,           # such as a `SequenceModel`
     loss_func,       # of answer and target
     lr:float=1e-3,   # learning rate
-    opt:str='adam',  # 'adam', 'rmsprop' or 'sgd', torch's
+    opt:str='adam',  # Key of `optimizers`
     clip:float=None, # largest norm of the gradient; None: no clipping
     clip_acts:bool=True, # False: clip before the backward pass, where nothing is to be clipped, see `ClipTooEarly`
     opt_options=(),  # Options of the optimiser beside the learning rate: a dict, or pairs of name and value
@@ -206,7 +215,7 @@ def build(
     hidden_size:int=None,  # units, or
     n_params:int=None,     # parameters to come close to, readout included
     lr:float=1e-3,         # learning rate
-    opt:str='adam',        # 'adam', 'rmsprop' or 'sgd', torch's
+    opt:str='adam',        # Key of `optimizers`
     clip:float=None,       # largest norm of the gradient
     clip_acts:bool=True,   # see `memory_learner`
     bs:int=32,             # rows per batch
@@ -217,6 +226,7 @@ def build(
     carry_eval:bool=True,  # in validation and test, too?
     std:float=None,        # readout weights from N(0, std**2); None: the task's own
     options=(),            # of the memory: a dict, or pairs of name and value
+    refresh:float=0.,      # Probability that a step is reproduced, of those that may be: see `Refreshing`
     seed:int=0,            # of weights and of the order of batches
     device=None,           # default: a GPU if there is one
     cbs=(),                # further callbacks: one or several
@@ -224,25 +234,32 @@ def build(
     "A Learner for a memory on a task, not yet trained"
     if (hidden_size is None) == (n_params is None):
         raise ValueError(f'hidden_size={hidden_size}, n_params={n_params}: expected exactly one of the two')
-    if hidden_size is None: hidden_size = hidden_size_for(memory, task.input_size, n_params, task.readout)
+    if hidden_size is None:
+        hidden_size = hidden_size_for(memory, task.input_size, n_params, task.readout, **dict(options))
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     set_seed(seed)
+    objective,further = Objective(task, refresh),getattr(task, 'further', ())
     model = task.model(memory, hidden_size, **({} if std is None else dict(std=std)), **dict(options)).to(device)
-    return memory_learner(task.loaders(bs, seed, device, shuffle, eval_bs), model, Objective(task), lr=lr, opt=opt,
+    return memory_learner(task.loaders(bs, seed, device, shuffle, eval_bs), model, objective, lr=lr, opt=opt,
                           clip=clip, clip_acts=clip_acts, opt_options=opt_options, carry=carry, carry_eval=carry_eval,
-                          metrics=[*L(task.metric), *task.further], cbs=cbs)
+                          metrics=[m for m in (task.metric, *further) if m],
+                          cbs=[*([Refreshing(refresh)] if refresh else []), *L(cbs)])
 
 # %% ../../nbs/training/00_learner.ipynb #e953a293
 @delegates(build)
 def fit(
-    task,         # a `Task`
-    memory,       # a key of `memories`, or anything called like `nn.LSTM`
-    epochs:int,   # passes over the training data
+    task,          # `Task` to train on
+    memory,        # Key of `memories`, or anything called like `nn.LSTM`
+    epochs:int,    # Passes over the training data, at least one
+    progress:bool=False, # True: show fastai's progress bar and a line per epoch
     **kwargs
-)->Learner:       # trained; its learning curve is in `learn.curve`
+)->Learner:        # trained; its learning curve is in `learn.curve`
     "Train a memory on a task"
+    if type(epochs) is not int or epochs < 1: raise ValueError(f'epochs={epochs!r}: expected a positive whole number')
     learn = build(task, memory, **kwargs)
-    with learn.no_bar(), learn.no_logging(): learn.fit(epochs)
+    if progress: learn.fit(epochs)
+    else:
+        with learn.no_bar(), learn.no_logging(): learn.fit(epochs)
     return learn
 
 # %% ../../nbs/training/00_learner.ipynb #86e5c4b7
@@ -252,28 +269,3 @@ class Tell(Callback):
     def __init__(self, on_progress): self.tell = on_progress
     def after_batch(self):
         if self.training: self.tell((self.epoch + (self.iter+1)/self.n_iter)/self.n_epoch, self.learn.curve.rows)
-
-def compare_memories(
-    task,          # a `Task`
-    names,         # keys of `memories`
-    epochs:int,    # passes over the training data
-    n_params:int,  # parameters of every model, readout included, as nearly as units allow
-    seeds=(0,),    # one run each
-    on_progress=None,     # called with (name, seed, fraction done, rows of the curve so far)
-    **settings,    # of `fit`
-)->tuple:          # two DataFrames: the curves (memory, seed, epoch, ...) and the runs (memory, seed, test_loss, ...)
-    "Train several memories of equal size on one task"
-    curves,runs = [],[]
-    for name in names:
-        for seed in seeds:
-            start = time.perf_counter()
-            cbs = [Tell(partial(on_progress, name, seed))] if on_progress else []
-            learn = fit(task, name, epochs, n_params=n_params, seed=seed, cbs=cbs, **settings)
-            if on_progress: on_progress(name, seed, 1., learn.curve.rows)
-            with learn.no_bar(), learn.no_logging(): test_loss,*metric = learn.validate(2)
-            curves.append(learn.curve.table().assign(memory=name, seed=seed))
-            runs.append(dict(memory=name, seed=seed, hidden_size=learn.model.rnn.hidden_size,
-                             parameters=count_parameters(learn.model),
-                             test_loss=test_loss, score=task.score(test_loss, *metric), diverged=learn.curve.diverged,
-                             seconds=time.perf_counter()-start))
-    return pd.concat(curves, ignore_index=True), pd.DataFrame(runs)

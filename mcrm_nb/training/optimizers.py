@@ -67,10 +67,11 @@ class TFAdam(_Stepper):
         _positive(lr=lr, eps=eps); _fraction(**{'betas[0]': betas[0], 'betas[1]': betas[1]})
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps))
 
-    def _start(self, p): return dict(count=0, mean=torch.zeros_like(p), mean_square=torch.zeros_like(p))
+    def _start(self, p): return dict(count=torch.zeros(()), mean=torch.zeros_like(p), mean_square=torch.zeros_like(p))
     def _move(self, p, g, s, o):
-        (b1, b2),s['count'] = o['betas'],s['count']+1
+        (b1, b2),s['count'] = o['betas'],s['count']+1   # a tensor, so that checkpoints keep it
         s['mean'].lerp_(g, 1-b1)
         s['mean_square'].mul_(b2).addcmul_(g, g, value=1-b2)
-        size = o['lr']*math.sqrt(1-b2**s['count'])/(1-b1**s['count'])
+        n = s['count'].item()
+        size = o['lr']*math.sqrt(1-b2**n)/(1-b1**n)
         p.addcdiv_(s['mean'], s['mean_square'].sqrt().add_(o['eps']), value=-size)
