@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['formats', 'on_record', 'short_score', 'caption', 'side_by_side', 'own_side_by_side', 'group_table', 'draw_table',
-           'claims']
+           'claims', 'evidence_runs', 'evidence_progress', 'judged_evidence']
 
 # %% ../../nbs/analysis/01_tables.ipynb #b68ae75f
 import math, re
@@ -16,8 +16,10 @@ from ..statistics import interval
 from ..layers.registry import labels
 from ..runs.records import read_records
 from ..studies.study import scales
+from ..studies.evidence import compare, judge, part_of
 from ..studies.registry import experiments, reported, study_named, study_of
-from .results import against, all_runs, as_printed, score_text, results
+from .results import against, all_runs, as_printed, experiment_of, results, score_text
+from ..studies.plans import read_plan
 
 # %% ../../nbs/analysis/01_tables.ipynb #bf3c11dd
 def on_record(
@@ -213,3 +215,41 @@ def claims(
             if len(r := results(e, protocol, scale, records)) and memory in set(r.memory)}
     others = [labels[m] for m in study_named(study).memories if m != memory]
     return pd.DataFrame(rows).T.reindex(columns=others).fillna('not on record')
+
+# %% ../../nbs/analysis/01_tables.ipynb #7843c473
+def evidence_runs()->dict: # part of the plan -> experiment -> memory -> names of its runs
+    "The runs of the plan 'evidence'"
+    out = {}
+    for s in read_plan('evidence').specs:
+        out.setdefault(part_of(s), {}).setdefault(experiment_of(s), {}).setdefault(s.memory, []).append(s.name)
+    return out
+
+def evidence_progress(
+    records:dict=None,  # Records from `read_records`; None: those of the package
+)->pd.DataFrame:        # a row per part
+    "How many runs of every part of the evidence plan are on record, and which experiments are complete"
+    records,rows = read_records() if records is None else records, {}
+    for part,by in evidence_runs().items():
+        missing = {e: [n for names in m.values() for n in names if n not in records] for e,m in by.items()}
+        runs = sum(len(names) for m in by.values() for names in m.values())
+        rows[part] = {'runs planned': runs, 'on record': runs - sum(map(len, missing.values())),
+                      'complete': ', '.join(experiments[e].title for e,m in missing.items() if not m)}
+    return pd.DataFrame(rows).T
+
+# %% ../../nbs/analysis/01_tables.ipynb #de346796
+def judged_evidence(
+    part:str,           # First letter, or more, of a part of the plan
+    family:int,         # Number of comparisons that the rule corrects for
+    records:dict=None,  # Records from `read_records`; None: those of the package
+)->pd.DataFrame:        # a row per experiment and other memory; None if no experiment is complete
+    "Every comparison of MCRM with another memory that a part of the evidence plan can make so far, by its rule"
+    records,found = read_records() if records is None else records, {}
+    by = next(m for name,m in evidence_runs().items() if name.startswith(part))
+    for e,names in by.items():
+        runs = {m: [records[n] for n in ns if n in records] for m,ns in names.items()}
+        if any(len(runs[m]) < len(names[m]) for m in names): continue
+        found |= {(e, m): compare(e, runs['mcrm'], runs[m]) for m in names if m != 'mcrm'}
+    if not found: return None
+    t = judge(found, family).reset_index()
+    t = t.assign(experiment=[experiments[e].title for e in t.experiment], against=[labels[m] for m in t.against])
+    return t.set_index(['experiment', 'against'])

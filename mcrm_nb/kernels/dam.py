@@ -137,26 +137,28 @@ template <> struct Mat<double> {
       for (I k = 0; k < K; k++) { const double a = A[i*lda + k]; for (I n = 0; n < N; n++) c[n] += a*d[k*N + n]; } }
   }
 };
-struct Sizes { I T, B, m, H, K, N, W, heads, every, gated, norm, keep; double clip; };
+struct Sizes { I T, B, m, H, K, N, W, heads, every, gated, norm, keep, links; double clip; };
 template <class R> struct Args : Sizes {
-  const R *x, *wx, *wr, *wh, *bias, *wi, *bi, *gamma, *beta, *h0, *c0, *M0, *u0, *w0, *rw0, *r0;
-  R *h, *c, *u, *w, *rw, *r, *Mend, *acts, *q, *rstd, *face, *cw, *cr, *past;
+  const R *x, *wx, *wr, *wh, *bias, *wi, *bi, *gamma, *beta, *h0, *c0, *M0, *u0, *w0, *rw0, *r0, *L0, *p0;
+  R *h, *c, *u, *w, *rw, *r, *Mend, *acts, *q, *rstd, *face, *cw, *cr, *past, *Lend, *p, *pastL;
   const I* lengths; int32_t* order;
   I tiles() const { return (this->N + L - 1)/L; }
   I block() const { return tiles()*this->W*L; }    // numbers of a block in tiles
 };
 struct Face {   // where the interface's segments begin
-  I v, e, f, ga, gw, wk, wb, rk, rb, al, size;
+  I v, e, f, ga, gw, wk, wb, rk, rb, al, md, size;   // md: read modes of a DNC; al = -1: one block, no gate
   Face(const Sizes& a) { const I K = a.K, W = a.W, r = a.heads;
     v = 0; e = K*W; f = e + K*W; ga = f + K*r; gw = ga + K; wk = gw + K; wb = wk + K*W; rk = wb + K; rb = rk + K*r*W;
-    al = rb + K*r; size = al + K*r; }
+    al = rb + K*r; md = al + K*r;
+    if (a.links && K == 1) { md = al; al = -1; }
+    size = a.links ? md + K*r*3 : md; }
 };
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5be145dc
 _given += r"""
 template <class R> static R* scratch(int which, I n) {   // room that a thread keeps: fresh pages are slow
-  static thread_local std::vector<R> rooms[4];
+  static thread_local std::vector<R> rooms[8];
   if ((I)rooms[which].size() < n) rooms[which].resize(n);
   return rooms[which].data();
 }
@@ -174,7 +176,8 @@ template <class R> static inline void softmax_(I n, R* s) {
 template <class R> static inline void activate(const Sizes& a, const Face& at, R* q) {
     // gates of one row's interface
   _Pragma("omp simd") for (I j = at.e; j < at.wk; j++) q[j] = sigmoid_(q[j]);
-  for (I i = 0; i < a.heads; i++) { R top = q[at.al + i], sum = 0;
+  if (a.links) for (I ki = 0; ki < a.K*a.heads; ki++) softmax_<R>(3, q + at.md + ki*3);
+  if (at.al >= 0) for (I i = 0; i < a.heads; i++) { R top = q[at.al + i], sum = 0;
     for (I k = 1; k < a.K; k++) top = std::max(top, q[at.al + k*a.heads + i]);
     for (I k = 0; k < a.K; k++) { R& p = q[at.al + k*a.heads + i]; p = exp_(R(p - top)); sum += p; }
     for (I k = 0; k < a.K; k++) q[at.al + k*a.heads + i] /= sum; }
@@ -222,9 +225,27 @@ template <class R> static inline void content_row(const Sizes& a, const R* M, co
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #2b8296e8
 _rows += r"""
+// Temporal links of one block: who was written after whom; in place
+template <class R> static inline void links_row(I N, const R* w, const R* p0, R* p, R* links) {
+  R sum = 0;
+  for (I i = 0; i < N; i++) { const R wi = w[i]; R* l = links + i*N; sum += wi;
+    _Pragma("omp simd") for (I j = 0; j < N; j++) l[j] = (1 - wi - w[j])*l[j] + wi*p0[j];
+    l[i] = 0; }
+  if (p) for (I n = 0; n < N; n++) p[n] = (1 - sum)*p0[n] + w[n];
+}
+template <class R> static inline void links_read(I N, const R* links, const R* read, R* forth, R* back) {
+  std::fill(back, back + N, R(0));
+  for (I i = 0; i < N; i++) { const R ri = read[i], *l = links + i*N;
+    forth[i] = dot(N, l, read);
+    _Pragma("omp simd") for (I j = 0; j < N; j++) back[j] += ri*l[j]; }
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #13e971cb
+_rows += r"""
 template <class R> static void slots_row(const Args<R>& a, const Face& at, Room<R>& o, const R* q, R* M,
     R* norms, int32_t* order,
-    const R* u0, const R* w0, const R* rw0, R* u, R* w, R* rw, R* r, R* cw, R* cr) {
+    const R* u0, const R* w0, const R* rw0, R* u, R* w, R* rw, R* r, R* cw, R* cr, R* links, const R* p0, R* p) {
   const I N = a.N, W = a.W, tiles = a.tiles();
   const I rows = Room<R>::up(W)*L;
   std::fill(o.acc.begin(), o.acc.end(), R(0));
@@ -239,9 +260,15 @@ template <class R> static void slots_row(const Args<R>& a, const Face& at, Room<
     for (I n = 0; n < N; n++) { cw[k*N + n] = o.s[n]; w[k*N + n] = o.w[n] = gw*(ga*o.alloc[n] + (1 - ga)*o.s[n]); }
     for (I t = 0; t < tiles; t++)
       tile_write(W, m + t*W*L, m + t*W*L, o.w.data() + t*L, q + at.e + k*W, q + at.v + k*W, nm + t*L);
-    for (I i = 0; i < a.heads; i++) { const I ki = k*a.heads + i; const R al = q[at.al + ki]; R* s = o.s.data();
+    if (a.links) links_row(N, w + k*N, p0 + k*N, p + k*N, links + k*N*N);
+    for (I i = 0; i < a.heads; i++) { const I ki = k*a.heads + i; R* s = o.s.data();
+      const R al = at.al < 0 ? R(1) : q[at.al + ki];
       content_row(a, m, nm, q + at.rk + ki*W, q[at.rb + ki], s);
-      for (I n = 0; n < N; n++) { cr[ki*N + n] = s[n]; rw[ki*N + n] = a.gated ? al*s[n] : s[n]; }
+      std::copy(s, s + N, cr + ki*N);
+      if (a.links) { const R* mode = q + at.md + ki*3; R *forth = o.free.data(), *back = o.alloc.data();
+        links_read(N, links + k*N*N, rw0 + ki*N, forth, back);
+        for (I n = 0; n < N; n++) s[n] = mode[0]*back[n] + mode[1]*forth[n] + mode[2]*s[n]; }
+      for (I n = 0; n < N; n++) rw[ki*N + n] = a.gated ? al*s[n] : s[n];
       for (I n = 0; n < N; n++) s[n] *= al;
       for (I t = 0; t < tiles; t++) tile_gather(W, m + t*W*L, s + t*L, o.acc.data() + i*rows); }
   }
@@ -284,7 +311,9 @@ template <class R> static void forward_loop(const Args<R>& a, I threads) {
   slices((a.B + rows - 1)/rows, threads, [&](I first, I count) { for (I piece = first; piece < first + count;
       piece++) {
     const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();
+    const I KNN = a.links ? KN*N : 0;
     R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*K*tiles*L); std::vector<int32_t> order(M*KN);
+    R* links = scratch<R>(4, M*KNN); if (KNN) std::memcpy(links, a.L0 + r0*KNN, M*KNN*sizeof(R));
         Room<R> room(a);
     for (I i = 0; i < M; i++) for (I k = 0; k < K; k++) { R* m = mem + i*Kb + k*a.block();
       to_tiles(N, W, a.M0 + ((r0 + i)*K + k)*N*W, m);
@@ -297,6 +326,9 @@ template <class R> static void forward_loop(const Args<R>& a, I threads) {
               *rw0 = t ? a.rw + last*KN*a.heads : a.rw0 + r0*KN*a.heads, *words = t ? a.r + last*RW : a.r0 + r0*RW;
       R *A = a.acts + kept*4*H, *q = a.q + kept*H, *f = a.face + kept*S;
       if (a.keep && t % a.every == 0) std::memcpy(a.past + (t/a.every*a.B + r0)*Kb, mem, M*Kb*sizeof(R));
+      if (KNN && a.keep && t % a.every == 0)
+        std::memcpy(a.pastL + (t/a.every*a.B + r0)*KNN, links, M*KNN*sizeof(R));
+      const R* p0 = t ? a.p + last*KN : a.p0 + r0*KN;
       for (I i = 0; i < M; i++) std::memcpy(A + i*4*H, a.bias, 4*H*sizeof(R));
       X.times(M, x, a.m, A, 4*H, true); Rd.times(M, words, RW, A, 4*H, true); Hh.times(M, h0, H, A, 4*H, true);
       for (I i = 0; i < M; i++) { R* h = a.h + (now + i)*H;
@@ -312,10 +344,12 @@ _forward += r"""
         activate(a, at, f + i*S);
         slots_row(a, at, room, f + i*S, mem + i*Kb, norms + i*K*tiles*L, ord, u0 + i*KN, w0 + i*KN,
                   rw0 + i*KN*a.heads, a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads, a.r + n*RW, a.cw + p*KN,
-                      a.cr + p*KN*a.heads);
+                      a.cr + p*KN*a.heads, links + i*KNN, p0 + i*KN, a.p + n*KN);
         if (a.keep) std::memcpy(a.order + p*KN, ord, KN*sizeof(int32_t));
         if (t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++)
-          from_tiles(N, W, mem + i*Kb + k*a.block(), a.Mend + ((r0 + i)*K + k)*N*W); }
+          from_tiles(N, W, mem + i*Kb + k*a.block(), a.Mend + ((r0 + i)*K + k)*N*W);
+        if (KNN && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
+          std::memcpy(a.Lend + (r0 + i)*KNN, links + i*KNN, KNN*sizeof(R)); }
     } } });
 }
 """
@@ -337,10 +371,11 @@ template <class R> static inline void content_back(const Sizes& a, const R* s, R
   dstrength = db*sigmoid_(strength); key_part = dk/k;
 }
 template <class R> struct Back : Room<R> {   // what a row needs on its way back
-  std::vector<R> dw, d, dots, part, past_part, key, v, e, keys, face, du, along;
+  std::vector<R> dw, d, dots, part, past_part, key, v, e, keys, face, du, along, forth, back, more;
   Back(const Sizes& a) : Room<R>(a) { const I P = (a.N + L - 1)/L*L;
     for (auto* p : {&dw, &part, &past_part, &du}) p->resize(P);
-    for (auto* p : {&d, &dots}) p->resize(a.heads*P);
+    for (auto* p : {&d, &dots, &more}) p->resize(a.heads*P);
+    for (auto* p : {&forth, &back}) p->resize(P);
     for (auto* p : {&key, &v, &e}) p->resize(this->up(a.W)*L);
     keys.resize(a.heads*this->up(a.W)*L); face.resize(Face(a).size); along.resize(a.heads); }
 };
@@ -409,13 +444,35 @@ template <class R, int known, bool first> static inline void tile_through(const 
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #bdd589c5
 _back += r"""
+// Back through the reading along the links: d, the gradient of forth and of back, to the links and to the last weights
+template <class R> static inline void links_read_back(I N, const R* links, const R* read, const R* dforth,
+    const R* dback, R* dlinks, R* dread) {
+  std::fill(dread, dread + N, R(0));
+  for (I i = 0; i < N; i++) { const R *l = links + i*N, f = dforth[i], ri = read[i]; R* d = dlinks + i*N;
+    dread[i] += dot(N, l, dback);
+    _Pragma("omp simd") for (I j = 0; j < N; j++) { d[j] += f*read[j] + ri*dback[j]; dread[j] += f*l[j]; } }
+}
+// Back through the writing of the links; dlinks and dp become the gradients of the old ones, dw is added to
+template <class R> static inline void links_back(I N, const R* old, const R* w, const R* p0, R* dlinks, R* dp, R* dw) {
+  R sum = 0; const R along = dot(N, dp, p0);
+  for (I n = 0; n < N; n++) { sum += w[n]; dw[n] += dp[n] - along; }
+  for (I n = 0; n < N; n++) dp[n] *= 1 - sum;
+  for (I i = 0; i < N; i++) { const R wi = w[i], *l = old + i*N; R *d = dlinks + i*N, of_i = 0; d[i] = 0;
+    _Pragma("omp simd reduction(+:of_i)") for (I j = 0; j < N; j++) { const R g = d[j], gl = g*l[j];
+      of_i += g*p0[j] - gl; dw[j] -= gl; dp[j] += g*wi; d[j] = g*(1 - wi - w[j]); }
+    dw[i] += of_i; }
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #5f757d6d
+_back += r"""
 // One row of one step: in come the gradients of the new state, out go those of the old one and of the
 // interface's sums
 template <class R> static void slots_back(const Args<R>& a, const Face& at, Back<R>& o, R* q, const R* M,
     const R* norms, const R* past,
     const R* past_norms, R* dM, const int32_t* order, const R* u0, const R* w0, const R* rw0, const R* u,
         const R* w, const R* cw, const R* cr,
-    R* du, const R* dw, R* drw, const R* dr) {
+    R* du, const R* dw, R* drw, const R* dr, const R* links, const R* past_links, const R* p0, R* dlinks, R* dp) {
   const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L; R* f = o.face.data();
   std::memcpy(f, q, at.size*sizeof(R));
   for (I k = 0; k < a.K; k++) {
@@ -423,19 +480,27 @@ template <class R> static void slots_back(const Args<R>& a, const Face& at, Back
         *wk = f + at.wk + k*W;
     R *dm = dM + k*a.block(), *dots = o.dots.data();
     std::fill(o.part.begin(), o.part.end(), R(0));
-    for (I i = 0; i < a.heads; i++) { const I ki = k*a.heads + i; const R al = f[at.al + ki];
-        const R* key = f + at.rk + ki*W;
+    for (I i = 0; i < a.heads; i++) { const I ki = k*a.heads + i; const R al = at.al < 0 ? R(1) : f[at.al + ki];
+        const R* key = f + at.rk + ki*W, *mode = f + at.md + ki*3; R *forth = o.forth.data(), *back = o.back.data();
+      if (a.links) links_read(N, links + k*N*N, rw0 + ki*N, forth, back);
       R *d = o.d.data() + i*P, *g = o.g.data() + i*P, dal = 0;
       for (I t = 0; t < tiles; t++) tile_dots(W, m + t*W*L, dr + i*W, key, d + t*L, dots + i*P + t*L);
-      for (I n = 0; n < N; n++) { const R s = cr[ki*N + n], by = drw[ki*N + n];
+      for (I n = 0; n < N; n++) { const R by = drw[ki*N + n];
+        const R s = a.links ? mode[0]*back[n] + mode[1]*forth[n] + mode[2]*cr[ki*N + n] : cr[ki*N + n];
         if (a.gated) d[n] += by;
         dal += d[n]*s; g[n] = al*s; d[n] = al*d[n] + (a.gated ? R(0) : by); }
-      q[at.al + ki] = dal;
+      if (at.al >= 0) q[at.al + ki] = dal;
+      if (a.links) { R by[3] = {0, 0, 0}; R* dm3 = q + at.md + ki*3;
+        for (I n = 0; n < N; n++) { by[0] += d[n]*back[n]; by[1] += d[n]*forth[n]; by[2] += d[n]*cr[ki*N + n]; }
+        const R mean = mode[0]*by[0] + mode[1]*by[1] + mode[2]*by[2];
+        for (I c = 0; c < 3; c++) dm3[c] = mode[c]*(by[c] - mean);
+        for (I n = 0; n < N; n++) { back[n] = mode[0]*d[n]; forth[n] = mode[1]*d[n]; d[n] *= mode[2]; }
+        links_read_back(N, links + k*N*N, rw0 + ki*N, forth, back, dlinks + k*N*N, o.more.data() + i*P); }
       content_back(a, cr + ki*N, d, dots + i*P, norms + k*P, key, f[at.rb + ki], o.part.data(), q[at.rb + ki],
                    o.along[i]); }
 """
 
-# %% ../../nbs/kernels/05_dam_loop.ipynb #5f757d6d
+# %% ../../nbs/kernels/05_dam_loop.ipynb #bbb50067
 _back += r"""
     for (I n = 0; n < N; n++) o.w[n] = w[k*N + n];
     for (I t = 0; t < tiles; t++) { const I b = t*W*L; const R* keys = f + at.rk + k*a.heads*W;
@@ -450,6 +515,7 @@ _back += r"""
     sum_lanes(W, o.v.data(), q + at.v + k*W); sum_lanes(W, o.e.data(), q + at.e + k*W);
     for (I j = 0; j < W; j++) q[at.e + k*W + j] *= e[j]*(1 - e[j]);
     if (dw) for (I n = 0; n < N; n++) o.dw[n] += dw[k*N + n];
+    if (a.links) links_back(N, past_links + k*N*N, w + k*N, p0 + k*N, dlinks + k*N*N, dp + k*N, o.dw.data());
     for (I n = 0; n < N; n++) o.du[n] = du[k*N + n];
     weights_back(a, o, u + k*N, cw + k*N, order + k*N, f[at.ga + k], f[at.gw + k], q[at.ga + k], q[at.gw + k]);
     std::fill(o.past_part.begin(), o.past_part.end(), R(0));
@@ -465,8 +531,10 @@ _back += r"""
         q + at.f + k*a.heads,
                o.dw.data());
     for (I n = 0; n < N; n++) du[k*N + n] = o.du[n];
+    if (a.links) for (I i = 0; i < a.heads; i++) for (I n = 0; n < N; n++)
+      drw[(k*a.heads + i)*N + n] += o.more[i*P + n];
   }
-  for (I i = 0; i < a.heads; i++) { R mean = 0;
+  if (at.al >= 0) for (I i = 0; i < a.heads; i++) { R mean = 0;
     for (I k = 0; k < a.K; k++) mean += f[at.al + k*a.heads + i]*q[at.al + k*a.heads + i];
     for (I k = 0; k < a.K; k++) { R& d = q[at.al + k*a.heads + i]; d = f[at.al + k*a.heads + i]*(d - mean); } }
 }
@@ -494,8 +562,8 @@ template <class R> static inline void controller_back(const Sizes& a, R* q, cons
     const R dy = std::abs(s*y) <= top ? dh[j] : R(0), d = (std::abs(v) <= top ? dc[j] : R(0)) + dy*s*(1 - y*y);
     q[j] = d*g*i*(1-i); q[H+j] = d*c0[j]*f*(1-f); q[2*H+j] = d*i*(1-g*g); q[3*H+j] = dy*y*s*(1-s); dc[j] = d*f; }
 }
-template <class R> struct Grads { const R *h, *c, *u, *w, *rw, *r, *Mend; R *dh, *dc, *dM, *du, *drw, *dr,
-    *dgamma, *dbeta; };
+template <class R> struct Grads { const R *h, *c, *u, *w, *rw, *r, *Mend, *Lend, *p; R *dh, *dc, *dM, *du, *drw, *dr,
+    *dgamma, *dbeta, *dL, *dp; };
 template <class R> static inline void add_(I n, const R* g, R* d) { if (g) for (I i = 0; i < n; i++) d[i] += g[i]; }
 """
 
@@ -512,12 +580,19 @@ template <class R> static void backward_loop(const Args<R>& a, const Grads<R>& g
     R *mem = scratch<R>(0, (a.every + 1)*M*Kb), *dM = scratch<R>(1, M*Kb), *dq = scratch<R>(2, M*H),
       *norms = scratch<R>(3, (a.every + 1)*M*K*tiles*L);
     std::fill(dM, dM + M*Kb, R(0)); Back<R> room(a);
+    const I KNN = a.links ? KN*N : 0; R* links = scratch<R>(4, (a.every + 1)*M*KNN);
+    R *dL = a.links ? g.dL + r0*KNN : 0, *dp = a.links ? g.dp + r0*KN : 0;
     R *dh = g.dh + r0*H, *dc = g.dc + r0*H, *du = g.du + r0*KN, *drw = g.drw + r0*KRN, *dr = g.dr + r0*RW;
     for (I end = a.T, start; end > 0; end = start) { start = (end - 1)/a.every*a.every;
       std::memcpy(mem, a.past + (start/a.every*a.B + r0)*Kb, M*Kb*sizeof(R));
       for (I b = 0; b < M*K*tiles; b++) tile_squares(W, mem + b*W*L, norms + b*L);
+      if (KNN) std::memcpy(links, a.pastL + (start/a.every*a.B + r0)*KNN, M*KNN*sizeof(R));
       for (I t = start; t < end; t++) for (I i = 0; i < M; i++) { const I n = t*a.B + r0 + i,
           from = (t-start)*M + i, to = from + M;
+        if (KNN) { std::memcpy(links + to*KNN, links + from*KNN, KNN*sizeof(R));
+          const R* p0 = t ? a.p + (n - a.B)*KN : a.p0 + (r0 + i)*KN;
+          for (I k = 0; k < K; k++)
+            links_row(N, a.w + n*KN + k*N, p0 + k*N, (R*)0, links + to*KNN + k*N*N); }
         for (I k = 0; k < K; k++) { const R* f = a.face + n*S + k*W;
           for (I s = 0; s < N; s++) room.w[s] = a.w[n*KN + k*N + s];
           for (I b = 0; b < tiles; b++) { const I at_tile = k*tiles + b;
@@ -533,6 +608,8 @@ _backward += r"""
         const R *c0 = t ? a.c + last*H : a.c0 + r0*H, *w0 = t ? a.w + last*KN : a.w0 + r0*KN,
                 *u0 = t ? a.u + last*KN : a.u0 + r0*KN, *rw0 = t ? a.rw + last*KRN : a.rw0 + r0*KRN;
         R *A = a.acts + now*4*H, *f = a.face + now*S;
+        const R* p0 = t ? a.p + last*KN : a.p0 + r0*KN;
+        if (KNN) add_(M*KN, g.p ? g.p + now*KN : 0, dp);
         add_(M*H, g.h ? g.h + now*H : 0, dh); add_(M*H, g.c ? g.c + now*H : 0, dc); add_(M*KN,
             g.u ? g.u + now*KN : 0, du);
         add_(M*KRN, g.rw ? g.rw + now*KRN : 0, drw); add_(M*RW, g.r ? g.r + now*RW : 0, dr);
@@ -541,10 +618,13 @@ _backward += r"""
             { std::vector<R> tile(a.block()); to_tiles(N, W, g.Mend + ((r0 + i)*K + k)*N*W, tile.data());
               add_(a.block(), tile.data(), dm + k*a.block()); }
           const I before = (t-start)*M + i, after = before + M, Kn = K*tiles*L;
+          if (KNN && g.Lend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
+            add_(KNN, g.Lend + (r0 + i)*KNN, dL + i*KNN);
           slots_back(a, at, room, f + i*S, mem + after*Kb, norms + after*Kn, mem + before*Kb, norms + before*Kn, dm,
                      a.order + n*KN, u0 + i*KN, w0 + i*KN, rw0 + i*KRN, a.u + n*KN, a.w + n*KN, a.cw + n*KN,
                          a.cr + n*KRN,
-                     du + i*KN, g.w ? g.w + n*KN : (const R*)0, drw + i*KRN, dr + i*RW); }
+                     du + i*KN, g.w ? g.w + n*KN : (const R*)0, drw + i*KRN, dr + i*RW,
+                     links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN); }
         F.times(M, f, S, dq, H, false);
         for (I i = 0; i < M; i++) { R* hidden = dh + i*H;
           norm_back(a, a.h + (now + i)*H, a.rstd[now + i], a.gamma, dq + i*H, hidden, g.dgamma + piece*H,
@@ -585,22 +665,29 @@ def _check(*tensors):
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5a6b9e56
 class _Sizes(ctypes.Structure):
-    _fields_ = [*((k, ctypes.c_int64) for k in 'T B m H K N W R every gated norm keep'.split()),
+    _fields_ = [*((k, ctypes.c_int64) for k in 'T B m H K N W R every gated norm keep links'.split()),
                 ('clip', ctypes.c_double)]
 
 class _Args(ctypes.Structure):
     _anonymous_ = ['sizes']
     _fields_ = [('sizes', _Sizes)] + [(k, ctypes.c_void_p) for k in
-        '''x wx wr wh bias wi bi gamma beta h0 c0 M0 u0 w0 rw0 r0
-           h c u w rw r Mend acts q rstd face cw cr past lengths order'''.split()]
+        '''x wx wr wh bias wi bi gamma beta h0 c0 M0 u0 w0 rw0 r0 L0 p0
+           h c u w rw r Mend acts q rstd face cw cr past Lend p pastL lengths order'''.split()]
 
 class _Grads(ctypes.Structure):
-    _fields_ = [(k, ctypes.c_void_p) for k in 'h c u w rw r Mend dh dc dM du drw dr dgamma dbeta'.split()]
+    _fields_ = [(k, ctypes.c_void_p) for k in 'h c u w rw r Mend Lend p dh dc dM du drw dr dgamma dbeta dL dp'.split()]
 
 _state_names = 'h c Mend u w rw r'.split()   # in the order of the layer's states
 _start_names = 'h0 c0 M0 u0 w0 rw0 r0'.split()
 _weight_names = 'wx wr wh bias wi bi gamma beta'.split()
 _kept_names = 'acts q rstd face cw cr past order'.split()
+_of_links = ['Lend', 'p'],['L0', 'p0'],['pastL']   # the same with temporal links
+
+def _names(linked):
+    "Names of the states, of the initial states and of what is kept"
+    names = _state_names,_start_names,_kept_names
+    return [a + b for a,b in zip(names, _of_links)] if linked else names
+
 _every = 8   # steps between two kept memories
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f1e91d8e
@@ -608,18 +695,20 @@ def _numbers(x, initial): return *x.shape[:2], initial[0].shape[1], *initial[2].
 
 def _sizes(x, initial, weights, keep, clip, gated):
     T,B,*more = _numbers(x, initial)
-    return _Sizes(T, B, x.shape[2], *more, _every, gated, weights[6].numel() > 0, keep, clip)
+    return _Sizes(T, B, x.shape[2], *more, _every, gated, weights[6].numel() > 0, keep, len(initial) > 7, clip)
 
-def _shapes(T, B, H, K, N, W, R, keep):
+def _shapes(T, B, H, K, N, W, R, keep, linked):
     "Shapes of the states and of what is kept, by name"
-    face,tiles,n = interface_size(K, W, R),-(-N//16),T if keep else 1
+    face,tiles,n = interface_size(K, W, R, linked),-(-N//16),T if keep else 1
     pasts = -(-T//_every) if keep else 0
-    return dict(h=(T, B, H), c=(T, B, H), Mend=(B, K, N, W), u=(T, B, K, N), w=(T, B, K, N), rw=(T, B, K, R, N),
+    more = dict(Lend=(B, K, N, N), p=(T, B, K, N), pastL=(pasts, B, K, N, N)) if linked else {}
+    return dict(more, h=(T, B, H), c=(T, B, H), Mend=(B, K, N, W), u=(T, B, K, N), w=(T, B, K, N), rw=(T, B, K, R, N),
                 r=(T, B, R, W), acts=(n, B, 4*H), q=(n, B, H), rstd=(n, B), face=(n, B, face), cw=(n, B, K, N),
                 cr=(n, B, K, R, N), past=(pasts, B, K, tiles, W, 16), order=(n, B, K, N))
 
 def _arguments(sizes, x, initial, weights, lengths, out):
-    given = dict(x=x, **dict(zip(_weight_names, weights)), **dict(zip(_start_names, initial)), **out, lengths=lengths)
+    starts = _names(len(initial) > 7)[1]
+    given = dict(x=x, **dict(zip(_weight_names, weights)), **dict(zip(starts, initial)), **out, lengths=lengths)
     return _Args(sizes, **{k: _at(v) for k,v in given.items()})
 
 def _call(name, dtype, *structures):
@@ -632,9 +721,10 @@ def forward(x, initial, weights, lengths, clip, gated, keep):
     x,initial,weights = x.contiguous(),_plain(initial),_plain(weights)
     sizes = _sizes(x, initial, weights, keep, clip, gated)
     make = lambda k, shape: x.new_empty(shape, dtype=torch.int32 if k == 'order' else x.dtype)
-    out = {k: make(k, shape) for k,shape in _shapes(*_numbers(x, initial), keep).items()}
+    states,_,kept = _names(linked := len(initial) > 7)
+    out = {k: make(k, shape) for k,shape in _shapes(*_numbers(x, initial), keep, linked).items()}
     if x.shape[1]: _call('forward', x.dtype, _arguments(sizes, x, initial, weights, lengths, out))
-    return [out[k] for k in _state_names], [out[k] if keep else x.new_empty(0) for k in _kept_names]
+    return [out[k] for k in states], [out[k] if keep else x.new_empty(0) for k in kept]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8be15caf
 def _products(sums, source, total):
@@ -647,11 +737,13 @@ def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, nee
     x,initial,weights = x.contiguous(),_plain(initial),_plain(weights)
     sizes = _sizes(x, initial, weights, True, clip, gated)
     zeros = lambda t: torch.zeros_like(t, memory_format=torch.contiguous_format)
-    out = {**dict(zip(_state_names, states)), **dict(zip(_kept_names, kept))}
+    names,_,keeps = _names(len(initial) > 7)
+    out = {**dict(zip(names, states)), **dict(zip(keeps, kept))}
     d,B,H = [zeros(s) for s in initial],x.shape[1],initial[0].shape[1]
     gamma,beta = x.new_zeros(2, B, H)
-    there = dict(zip(_state_names, _plain(grads)))
-    back = dict(dh=d[0], dc=d[1], dM=d[2], du=d[3], drw=d[5], dr=d[6], dgamma=gamma, dbeta=beta)
+    there = dict(zip(names, _plain(grads)))
+    linked = dict(zip(('dL', 'dp'), d[7:]))
+    back = dict(dh=d[0], dc=d[1], dM=d[2], du=d[3], drw=d[5], dr=d[6], dgamma=gamma, dbeta=beta, **linked)
     if B: _call('backward', x.dtype, _arguments(sizes, x, initial, weights, lengths, out),
                 _Grads(**{k: _at(v) for k,v in {**there, **back}.items()}))
     else: out['acts'],out['face'] = zeros(out['acts']),zeros(out['face'])
@@ -678,17 +770,19 @@ def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tenso
 
 @dam_loop.register_fake
 def _(x, initial, weights, lengths, clip, gated, keep):
-    shapes = _shapes(*_numbers(x, initial), keep)
+    shapes = _shapes(*_numbers(x, initial), keep, len(initial) > 7)
+    states,_,kept = _names(len(initial) > 7)
     make = lambda k: x.new_empty(shapes[k], dtype=torch.int32 if k == 'order' else x.dtype)
-    return [*map(make, _state_names), *(make(k) if keep else x.new_empty(0) for k in _kept_names)]
+    return [*map(make, states), *(make(k) if keep else x.new_empty(0) for k in kept)]
 
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
 def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
                       outputs:list[Tensor], grads:list[Tensor], need_x:bool)->list[Tensor]:
     "As `backward`; what there is not, on either side, is an empty tensor"
-    kept = [t.clone() if k in ('acts', 'face') else t for k,t in zip(_kept_names, outputs[7:])]
+    n = len(initial)
+    kept = [t.clone() if k in ('acts', 'face') else t for k,t in zip(_names(n > 7)[2], outputs[n:])]
     grads = [g if g.numel() else None for g in grads]
-    dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:7], kept, grads, need_x)
+    dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:n], kept, grads, need_x)
     return [x.new_empty(0) if dx is None else dx, *d, *dw]
 
 @dam_loop_backward.register_fake
@@ -698,19 +792,21 @@ def _(x, initial, weights, lengths, clip, gated, outputs, grads, need_x):
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a485f615
 def _remember(ctx, inputs, output):
     x,initial,weights,lengths,*ctx.how,_ = inputs
+    ctx.n = len(initial)
     ctx.save_for_backward(x, *initial, *weights, lengths, *output)
     ctx.set_materialize_grads(False)
 
 def _gradients(ctx, grads):
     x,*rest = ctx.saved_tensors
-    initial,weights,lengths,outputs = rest[:7],rest[7:15],rest[15],rest[16:]
+    n = ctx.n
+    initial,weights,lengths,outputs = rest[:n],rest[n:n+8],rest[n+8],rest[n+9:]
     need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
-    if torch.is_grad_enabled(): dx,*d = _twice(ctx, x, initial, weights, lengths, grads[:7])
+    if torch.is_grad_enabled(): dx,*d = _twice(ctx, x, initial, weights, lengths, grads[:n])
     else:
-        grads = [x.new_empty(0) if g is None else g for g in grads[:7]]
+        grads = [x.new_empty(0) if g is None else g for g in grads[:n]]
         dx,*d = dam_loop_backward(x, initial, weights, lengths, *ctx.how, outputs, grads, need_x)
     pick = lambda gs, need: [g if n else None for g,n in zip(gs, need)]
-    return dx if need_x else None, pick(d[:7], need_initial), pick(d[7:], need_weights), None, None, None, None
+    return dx if need_x else None, pick(d[:n], need_initial), pick(d[n:], need_weights), None, None, None, None
 
 def _twice(ctx, x, initial, weights, lengths, grads):
     "The gradient as something that can be differentiated again: by autograd, through the literal loop"
@@ -726,10 +822,12 @@ def _slowly(x, initial, weights, lengths, clip, gated):
     from mcrm_nb.layers.dam import DAMCell   # here, since the layer's module does not import this one
     (K, N, W),R = initial[2].shape[1:],initial[6].shape[1]
     options = {**dam_options, 'blocks': K, 'slots': N, 'width': W, 'heads': R, 'layer_norm': weights[6].numel() > 0,
-               'clip': None if clip == float('inf') else clip, 'free_gate': 'gated' if gated else 'plain'}
+               'clip': None if clip == float('inf') else clip, 'free_gate': 'gated' if gated else 'plain',
+               'links': len(initial) > 7}
     states = reference(DAMCell, x, tuple(initial), {k: w for k,w in zip(_layer_names, weights) if w.numel()}, options)
     last = lengths-1 if lengths.numel() else torch.full((x.shape[1],), len(x)-1)
-    return [s[last, torch.arange(x.shape[1])] if k == 'Mend' else s for k,s in zip(_state_names, states)]
+    ends = 'Mend','Lend'
+    return [s[last, torch.arange(x.shape[1])] if k in ends else s for k,s in zip(_names(len(initial) > 7)[0], states)]
 
 dam_loop.register_autograd(_gradients, setup_context=_remember)
 dam_loop.register_autocast('cpu', torch.float32)
@@ -749,15 +847,14 @@ _layer_names = ('weight_ih', 'weight_rh', 'weight_hh', 'bias_ih', 'interface_wei
 
 def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None):
     "The compiled loop as a backend of `DAM`; the memory it returns is each row's last, at every step"
-    if options['links']: return reference(cell, x, state, weights, options, recompute, noise)
     if not _usable(): raise RuntimeError("backend='cpu': the compiled loop is not available here, see the warning")
     shapes,none = cell.weight_shapes(x.shape[2], state[0].shape[1], **options),x.new_empty(0)
     full = [weights[k] if k in weights else x.new_zeros(shapes[k]) if k in shapes else none for k in _layer_names]
     clip = float('inf') if options['clip'] is None else float(options['clip'])
     lengths = torch.empty(0, dtype=torch.int64) if lengths is None else lengths
-    h,c,memory,*rest = dam_loop(x, [*state], full, lengths, clip, options['free_gate'] == 'gated',
-                                torch.is_grad_enabled())[:7]
-    return h, c, memory.expand(len(x), *memory.shape), *rest
+    out = dam_loop(x, [*state], full, lengths, clip, options['free_gate'] == 'gated', torch.is_grad_enabled())
+    each = lambda k, s: s.expand(len(x), *s.shape) if k in (2, 7) else s   # memory and links: the last ones
+    return tuple(each(k, s) for k,s in enumerate(out[:len(state)]))
 cpu.takes_lengths = True
 
 @constant

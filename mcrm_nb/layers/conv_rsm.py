@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['resizes', 'conv_options', 'whole_map', 'decoders', 'starts', 'same_padding', 'same_conv', 'same_conv_transpose',
-           'pool', 'resize', 'conv_parts', 'conv_decode', 'ConvRSM']
+           'pool', 'resize', 'drop_entries', 'conv_parts', 'conv_decode', 'ConvRSM']
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #a170bd1e
+from importlib import import_module
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -57,8 +59,9 @@ def pool(
 ):            # (batch, height/size, width/size, cells), rounded up
     "The largest value of every cell in each window"
     if size == 1: return code
-    x = code.movedim(-1, 1)
-    return F.max_pool2d(F.pad(x, _pads(x.shape[-2:], size, size), value=-torch.inf), size).movedim(1, -1)
+    x,pads = code.movedim(-1, 1), _pads(code.shape[1:3], size, size)
+    if not pads[0] and not pads[2]: return F.max_pool2d(x, size, ceil_mode=True).movedim(1, -1)   # nothing in front
+    return F.max_pool2d(F.pad(x, pads, value=-torch.inf), size).movedim(1, -1)
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #3a88994b
 resizes = 'legacy','half_pixel'
@@ -69,8 +72,9 @@ def _stretch(x, n, axis, rule):
     i = torch.arange(n, device=x.device, dtype=x.dtype)
     at = i*(old/n) if rule == 'legacy' else ((i+.5)*(old/n) - .5).clamp(min=0)
     low = at.floor().long().clamp(max=old-1)
-    high,t = (low+1).clamp(max=old-1), (at-low).view(-1, *[1]*(-axis-1))
-    return x.index_select(axis, low)*(1-t) + x.index_select(axis, high)*t
+    high,t = (low+1).clamp(max=old-1), at-low
+    M = x.new_zeros(n, old).scatter_(1, low[:,None], (1-t)[:,None]).scatter_add_(1, high[:,None], t[:,None])
+    return (M @ x.flatten(axis+1)).unflatten(-1, x.shape[axis+1:])
 
 def resize(
     code,                # (batch, height, width, cells)
@@ -86,22 +90,35 @@ conv_options = dict(gamma=0., epsilon=0., floor=0., norm='sum', trace_order='tra
                     stored_trace='plain', inhibited_by='mask', ties='first', winner_cell=True, resize_rule='legacy')
 whole_map = (-3, -2, -1)
 
+def drop_entries(
+    v,               # any shape
+    keep:float=None, # Share that is kept; None: all
+    own:bool=False,  # True: `v` may be changed in place
+):                   # like `v`, what is kept divided by `keep`
+    "Dropout that draws a number only for entries that are not zero"
+    if keep is None: return v
+    out = v if own and v.is_contiguous() else v.clone(memory_format=torch.contiguous_format)
+    flat = out.view(-1)
+    at = flat.nonzero()[:,0]
+    flat[at] *= torch.empty_like(at, dtype=v.dtype).bernoulli_(keep)/keep
+    return out
+
 def conv_parts(x, code, phi, trace, weight_ih, recurrent_weight, bias_ih=None, bias_hh=None, feedback=None,
-               feedback_trace=None, feedback_weight=None, feedback_bias=None, kept=(None, None), *, stride, cells, k,
+               feedback_trace=None, feedback_weight=None, feedback_bias=None, keep=None, *, stride, cells, k,
                gamma, epsilon, floor, norm, trace_order, stored_trace, inhibited_by, ties, winner_cell, resize_rule):
     "Everything that happens at all positions in a step, by name; maps are (batch, height, width, cells in all)"
     history = dict(epsilon=epsilon, floor=floor, norm=norm, trace_order=trace_order, stored_trace=stored_trace)
     zf = same_conv(x.detach(), weight_ih, bias_ih, stride).movedim(1, -1)[...,None]
     by_cell = lambda v: v.unflatten(-1, (-1, cells))
-    part = lambda v, kept, W, bias: by_cell((v if kept is None else v*kept) @ W + (0 if bias is None else bias))
+    part = lambda v, W, bias: by_cell(drop_entries(v, keep) @ W + (0 if bias is None else bias))
     trace,feedback_trace = (None if v is None else v.detach() for v in (trace, feedback_trace))
     r,trace = recurrent_input(trace, code.detach(), **history, dims=whole_map)
-    parts = dict(zf=zf, recurrent_input=r, zr=part(r, kept[0], recurrent_weight, bias_hh))
+    parts = dict(zf=zf, recurrent_input=r, zr=part(r, recurrent_weight, bias_hh))
     z = zf + parts['zr']
     if feedback is not None:
         above = resize(feedback.detach(), z.shape[1:3], resize_rule)
         b,feedback_trace = recurrent_input(feedback_trace, above, **history, dims=whole_map)
-        parts.update(feedback_input=b, zb=part(b, kept[1], feedback_weight, feedback_bias))
+        parts.update(feedback_input=b, zb=part(b, feedback_weight, feedback_bias))
         z = z + parts['zb']
     ranked = ranking(z.detach(), by_cell(phi), (-4, *whole_map))
     mask = winners(ranked, k, ties, winner_cell)
@@ -111,9 +128,9 @@ def conv_parts(x, code, phi, trace, weight_ih, recurrent_weight, bias_ih=None, b
                 feedback_trace=feedback_trace)
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #2ba2f839
-def conv_decode(code, decoder_weight, decoder_bias, size, *, cells, stride):
+def conv_decode(code, decoder_weight, decoder_bias, size, *, cells, stride, top=bottleneck):
     "Prediction of the next picture (batch, channels, *size) from a code, before any non-linearity"
-    d = bottleneck(code, cells).movedim(-1, 1)
+    d = top(code, cells).movedim(-1, 1)
     return same_conv_transpose(d, decoder_weight, size, stride) + decoder_bias
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #06f0495d
@@ -168,6 +185,7 @@ def __init__(self:ConvRSM,
     cell_bias:bool=False,       # biases in the potential?
     recurrent_dropout:float=0., # share of recurrent and feedback input that training drops
     start:str='normal',         # of the weights: see above
+    backend:str='auto',         # 'auto': the compiled sparse step where it can be used; 'reference': torch's dense one
     device=None, dtype=None,    # of the weights
     **options,                  # of `conv_options`
 ):
@@ -181,7 +199,7 @@ def __init__(self:ConvRSM,
     self.input_size,self.num_layers,self.feedback,self.cell_bias = tuple(input_size),n,feedback,cell_bias
     self.options,self.recurrent_dropout = check_rsm_options(options, conv_options),recurrent_dropout
     check_rsm_options(dict(recurrent_dropout=recurrent_dropout))
-    self.start = one_of('start', start, starts)
+    self.start,self.backend = one_of('start', start, starts),one_of('backend', backend, ('auto', 'reference'))
     for k,shape in self.weight_shapes().items():
         self.register_parameter(k, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
     self.reset_parameters()
@@ -239,6 +257,13 @@ def zero_state(self:ConvRSM,
     return state
 
 @patch
+def fast_path(self:ConvRSM):
+    "The functions that compute a step and the largest cell of every group: `conv_parts`, or the equal sparse ones"
+    if self.backend == 'reference': return conv_parts, bottleneck
+    kernels = import_module('mcrm_nb.kernels.rsm')   # a later room: it is looked up when a step is made
+    return kernels.conv_step, kernels.group_top
+
+@patch
 def _above(self:ConvRSM, k, state):
     "What comes back to a layer from above: that layer's code of the step before, or None"
     return state.get(f'code_l{k+1}') if self.feedback else None
@@ -252,15 +277,14 @@ def _layer(self:ConvRSM, k, state):
     given = {name: of(weights, name) for name in ('bias_ih', 'bias_hh', 'feedback_weight', 'feedback_bias')}
     above = self._above(k, state)
     code,keep = of(state, 'code'), 1-self.recurrent_dropout
-    draw = lambda v: None if v is None or keep == 1 or not self.training else torch.empty_like(v).bernoulli_(keep)/keep
-    at = self.sizes()[k]
-    wide = None if above is None else code.new_empty(*code.shape[:-1], above.shape[-1])
-    parts = conv_parts(of(state, 'previous'), code, of(state, 'inhibition'), of(state, 'trace'),
+    kept = None if keep == 1 or not self.training else keep
+    at,(step, top) = self.sizes()[k],self.fast_path()
+    parts = step(of(state, 'previous'), code, of(state, 'inhibition'), of(state, 'trace'),
                        of(weights, 'weight_ih'), of(weights, 'recurrent_weight'), feedback=above,
-                       feedback_trace=of(state, 'feedback_trace'), kept=(draw(code), draw(wide)), **given,
+                       feedback_trace=of(state, 'feedback_trace'), keep=kept, **given,
                        stride=per['stride'], cells=per['cells'], k=per['k'], **self.options)
     logits = conv_decode(parts['code'], of(weights, 'decoder_weight'), of(weights, 'decoder_bias'), at[0][1:],
-                         cells=per['cells'], stride=per['stride'])
+                         cells=per['cells'], stride=per['stride'], top=top)
     return {**parts, 'logits': logits, 'prediction': decoders[per['decode']](logits)}
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #a3e7fa09

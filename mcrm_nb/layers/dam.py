@@ -186,6 +186,7 @@ class DAMCell(_DAMShapes):
     exempt = dict(gradients_are_derivatives='the write weights count as constants in the usage',
                   speaks_every_dtype='slots that are hardly used tie in low precision and are filled in another order')
     kernels = dict(cpu='mcrm_nb.kernels.dam:cpu')
+    small = dict(slots=4, width=3)   # options for checks that try many cases
     gates = staticmethod(dam_parts)
 
     @staticmethod
@@ -212,6 +213,7 @@ class DNCCell(DAMCell):
     states = *DAMCell.states,'links','precedence'
     options = dnc_options
     glorot = False
+    kernels = DAMCell.kernels
 
 # %% ../../nbs/layers/09_dam.ipynb #1114c814
 class DAM(Recurrent):

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from ..layers.backends import choose
@@ -372,6 +372,7 @@ def _contents(source):
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, OSError) as e:
         raise RecordError(f'{source}: a damaged archive ({e}); nothing was taken from it') from e
 
+# %% ../../nbs/runs/01_records.ipynb #9dbcc1e4
 def merge_records(
     sources,  # records, folders of records, or ZIP archives of them
     folder,   # where they go

@@ -104,6 +104,7 @@ def _test_together(task, learn, weights):
     metric = m.get(getattr(task.metric, '__name__', None), [None]*len(learn.model))
     return [dict(loss=l, score=task.score(l, s)) for l,s in zip(m['valid_loss'], metric)]
 
+# %% ../../nbs/runs/03_seeds.ipynb #e27d5e03
 def _run_group(task, specs, saved, folder, device, on_progress, after_epoch):
     spec = specs[0]
     settings = {k: getattr(spec, k) for k in training_fields if k != 'seed'}

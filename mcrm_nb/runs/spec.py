@@ -51,25 +51,25 @@ class RunSpec:
     def __post_init__(self):
         put = partial(object.__setattr__, self)
         one_of('task', self.task, tasks); one_of('memory', self.memory, memories); one_of('opt', self.opt, optimizers)
-        for k in ['hidden_size', 'epochs', 'bs', *(['eval_bs'] if self.eval_bs is not None else [])]:
-            if type(v := getattr(self, k)) is not int or not 0 < v < 2**53:
-                raise ValueError(f'{k}={v!r}: expected a positive whole number')
-        if type(self.seed) is not int or not 0 <= self.seed < 2**53:
-            raise ValueError(f'seed={self.seed!r}: expected a whole number, zero or more')
-        for k in ['lr', *(k for k in ('clip', 'std') if getattr(self, k) is not None)]:
-            if type(v := getattr(self, k)) not in (int, float) or not 0 < v < 1e300:
-                raise ValueError(f'{k}={v!r}: expected a positive number')
-            put(k, float(v))
-        put('refresh', _probability('refresh', self.refresh))
+        for k in _check_numbers(self): put(k, float(getattr(self, k)))
         for k in mapping_fields: put(k, _pairs(k, getattr(self, k)))
         _check_words(self)
 
 # %% ../../nbs/runs/00_spec.ipynb #3a01ce4f
-def _probability(name, value):
-    "A number from 0 to 1"
-    if type(value) not in (int, float) or not 0 <= value <= 1:
-        raise ValueError(f'{name}={value!r}: expected a probability from 0 to 1')
-    return float(value)
+def _check_numbers(spec):
+    "Whole numbers are whole, the others, whose names are returned, positive and finite"
+    for k in ['hidden_size', 'epochs', 'bs', *(['eval_bs'] if spec.eval_bs is not None else [])]:
+        if type(v := getattr(spec, k)) is not int or not 0 < v < 2**53:
+            raise ValueError(f'{k}={v!r}: expected a positive whole number')
+    if type(spec.seed) is not int or not 0 <= spec.seed < 2**53:
+        raise ValueError(f'seed={spec.seed!r}: expected a whole number, zero or more')
+    real = ['lr', *(k for k in ('clip', 'std') if getattr(spec, k) is not None)]
+    for k in real:
+        if type(v := getattr(spec, k)) not in (int, float) or not 0 < v < 1e300:
+            raise ValueError(f'{k}={v!r}: expected a positive number')
+    if type(p := spec.refresh) not in (int, float) or not 0 <= p <= 1:
+        raise ValueError(f'refresh={p!r}: expected a probability from 0 to 1')
+    return [*real, 'refresh']
 
 def _pairs(name, value):
     "Names and values, in order of the names"
@@ -79,6 +79,7 @@ def _pairs(name, value):
         raise ValueError(f'{name}={value!r}: expected names and values')
     return tuple(sorted(pairs.items()))
 
+# %% ../../nbs/runs/00_spec.ipynb #3d43e66b
 _rules = dict(stop=[{'solved', 'stuck', 'patience'}],
               schedule=[{'every', 'factor'}, {'window', 'factor', 'after', 'ties'}])
 

@@ -26,26 +26,25 @@ def parse_plan(
 ):              # the `Plan`
     "The plan that a text describes"
     try: content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e: raise ValueError(f'plan {name}: not TOML ({e})') from e
+    except (tomllib.TOMLDecodeError, RecursionError) as e: raise ValueError(f'plan {name}: not TOML ({e})') from e
     from mcrm_nb.runs.sweeps import Plan   # here, since it brings torch and fastai
     _known(name, content, ('about', 'runs'))
-    specs,blocks = {},content.get('runs', [])
+    specs,blocks,about = {},content.get('runs', []),_line(name, content.get('about', ''))
     if not isinstance(blocks, list) or not all(isinstance(b, dict) for b in blocks):
         raise ValueError(f'plan {name}: runs={blocks!r}: expected blocks [[runs]]')
     for block in blocks:
         _known(name, block, _block)
         b = _checked(name, {**_block, **block})
         b |= instead | dict(change=_joined(b['change'], instead.get('change', {})))
-        try: change = read_change(b['change'], b['experiments'])
-        except ValueError as problem: raise ValueError(f'plan {name}: {problem}') from None
-        for seed in b['seeds']:
-            for experiment in b['experiments']:
-                for protocol in b['protocols']:
-                    for memory in b['memories']:
-                        spec = spec_for(experiment, memory, protocol, b['scale'], seed, **change)
-                        specs.setdefault(spec.name, spec)
+        try:
+            change = read_change(b['change'], b['experiments'])
+            for spec in (spec_for(experiment, memory, protocol, b['scale'], seed, **change)
+                         for seed in b['seeds'] for experiment in b['experiments'] for protocol in b['protocols']
+                         for memory in b['memories']): specs.setdefault(spec.name, spec)
+        except (ValueError, TypeError, KeyError) as e:
+            raise ValueError(f'plan {name}: {e.args[0] if isinstance(e, KeyError) else e}') from None
     if not specs: raise ValueError(f'plan {name}: expected at least one block [[runs]]')
-    return Plan(name, content.get('about', ''), list(specs.values()))
+    return Plan(name, about, list(specs.values()))
 
 # %% ../../nbs/studies/02_plans.ipynb #399871b3
 def _checked(name, block):
@@ -54,7 +53,18 @@ def _checked(name, block):
         if not isinstance(block[k], type(v)):
             want = dict(list='a list', str='a text', dict='a table')[type(v).__name__]
             raise ValueError(f'plan {name}: {k}={block[k]!r}: expected {want}')
+        kind = type(v[0]) if isinstance(v, list) else None
+        if kind and not all(type(i) is kind for i in block[k]):
+            want = 'texts' if kind is str else 'whole numbers'
+            raise ValueError(f'plan {name}: {k}={block[k]!r}: expected a list of {want}')
     return block
+
+def _line(name, about):
+    "What a plan says of itself, as one line"
+    line = ' '.join(about.split()) if isinstance(about, str) else ''
+    if not isinstance(about, str) or not line.isprintable():
+        raise ValueError(f'plan {name}: about={about!r}: expected a text')
+    return line
 
 def _joined(was, now):
     "The change of a block, and what is asked for instead; tables inside are joined, too"
@@ -103,4 +113,6 @@ def read_plan(
     path = shipped_plans().get(str(plan), Path(plan))
     if not path.is_file():
         raise ValueError(f'plan={str(plan)!r}: expected one of {", ".join(map(repr, shipped_plans()))}, or a file')
-    return parse_plan(path.read_text(encoding='utf-8'), path.stem, **instead)
+    try: text = path.read_text(encoding='utf-8')
+    except UnicodeDecodeError as e: raise ValueError(f'plan {path.stem}: not a text in UTF-8 ({e})') from None
+    return parse_plan(text, path.stem, **instead)

@@ -18,7 +18,7 @@ from .study import Settings
 
 # %% ../../nbs/studies/01_registry.ipynb #f6507d26
 studies = dict(mcrm='mcrm_nb.studies.mcrm:mcrm', cornn='mcrm_nb.studies.cornn:cornn',
-               dam='mcrm_nb.studies.dam:dam')
+               dam='mcrm_nb.studies.dam:dam', rsm='mcrm_nb.studies.rsm:rsm')
 _all,experiments,settings = [],{},Settings()
 
 def add_study(

@@ -20,7 +20,9 @@ tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memo
              imdb='mcrm_nb.tasks.imdb:imdb', repr_recall='mcrm_nb.tasks.repr_recall:repr_recall',
              dam_copy='mcrm_nb.tasks.dam_copy:dam_copy', assoc_recall='mcrm_nb.tasks.assoc_recall:assoc_recall',
              nth_farthest='mcrm_nb.tasks.nth_farthest:nth_farthest',
-             convex_hull='mcrm_nb.tasks.convex_hull:convex_hull', babi='mcrm_nb.tasks.babi:babi')
+             convex_hull='mcrm_nb.tasks.convex_hull:convex_hull', babi='mcrm_nb.tasks.babi:babi',
+             reber='mcrm_nb.tasks.reber:reber', digit_stream='mcrm_nb.tasks.digit_stream:digit_stream',
+             bouncing_balls='mcrm_nb.tasks.bouncing_balls:bouncing_balls', rsm_ptb='mcrm_nb.tasks.rsm_ptb:rsm_ptb')
 
 # %% ../../nbs/tasks/05_registry.ipynb #0ef7da1ec
 def task_maker(

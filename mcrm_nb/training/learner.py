@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from ..options import one_of   # ours first: the package quietens a warning of fastai's import
 from ..layers.registry import hidden_size_for
+from ..kernels.rsm import SparseCodeAdam
 from .optimizers import TFAdam, TFRMSprop
 from .refreshing import Refreshing, refresh_mask, refreshed_terms
 from fastai.basics import AvgLoss, Callback, CancelFitException, Learner, set_seed
@@ -25,7 +26,7 @@ from fastcore.meta import delegates
 
 # %% ../../nbs/training/00_learner.ipynb #f2095b1a
 optimizers = dict(adam=torch.optim.Adam, rmsprop=torch.optim.RMSprop, sgd=torch.optim.SGD, tf_rmsprop=TFRMSprop,
-                  tf_adam=TFAdam)
+                  tf_adam=TFAdam, sparse_adam=SparseCodeAdam)
 
 def optimizer(
     name:str,  # Key of `optimizers`
@@ -71,7 +72,8 @@ class Curve(Callback):
     def after_epoch(self):
         if not self.count: return   # a validation on its own
         names = list(self.recorder.metric_names)[1:-1]
-        row = dict(zip(names, self.recorder.values[-1]), train_loss=float(self.total)/self.count,
+        scores = {k: v for k,v in zip(names, self.recorder.values[-1]) if v is not None}   # a metric may have none
+        row = dict(scores, train_loss=float(self.total)/self.count,
                    **{k: float(total)/n for k,(total,n) in self.parts.items()})
         self.rows.append(dict(epoch=len(self.rows)+1, **row, seconds=time.perf_counter()-self.start))
         self.diverged = not (math.isfinite(row['train_loss']) and math.isfinite(row['valid_loss']))
@@ -139,7 +141,7 @@ class CarryState(Callback):
     before_validate = before_train
     def before_batch(self):
         x,lead = self.xb[0],getattr(self.model, 'lead', 0)   # axes before the batch: of networks, see `SeedBatch`
-        if getattr(self.dl, 'resets', False): self._begin_anew(lead)
+        begins = self._begin_anew(lead) if getattr(self.dl, 'resets', False) else None
         if not (self.training or self.in_eval): return
         n = x.shape[lead]
         if self.at == 'stale' and self.rows != n: self.state,self.rows = None,n
@@ -148,7 +150,8 @@ class CarryState(Callback):
                              f'so expected {self.rows} (drop_last=True leaves a smaller batch out)')
         if isinstance(self.at, int) and self.at > x.shape[lead+1]:
             raise ValueError(f'carry={self.at}: expected at most {x.shape[lead+1]}, the steps of a window')
-        self.learn.xb,self.rows = (x, self.state, self.at if isinstance(self.at, int) else True),n
+        more = () if begins is None else (begins,)   # a model of streams clears its state within the window itself
+        self.learn.xb,self.rows = (x, self.state, self.at if isinstance(self.at, int) else True, *more),n
 
     def after_pred(self):
         if not (self.training or self.in_eval): return
@@ -158,10 +161,12 @@ class CarryState(Callback):
 # %% ../../nbs/training/00_learner.ipynb #93a726ba
 @patch
 def _begin_anew(self:CarryState, lead):
-    "Take the resets out of the batch, and clear the state of those streams"
+    "Take the resets out of the batch, and clear the state of those streams; resets of every step are handed on"
     *targets,reset = self.yb
     self.learn.yb = tuple(targets)
-    if self.state is None: return
+    begins = reset if reset.dim() > lead+1 else None   # of every step of the window; else of its first step alone
+    if self.state is None: return begins
+    if begins is not None: reset = begins[...,0]
     if 'starts_at_zero' in getattr(self.model.rnn, 'exempt', {}):
         name = type(self.model.rnn).__name__
         raise ValueError(f'{name}: expected a memory that starts at zero, since the streams have resets')
@@ -169,6 +174,7 @@ def _begin_anew(self:CarryState, lead):
     anew = reset.unsqueeze(lead) > 0
     states = tuple(s.masked_fill(anew.view(*anew.shape, *[1]*(s.dim()-anew.dim())), 0) for s in states)
     self.state = states if isinstance(self.state, tuple) else states[0]
+    return begins
 
 # %% ../../nbs/training/00_learner.ipynb #677f88f9
 def scheduled_lr(
