@@ -9,7 +9,7 @@ __all__ = ['app', 'console', 'Protocol', 'Scale', 'Out', 'Device', 'Jobs', 'Budg
            'bench_speed', 'check_parity', 'main', 'fail']
 
 # %% ../nbs/tool/00_command_line.ipynb #5712d022
-import codecs, io, json, os, re, signal, sys, textwrap, time, unicodedata
+import codecs, io, json, os, re, signal, sys, textwrap, unicodedata
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -226,7 +226,8 @@ def _given(**settings): return {k: v for k,v in settings.items() if v}
 def _say_task(spec):
     d = dict(spec.data)
     _say(f"Adding problem: two of {d['seq_len']} numbers are marked; what is their sum?")
-    _say(f"{d['n_train']:,} training sequences, {spec.epochs} epochs. The loss shown is that of the validation data.\n")
+    _say(f"{d['n_train']:,} training sequences, {spec.epochs} epoch{'s'*(spec.epochs > 1)}. "
+         f"The loss shown is that of the validation data.\n")
 
 def _show_demo(plan, out, done):
     "The comparison as a table and a figure"
@@ -427,12 +428,6 @@ def _bars():
     text = lambda s: TextColumn(s, markup=False)
     return Progress(text('{task.description}'), BarColumn(10), text('{task.fields[note]}'), Times(), console=console)
 
-def _time_left(spent, share, before, expected):
-    "Seconds that are left, by the work done so far, at first by the estimate; `before` was done by an earlier command"
-    done = share-before
-    if done < .02: return expected
-    return spent*(1-share)/done
-
 # %% ../nbs/tool/00_command_line.ipynb #defa9614
 PlanName = Annotated[str, typer.Argument(help='Name of a plan (mcrm_nb list shows them), or a plan file.',
                                          autocompletion=_complete('plan'))]
@@ -553,54 +548,43 @@ def _merged(out):
 # %% ../nbs/tool/00_command_line.ipynb #f6b5ae09
 def _sweep_with_bars(p, sweep, out, **kw):
     "The sweep with a bar for all work and one for each run that is under way"
-    from mcrm_nb.runs.records import finished, read_record
-    weights,expected = _weights(p, out, kw)
-    whole = sum(weights.values())
-    share = {s.name: _resumed(s, out)/s.epochs for s in p.specs} | {s.name: 1. for s in p.specs if finished(s, out)}
-    work = lambda: sum(weights[n]*share[n] for n in weights)/whole
-    start,before,lines,ended = time.monotonic(),work(),{},set()
+    from mcrm_nb.runs.records import read_record
+    from mcrm_nb.runs.sweeps import Remaining, processes
+    jobs = kw.get('jobs') or processes(_likely(kw.get('device')))
+    remaining,lines,ended = Remaining(p.specs, jobs, _expected(p, out, kw)),{},set()
     with _bars() as bars:
         top = bars.add_task(p.name, total=1., note='', left='')
         def on_progress(spec, kind, what):
-            if kind == 'end': _run_ended(bars, lines, ended, share, spec, what, out, read_record)
-            elif spec.name not in lines: lines[spec.name] = _run_begins(bars, spec, out)
+            remaining.note(spec, kind, what)
+            if kind == 'end': _run_ended(bars, lines, ended, spec, what, out, read_record)
+            elif spec.name not in lines: lines[spec.name] = _run_begins(bars, spec, what if kind == 'start' else 0)
             if kind == 'at':
-                share[spec.name] = what[1]
                 row = what[0]
                 note = f"{row['epoch']}/{spec.epochs} valid {row['valid_loss']:.3g}" if row else f'1/{spec.epochs}'
                 bars.update(lines[spec.name], completed=what[1], note=note)
-            left = _left_words(_time_left(time.monotonic()-start, work(), before, expected))
-            bars.update(top, completed=work(), note=f'{len(ended)}/{len(p.specs)} runs', left=left)
+            bars.update(top, completed=remaining.done(), note=f'{len(ended)}/{len(p.specs)} runs',
+                        left=_left_words(remaining.left()))
         return sweep(p, out, on_progress=on_progress, **kw)
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000c
-def _weights(p, out, kw):
-    "The work of every run in seconds, as far as it is known, else their mean; and the seconds until the end"
+def _expected(p, out, kw):
+    "Seconds of every run of a plan by the records; NaN where nothing is known"
     from mcrm_nb.analysis.estimates import plan_times
-    from mcrm_nb.runs.sweeps import processes
-    device = _likely(kw.get('device'))
-    pieces = plan_times(p.specs, device, kw.get('together'), _merged(out))
-    known = [q.seconds/len(q.specs) for q in pieces if q.seconds == q.seconds]
-    usual = sum(known)/len(known) if known else 1.
-    seconds = {s.name: q.seconds/len(q.specs) if q.seconds == q.seconds else usual for q in pieces for s in q.specs}
-    todo = [s.name for s in p.specs if not (out/f'{s.name}.json').exists()]
-    jobs = min(kw.get('jobs') or processes(device), max(1, len(todo)))
-    return seconds, sum(seconds[n] for n in todo)/jobs if known else None
+    pieces = plan_times(p.specs, _likely(kw.get('device')), kw.get('together'), _merged(out))
+    return {s.name: q.seconds/len(q.specs) for q in pieces for s in q.specs}
 
 def _left_words(seconds):
     from mcrm_nb.analysis.estimates import say_time
-    return '' if not seconds else say_time(max(1., seconds))
+    return say_time(max(1., seconds)) if seconds else ''
 
-def _run_begins(bars, spec, out):
+def _run_begins(bars, spec, done):
     "A bar for a run that begins, or goes on"
-    if done := _resumed(spec, out):
-        bars.console.print(Text(f'  {_run_words(spec)}: continues after epoch {done}'), soft_wrap=True)
+    if done: bars.console.print(Text(f'  {_run_words(spec)}: continues after epoch {done}'), soft_wrap=True)
     return bars.add_task(f'  {_short(spec)}', total=1., completed=done/spec.epochs, note='')
 
 # %% ../nbs/tool/00_command_line.ipynb #bbce474c
-def _run_ended(bars, lines, ended, share, spec, what, out, read_record):
+def _run_ended(bars, lines, ended, spec, what, out, read_record):
     ended.add(spec.name)
-    share[spec.name] = 1.
     if spec.name in lines: bars.remove_task(lines.pop(spec.name))
     text = f'  {_run_words(spec)}: {_end_line(spec, *what, out, read_record)}  [{spec.name}]'
     bars.console.print(Text(text), soft_wrap=True)
@@ -744,7 +728,7 @@ def _notes(t):
     example = next((c for c in cells if re.search(r'\d\(\d', str(c))), None)
     if example: _say(f'{example}: the brackets hold half of the 95 % interval of the mean, in units of its last digit.')
     if any(re.search(r'quick|hour', who) for _,who in t.index):
-        _say('quick and hour are smaller tasks than those of the paper: compare memories, not with its scores.')
+        _say('The scales quick and hour are smaller tasks: compare memories there, but never with the paper.')
     if devices := sorted({d for d in t.device if d}): _say(f"made on: {'; '.join(devices)}")
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000e
