@@ -106,11 +106,13 @@ def parameters_of(
     input_size,    # features per step; None: as wide as the output (a tied embedding)
     hidden_size,   # units
     readout=None,  # width of the output -> further parameters (embedding, decoder)
-    **options,     # Options of the memory
+    **options,     # Options of the memory; those that are its head's do not count
 )->int:
     "Number of parameters of a one-layer memory, with its readout"
     from mcrm_nb.layers.recurrence import count_parameters, output_width   # here, since it brings torch
     make = memories[memory] if isinstance(memory, str) else memory
+    known = getattr(getattr(make, 'layer', None), 'options', options)
+    options = {k: v for k,v in options.items() if k in known}
     layer = make(hidden_size if input_size is None else input_size, hidden_size, device='meta', **options)
     width = output_width(layer)
     if input_size is None and width != hidden_size: layer = make(width, hidden_size, device='meta', **options)

@@ -17,8 +17,19 @@ from ..training.together import build_together
 from .spec import should_stop, training_fields
 from .records import making, provenance, read_record, save_tensors, write_record
 from .run import (alone_at, earlier_machines, exact_products, optimised, pack_checkpoint, read_checkpoint,
-                              unpack_checkpoint)
+                              run, unpack_checkpoint)
 from fastai.basics import Callback   # after ours: the package quietens a warning of fastai's import
+
+# %% ../../nbs/runs/03_seeds.ipynb #c2edc09a
+def _in_turn(on_progress, after_epoch):
+    "One function that tells both, for runs that cannot be trained at once"
+    saved = 0
+    def watch(spec, rows, share):
+        nonlocal saved
+        if on_progress: on_progress(spec, rows, share)
+        if after_epoch and saved < len(rows) < spec.epochs: after_epoch(rows[-1]['seconds'])
+        saved = len(rows)
+    return watch
 
 # %% ../../nbs/runs/03_seeds.ipynb #c2edc096
 @exact_products()
@@ -33,6 +44,8 @@ def run_together(
     if len({replace(s, seed=0) for s in specs}) > 1:
         raise ValueError('specs: expected runs that differ only in their seed')
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    if not make_task(specs[0].task, **dict(specs[0].data)).stackable:   # streams, sequences of many lengths
+        return [run(s, folder, device, _in_turn(on_progress, after_epoch)) for s in specs]
     with making(folder) as folder, ExitStack() as locks:
         done = lambda spec: folder/f'{spec.name}.json'
         for spec in specs: locks.enter_context(alone_at(spec, folder))
