@@ -164,7 +164,7 @@ def _test(task, learn, weights=None):
     if weights: learn.model.load_state_dict(weights)
     with learn.no_bar(), learn.no_logging(): loss,*found = learn.validate(2)
     reported,further = found[:task.metric is not None],getattr(task, 'further', ())
-    others = {m.name: v for m,v in zip(further, found[len(reported):])}
+    others = {m.name: v for m,v in zip(further, found[len(reported):]) if v is not None}
     return dict(loss=loss, score=task.score(loss, *reported), **others)
 
 # %% ../../nbs/runs/02_run.ipynb #6f6f3840

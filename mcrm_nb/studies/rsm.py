@@ -7,7 +7,7 @@ __all__ = ['rsm', 'stored_per_unit', 'rsm_parameters', 'film_parameters', 'store
            'equal_memory_units']
 
 # %% ../../nbs/studies/30_rsm.ipynb #dcd909f9
-from ..layers.registry import parameters_of
+from ..layers.registry import memories, parameters_of
 from .study import Experiment, Settings, Study
 
 # %% ../../nbs/studies/30_rsm.ipynb #fc072e36
@@ -49,10 +49,23 @@ def film_parameters(
     pooled = -(-(-(-side//2))//2)
     return 2*25*g + n*n + m*n + side*side + 2*9*n*k + m*m + n*pooled*pooled
 
+# %% ../../nbs/studies/30_rsm.ipynb #60c9fc3b
+_bptt,_equal = ('gru', 'lstm', 'mcrm', 'cornn'), f'{_ours}: as many as RSM with its decoder and classifier'
+_counts = {**{e: rsm_parameters(784, 200, 6, 500, 7) for e in _reber},
+           **{e: rsm_parameters(784, 200, 6, 1200, 10) for e in _digits},
+           'bouncing_balls': film_parameters(), 'rsm_ptb': rsm_parameters(28, 600, 8, 1200, 10_000)}
+_window = {**dict.fromkeys(_experiments, 20), 'rsm_ptb': 30}
+for e in _experiments:
+    _say(e, _everyone, _equal, n_params=_counts[e])
+    _say(e, _everyone, f'{_ours}: truncated back-propagation', opt='adam', lr=1e-3, clip=1.,
+         data=dict(window=_window[e]))
+    if e == 'rsm_ptb': _say(e, _everyone, f'{_ours}: forgetting is a part of RSM', data=dict(forget=0.))
+    _say(e, _everyone, f'{_ours}: as for digits', 'cornn', options=dict(dt=.3, gamma=1., epsilon=2.))
+
 # %% ../../nbs/studies/30_rsm.ipynb #26eaac45
 for e in _experiments:
     _say(e, _everyone, 'every step is learnt from, and the state goes on', carry='end')
-    _say(e, _everyone, _FIRST, 'rsm', opt='sparse_adam', lr=5e-4)
+    _say(e, _everyone, _FIRST, 'rsm', opt='sparse_adam', lr=5e-4, clip=None, n_params=None, data=dict(window=1))
 
 for e in _reber:
     _say(e, _everyone, _JSON, epochs=40, data=dict(steps=1000))
@@ -82,20 +95,6 @@ _words = dict(cells=8, k=20, gamma=.8, epsilon=.85, classifier=1200, trace=.85, 
 _say('rsm_ptb', _everyone, f'{_TABLE}; dropout, trace and l2: {_JSON}', 'rsm', hidden_size=4800, options=_words,
      data=dict(forget=.05))
 _say('rsm_ptb', 'code', f'{_JSON}, the newest', 'rsm', options={**_words, 'gamma': .9})
-
-# %% ../../nbs/studies/30_rsm.ipynb #b1a17977
-_bptt,_equal = ('gru', 'lstm', 'mcrm', 'cornn'), f'{_ours}: as many as RSM with its decoder and classifier'
-_counts = {**{e: rsm_parameters(784, 200, 6, 500, 7) for e in _reber},
-           **{e: rsm_parameters(784, 200, 6, 1200, 10) for e in _digits},
-           'bouncing_balls': film_parameters(), 'rsm_ptb': rsm_parameters(28, 600, 8, 1200, 10_000)}
-_window = {**dict.fromkeys(_experiments, 20), 'rsm_ptb': 30}
-for e in _experiments:
-    for m in _bptt:
-        _say(e, _everyone, _equal, m, n_params=_counts[e])
-        _say(e, _everyone, f'{_ours}: truncated back-propagation', m, opt='adam', lr=1e-3, clip=1.,
-             data=dict(window=_window[e]))
-        if e == 'rsm_ptb': _say(e, _everyone, f'{_ours}: forgetting is a part of RSM', m, data=dict(forget=0.))
-    _say(e, _everyone, f'{_ours}: as for digits', 'cornn', options=dict(dt=.3, gamma=1., epsilon=2.))
 
 # %% ../../nbs/studies/30_rsm.ipynb #b565765f
 _QUICK,_HOUR = f'{_ours}: seconds to a minute of a core', f'{_ours}: up to an hour of a core'
@@ -127,7 +126,9 @@ _small = {**{e: rsm_parameters(784, 64, 6, 100, 7) for e in _reber},
           'bouncing_balls': film_parameters(34, (64, 128), (16, 32)),
           'rsm_ptb': rsm_parameters(28, 100, 8, 200, 10_000)}
 for e in _experiments:
-    for m in _bptt: _say(e, _everyone, _QUICK, m, scale='quick', n_params=_small[e], lr=5e-3 if e in _reber else 3e-3)
+    for m in memories:
+        if m == 'rsm': continue
+        _say(e, _everyone, _QUICK, m, scale='quick', n_params=_small[e], lr=5e-3 if e in _reber else 3e-3)
 
 rsm = Study('rsm', ('rsm', *_bptt), _experiments, _settings, ('reber', 'digit_stream', 'bouncing_balls', 'rsm_ptb'),
             reference='rsm')
