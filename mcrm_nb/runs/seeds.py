@@ -50,7 +50,7 @@ def run_together(
         done = lambda spec: folder/f'{spec.name}.json'
         for spec in specs: locks.enter_context(alone_at(spec, folder))
         task = make_task(specs[0].task, **dict(specs[0].data))
-        most = len(specs) if task.stackable else 1
+        most = len(specs)
         while open_ := [s for s in specs if not done(s).exists()]:
             saved = {s: read_checkpoint(at, s) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
             epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
