@@ -19,14 +19,21 @@ from .study import Settings
 # %% ../../nbs/studies/01_registry.ipynb #f6507d26
 studies = dict(mcrm='mcrm_nb.studies.mcrm:mcrm', cornn='mcrm_nb.studies.cornn:cornn',
                dam='mcrm_nb.studies.dam:dam', rsm='mcrm_nb.studies.rsm:rsm')
-_all,experiments,settings = [],{},Settings()
+_all,experiments,settings = {},{},Settings()
 
 def add_study(
     study, # a `Study`
 ):
-    "Take a study in: its experiments and settings are known by name from then on"
+    "Take a study in: its experiments and settings are known by name from then on; one of the same key gives way"
+    for other in _all.values():
+        if other.key != study.key and (taken := set(other.experiments) & set(study.experiments)):
+            raise ValueError(f'experiments={sorted(taken)}: expected other keys, study {other.key!r} has these')
+    if old := _all.get(study.key):
+        for e in old.experiments: del experiments[e]
+        own = {id(s) for s in old.settings}
+        settings[:] = [s for s in settings if id(s) not in own]
     studies.setdefault(study.key, f'{study.key}:added')
-    _all.append(study)
+    _all[study.key] = study
     experiments.update(study.experiments)
     settings.extend(study.settings)
 
@@ -34,18 +41,19 @@ for path in list(studies.values()):
     module,name = path.split(':')
     add_study(getattr(import_module(module), name))
 
+# %% ../../nbs/studies/01_registry.ipynb #879fb329
 def study_named(
     key:str, # Key of `studies`
 ):           # the `Study`
     "The study of that name"
-    return _all[list(studies).index(one_of('study', key, studies))]
+    return _all[one_of('study', key, studies)]
 
 def study_of(
     experiment:str, # Key of `experiments`
 ):                  # the `Study` it belongs to
     "The study of an experiment"
     one_of('experiment', experiment, experiments)
-    return next(study for study in _all if experiment in study.experiments)
+    return next(study for study in _all.values() if experiment in study.experiments)
 
 def reported(
     experiment:str, # Key of `experiments`
