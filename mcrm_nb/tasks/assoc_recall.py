@@ -10,8 +10,7 @@ import math
 
 import numpy as np
 from .contract import Task
-from .recall import (RecallData, RecallQuestion, bit_scores, bits_loss, endless, flags_only, plateau_loss,
-                                  range_of, whole)
+from .recall import RecallQuestion, bit_question, endless_recall, range_of, whole
 
 # %% ../../nbs/tasks/43_assoc_recall.ipynb #3512ee7d
 def assoc_recall_sequences(
@@ -47,14 +46,7 @@ def assoc_recall_question(
     whole(bits=bits, rows=rows)
     whole(2, least=least)
     range_of(least, most, 'items')
-    likelihood,*others = bit_scores(bits)
-    return RecallQuestion('assoc_recall', f'Associative recall, {least} to {most} items of {rows} rows',
-                          input_size=bits+2,
-        n_out=bits+2, every_step=True, loss=None, loss_unit='cross-entropy in nats per step',
-        trivial_description='the flags, and no bit',
-        metric=likelihood, further=tuple(others), score_name='likelihood of a channel', better='higher',
-        of_input=bits_loss,
-        references={'flags, and no bit': flags_only(bits), 'nothing': .5})
+    return bit_question('assoc_recall', f'Associative recall, {least} to {most} items of {rows} rows', bits+2, bits)
 
 def assoc_recall(
     bits:int=8,         # Data bits of a row
@@ -66,9 +58,6 @@ def assoc_recall(
     eval_rows:int=64,   # Sequences of each of them
 )->Task:
     "Associative recall, from generated sequences without end"
-    whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
-    question,sizes = assoc_recall_question(bits, rows, least, most),dict(bits=bits, rows=rows, least=least, most=most)
-    data = RecallData(endless(lambda n, rng: assoc_recall_sequences(n, rng, **sizes)), steps, eval_steps,
-                      settings=dict(sizes, steps=steps, eval_steps=eval_steps, eval_rows=eval_rows),
-                      eval_rows=eval_rows)
-    return Task(question, data, baseline=plateau_loss(data, bits*math.log(2)))
+    sizes = dict(bits=bits, rows=rows, least=least, most=most)
+    return endless_recall(assoc_recall_question(**sizes), assoc_recall_sequences, sizes, bits*math.log(2), steps,
+                          eval_steps, eval_rows)

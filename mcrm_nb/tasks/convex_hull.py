@@ -14,8 +14,8 @@ import torch
 from ..options import one_of
 from .contract import Task
 from .files import DataError, data_home
-from .recall import (Ratio, RecallData, RecallQuestion, class_loss, collate, plateau_loss, values_loss,
-                                  whole)
+from .recall import (Ratio, RecallData, RecallQuestion, class_loss, collate, plateau_loss, range_of,
+                                  values_loss, whole)
 
 # %% ../../nbs/tasks/45_convex_hull.ipynb #0d113bf5
 def hull_of(
@@ -150,16 +150,17 @@ def convex_hull(
     eval_rows:int=64,       # Problems of each of them
 )->Task:
     "Convex hulls, from problems without end"
-    whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows); whole(3, least=least)
+    whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
+    whole(3, least=least)
     question,tested = convex_hull_question(most, tested, layers),tuple(tested)
-    if most < least: raise ValueError(f'least={least}, most={most}: expected a range of points, got an empty one')
+    range_of(least, most, 'points')
     settings = dict(least=least, most=most, tested=list(tested), layers=list(layers), source=source, steps=steps,
                     eval_steps=eval_steps, eval_rows=eval_rows)
     if one_of('source', source, ('made', 'files')) == 'made': draws,sizes = [hull_problems]*3,list(range(least, most+1))
     else:
         found,settings['sha256'] = _from_files(most)
-        (learnt, sizes),(held, _) = _drawn([p for k,
-                                            p in enumerate(found['train']) if k % 10]),_drawn(found['train'][::10])
+        learnt,sizes = _drawn([p for k,p in enumerate(found['train']) if k % 10])
+        held,_ = _drawn(found['train'][::10])
         draws,sizes = [learnt, held, _drawn(found['test5'] + found['test10'])[0]],[n for n in sizes if n >= least]
     train,*others = [_batches(d, sizes if k == 0 else tested, most, k == 0) for k,d in enumerate(draws)]
     data = RecallData(train, steps, eval_steps, settings=settings, eval_rows=eval_rows, others=tuple(others))

@@ -10,8 +10,7 @@ import math
 
 import numpy as np
 from .contract import Task
-from .recall import (RecallData, RecallQuestion, bit_scores, bits_loss, endless, flags_only, plateau_loss,
-                                  range_of, whole)
+from .recall import RecallQuestion, bit_question, endless_recall, range_of, whole
 
 # %% ../../nbs/tasks/42_dam_copy.ipynb #9a28a32e
 def dam_copy_sequences(
@@ -44,13 +43,7 @@ def dam_copy_question(
     "The question of the copy task: the items again, in order, after the recall flag"
     whole(bits=bits, least=least)
     range_of(least, most, 'lengths')
-    likelihood,*others = bit_scores(bits)
-    return RecallQuestion('dam_copy', f'Copying {least} to {most} rows of {bits} bits', input_size=bits+2, n_out=bits+2,
-        every_step=True, loss=None, loss_unit='cross-entropy in nats per step',
-        trivial_description='the flags, and no bit',
-        metric=likelihood,
-        further=tuple(others), score_name='likelihood of a channel', better='higher', of_input=bits_loss,
-        references={'flags, and no bit': flags_only(bits), 'nothing': .5})
+    return bit_question('dam_copy', f'Copying {least} to {most} rows of {bits} bits', bits+2, bits)
 
 def dam_copy(
     bits:int=8,         # Data bits of a row
@@ -61,9 +54,6 @@ def dam_copy(
     eval_rows:int=64,   # Sequences of each of them
 )->Task:
     "Copying rows of bits, from generated sequences without end"
-    whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
-    question,sizes = dam_copy_question(bits, least, most),dict(bits=bits, least=least, most=most)
-    data = RecallData(endless(lambda n, rng: dam_copy_sequences(n, rng, **sizes)), steps, eval_steps,
-                      settings=dict(sizes, steps=steps, eval_steps=eval_steps, eval_rows=eval_rows),
-                      eval_rows=eval_rows)
-    return Task(question, data, baseline=plateau_loss(data, bits*math.log(2)))
+    sizes = dict(bits=bits, least=least, most=most)
+    return endless_recall(dam_copy_question(**sizes), dam_copy_sequences, sizes, bits*math.log(2), steps, eval_steps,
+                          eval_rows)

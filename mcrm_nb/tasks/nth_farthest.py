@@ -10,8 +10,7 @@ import math
 
 import numpy as np
 from .contract import Task
-from .recall import (Ratio, RecallData, RecallQuestion, class_loss, endless, plateau_loss, values_loss,
-                                  whole)
+from .recall import Ratio, RecallQuestion, class_loss, endless_recall, values_loss, whole
 
 # %% ../../nbs/tasks/44_nth_farthest.ipynb #12a032f4
 def nth_farthest_sequences(
@@ -68,9 +67,6 @@ def nth_farthest(
     eval_rows:int=64,   # Sequences of each of them
 )->Task:
     "Nth farthest, from generated sequences without end"
-    whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
-    question,sizes = nth_farthest_question(vectors, dims, layers),dict(vectors=vectors, dims=dims)
-    settings = dict(sizes, layers=list(layers), steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
-    data = RecallData(endless(lambda n, rng: nth_farthest_sequences(n, rng, **sizes)), steps, eval_steps,
-                      settings=settings, eval_rows=eval_rows)
-    return Task(question, data, baseline=plateau_loss(data, (vectors-1)/vectors*math.log(vectors-1)))
+    question,nats = nth_farthest_question(vectors, dims, layers),(vectors-1)/vectors*math.log(vectors-1)
+    return endless_recall(question, nth_farthest_sequences, dict(vectors=vectors, dims=dims), nats, steps,
+                          eval_steps, eval_rows, layers=list(layers))

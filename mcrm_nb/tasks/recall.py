@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['padded', 'collate', 'endless', 'RecallData', 'bits_loss', 'class_loss', 'values_loss', 'RecallQuestion', 'Bound',
-           'RecallModel', 'Ratio', 'answer_likelihood', 'bit_scores', 'flags_only', 'plateau_loss', 'whole', 'range_of']
+           'RecallModel', 'Ratio', 'answer_likelihood', 'bit_scores', 'flags_only', 'plateau_loss', 'whole', 'range_of',
+           'bit_question', 'endless_recall']
 
 # %% ../../nbs/tasks/40_recall.ipynb #80e88dee
 import math
@@ -19,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 from ..layers.recurrence import output_width   # ours first: the package quietens a warning of fastai's import
 from ..layers.registry import memories
-from .contract import Question, StreamData, StreamLoader, checksum
+from .contract import Question, StreamData, StreamLoader, Task, checksum
 from .heads import SequenceModel
 from fastai.data.core import DataLoaders
 from fastai.metrics import Metric
@@ -243,3 +244,38 @@ def range_of(
 ):
     "A `ValueError` if a range of whole numbers is empty"
     if most < least: raise ValueError(f'least={least}, most={most}: expected a range of {name}, got an empty one')
+
+# %% ../../nbs/tasks/40_recall.ipynb #57db2e0c
+def bit_question(
+    name:str,        # Short name, for tables and files
+    title:str,       # Title, for people
+    input_size:int,  # Features per step
+    bits:int,        # Bits of an answer
+    flags:bool=True, # True: two flags stand beside the bits, and bits of the input may be reproduced
+)->RecallQuestion:
+    "A question that is answered with bits: scores, references and losses"
+    likelihood,*others = bit_scores(bits)
+    known = {'flags, and no bit': flags_only(bits)} if flags else {}
+    return RecallQuestion(name, title, input_size=input_size, n_out=bits + 2*flags, every_step=True, loss=None,
+        loss_unit='cross-entropy in nats per step', metric=likelihood, further=tuple(others),
+        trivial_description='the flags, and no bit' if flags else 'no bit is known',
+        score_name='likelihood of a channel', better='higher', of_input=bits_loss if flags else None,
+        references={**known, 'nothing': .5})
+
+# %% ../../nbs/tasks/40_recall.ipynb #89041343
+def endless_recall(
+    question:RecallQuestion, # What is asked
+    sequences:Callable,      # Function of a number of sequences, a `RandomState` and `sizes`
+    sizes:dict,              # Sizes of the sequences by name
+    nats:float,              # Loss of an answer of which nothing is known
+    steps:int,               # Batches that make an epoch of training
+    eval_steps:int,          # Batches of a validation, and of a test
+    eval_rows:int,           # Sequences of each of them
+    **settings,              # Further settings that the record names
+)->Task:
+    "A recall task from generated sequences without end"
+    whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
+    lengths = dict(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
+    data = RecallData(endless(lambda n, rng: sequences(n, rng, **sizes)), steps, eval_steps,
+                      settings=dict(sizes, **settings, **lengths), eval_rows=eval_rows)
+    return Task(question, data, baseline=plateau_loss(data, nats))

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from ..options import one_of
 from .contract import Task
-from .recall import RecallData, RecallQuestion, bit_scores, endless, plateau_loss, range_of, whole
+from .recall import RecallQuestion, bit_question, endless_recall, range_of, whole
 
 # %% ../../nbs/tasks/41_repr_recall.ipynb #8cd187a4
 def _numbers(items, size, rng):
@@ -72,13 +72,8 @@ def repr_recall_question(
         raise ValueError(f'bits={bits}, segments={segments}, items={items}: expected at most {there} items, since a '
                          f'segment of {bits//segments} bits has no more distinct values')
     if bits//segments > 62: raise ValueError(f'bits={bits}, segments={segments}: expected at most 62 bits in a segment')
-    likelihood,*others = bit_scores(bits//2)
-    return RecallQuestion('repr_recall', f'Representation recall, {items} items of {segments} segments',
-                          input_size=bits+2,
-        n_out=bits//2, every_step=True, loss=None, loss_unit='cross-entropy in nats per step',
-        trivial_description='no bit is known',
-        metric=likelihood, further=tuple(others), score_name='likelihood of a channel', better='higher',
-        references={'nothing': .5})
+    title = f'Representation recall, {items} items of {segments} segments'
+    return bit_question('repr_recall', title, bits+2, bits//2, flags=False)
 
 # %% ../../nbs/tasks/41_repr_recall.ipynb #0502730d
 def repr_recall(
@@ -93,10 +88,6 @@ def repr_recall(
     eval_rows:int=64,   # Sequences of each of them
 )->Task:
     "Representation recall, from generated sequences without end"
-    whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
     sizes = dict(bits=bits, segments=segments, items=items, least=least, most=most, order=order)
-    question = repr_recall_question(**sizes)
-    data = RecallData(endless(lambda n, rng: repr_recall_sequences(n, rng, **sizes)), steps, eval_steps,
-                      settings=dict(sizes, steps=steps, eval_steps=eval_steps, eval_rows=eval_rows),
-                      eval_rows=eval_rows)
-    return Task(question, data, baseline=plateau_loss(data, bits//2*math.log(2)))
+    return endless_recall(repr_recall_question(**sizes), repr_recall_sequences, sizes, bits//2*math.log(2), steps,
+                          eval_steps, eval_rows)
