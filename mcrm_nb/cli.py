@@ -275,7 +275,9 @@ def _say_next():
     "The next commands, as they can be typed here"
     import shutil
     here,site = Path('nbs/layers/05_mcrm.ipynb').exists(),_site()
+    as_module = Path(sys.argv[0]).name == '__main__.py'   # python -m mcrm_nb
     me = 'mcrm_nb' if shutil.which('mcrm_nb') or not here else os.path.relpath(sys.argv[0])
+    if as_module: me = 'python -m mcrm_nb'
     lines = {'make lab' if here else site: 'read the notebooks' + (' and run them' if here else ''),
              f'{me} demo --seq-len 100 --seeds 3': 'a longer memory, with a spread',
              f'{me} sweep quick': 'five experiments, five memories, three seeds',

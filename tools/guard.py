@@ -131,6 +131,11 @@ def check_modules(books):
 # The same functions for other memories and in other languages, under the same names
 engines = {'kernels.backward', 'kernels.cpu', 'kernels.gpu', 'kernels.dam', 'kernels.rsm'}
 
+# What a module may look up by name in a later room when it is needed, without importing it: a layer finds its fast loops
+# in the kernels, and RSM the model that trains it on streams
+looked_up = {('layers.backends', 'kernels'), ('layers.dam', 'kernels'), ('layers.rsm', 'kernels'), ('layers.conv_rsm', 'kernels'),
+             ('layers.rsm', 'tasks')}
+
 def modules():
     "Module -> its syntax tree"
     files = [p for p in sorted(lib.rglob('*.py')) if p.name != '_modidx.py']
@@ -149,6 +154,12 @@ def imports_of(name, nodes, known):
             found = [base, *([*base, a.name] for a in n.names)]
         else: continue
         yield from (o for f in found if (o := '.'.join(f)) in known and o != name)
+
+def named_in(nodes, known):
+    "The modules of the library that texts name, such as 'mcrm_nb.kernels.cpu:loops'"
+    for n in nodes:
+        if isinstance(n, ast.Constant) and isinstance(n.value, str) and re.fullmatch(rf'{lib.name}(\.\w+)+(:\w+)?', n.value):
+            if (o := n.value.split(':')[0].partition('.')[2]) in known: yield o
 
 def rank(module):
     "The place of a module in the order of the rooms"
@@ -175,6 +186,8 @@ def check_house():
         if m in ('__init__',) or m.endswith('.__init__'): continue
         for o in sorted(set(imports_of(m, ast.walk(t), trees))):
             if rank(o) > rank(m): yield f'{m} imports {o}, which stands above it: the order is {", ".join(rooms[1:-1])}, cli'
+        for o in sorted(set(named_in(ast.walk(t), trees))):
+            if rank(o) > rank(m) and (m, o.split('.')[0]) not in looked_up: yield f'{m} looks up {o}, which stands above it'
     ring = circle({m: {*imports_of(m, t.body, trees)} for m, t in trees.items()})
     if ring: yield 'modules import each other in a circle: ' + ' -> '.join(ring)
     public = {}

@@ -387,7 +387,7 @@ def _(x, initial, weights, kind, loops, keep, sizes):
 def recurrence_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], kind:str, loops:str,
                         states:list[Tensor], grads:list[Tensor], needed:list[bool],
                         sizes:Optional[list[int]])->list[Tensor]:
-    "The gradients of `x`, `initial` and `weights`; what there is not, on either side, is an empty tensor"
+    "The gradients of `x`, `initial` and `weights`; an empty tensor stands for a gradient that is missing or not needed"
     *states,acts = states
     grads = [g if g.numel() else None for g in grads]
     dx,d,dw = gradients(find_loops(loops, x), kind, x, initial, weights, states, acts, grads, needed, sizes or ())

@@ -389,7 +389,7 @@ def add_products(total, sums, source):
 
 # %% ../../nbs/kernels/01_cpu.ipynb #44646654
 def _in_turn(loop, kind, *args):
-    "One network after the other; what there is none of stays so"
+    "One network after the other; empty operands are passed through"
     def of(a, k):
         if isinstance(a, (list, tuple)): return [of(b, k) for b in a]
         return a[k] if torch.is_tensor(a) and a.numel() else a

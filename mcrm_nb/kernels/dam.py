@@ -778,7 +778,7 @@ def _(x, initial, weights, lengths, clip, gated, keep):
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
 def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
                       outputs:list[Tensor], grads:list[Tensor], need_x:bool)->list[Tensor]:
-    "As `backward`; what there is not, on either side, is an empty tensor"
+    "As `backward`; an empty tensor stands for a gradient that is missing or not needed"
     n = len(initial)
     kept = [t.clone() if k in ('acts', 'face') else t for k,t in zip(_names(n > 7)[2], outputs[n:])]
     grads = [g if g.numel() else None for g in grads]

@@ -71,7 +71,7 @@ class CoRNNCell(RecurrentCell):
 class CoRNN(Recurrent):
     """Coupled oscillatory recurrent network (arXiv 2010.00951); state `(y_n, z_n)`, the output is the position `y`.
     Options: the step `dt=.05`, the spring `gamma=1.`, the friction `epsilon=1.`, and `damping='explicit'` or
-    'implicit'. A task has to set its own: see notebook 06 for what the constants mean."""
+    'implicit'. A task has to set its own; the page on coRNN says what the constants mean."""
     cell = CoRNNCell
     def reset_parameters(self):
         "Draw every weight from U(-1/sqrt(m+2p), 1/sqrt(m+2p)), m features coming in and p units: the authors' start"

@@ -260,9 +260,9 @@ def check_record(content:bytes, path)->dict:
         raise RecordError(f'{path}: {e}; this is {other}: delete it to have the run done again') from e
     try: name = RunSpec(**record['spec']).name
     except (TypeError, ValueError, RecursionError) as e:
-        raise RecordError(f'{path}: its settings are none that a run can have ({e}); this is {other}: delete it') from e
+        raise RecordError(f'{path}: its settings are invalid ({e}); this is {other}: delete it') from e
     if not Path(path).stem == record['name'] == name:
-        raise RecordError(f"{path}: this is the record of another run, {record['name']}; give it back its name")
+        raise RecordError(f"{path}: file name and content disagree: rename it to {record['name']}.json")
     return record
 
 def _todays_words(record):
@@ -322,7 +322,7 @@ def write_record(
                   trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings,
                   **({'references': task.references} if task.references else {}),
                   sha256=task.digest()),
-        parameters=parameters, curve=rows, seconds=sum(r['seconds'] for r in rows),
+        resolved=spec.resolved, parameters=parameters, curve=rows, seconds=sum(r['seconds'] for r in rows),
         made_on=made_on[-1], made_before_on=made_on[:-1])
     if reason := should_stop(spec, rows, task.baseline): record['ended'] = reason
     if tests:

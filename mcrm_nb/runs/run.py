@@ -160,7 +160,7 @@ def earlier_machines(info, made_on):
 
 # %% ../../nbs/runs/02_run.ipynb #1ba3616dd
 def _test(task, learn, weights=None):
-    "Loss and reported figure on the test data, with the weights as they are or with others"
+    "Loss and reported score on the test data, with the weights as they are or with others"
     if weights: learn.model.load_state_dict(weights)
     with learn.no_bar(), learn.no_logging(): loss,*found = learn.validate(2)
     reported,further = found[:task.metric is not None],getattr(task, 'further', ())

@@ -109,7 +109,7 @@ class _TellAll(Callback):
 
 # %% ../../nbs/runs/03_seeds.ipynb #0c12d042
 def _test_together(task, learn, weights):
-    "Loss and reported figure of every network on the test data, with its weights as given; None: as they are"
+    "Loss and reported score of every network on the test data, with its weights as given; None: as they are"
     for k,w in enumerate(weights):
         if w: learn.model.set_weights(k, w)
     with learn.no_bar(), learn.no_logging(): learn.validate(2)

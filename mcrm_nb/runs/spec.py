@@ -9,6 +9,7 @@ __all__ = ['mapping_fields', 'training_fields', 'RunSpec', 'should_stop']
 import hashlib, json
 from dataclasses import dataclass, fields
 from functools import partial
+from inspect import signature
 
 from fastcore.basics import patch
 from ..options import one_of
@@ -129,3 +130,13 @@ def should_stop(
 # %% ../../nbs/runs/00_spec.ipynb #1ba3616dc
 training_fields = '''hidden_size lr opt opt_options clip clip_acts bs eval_bs shuffle carry carry_eval std options
 refresh seed'''.split()
+
+# %% ../../nbs/runs/00_spec.ipynb #9ba2adf4
+@patch(as_prop=True)
+def resolved(self:RunSpec):
+    "Every option of the memory and of the optimiser, given or default"
+    entry,made = memories[self.memory],signature(optimizers[self.opt]).parameters
+    plain = lambda v: v is None or isinstance(v, (bool, int, float, str, list, tuple))
+    rest = {k: p.default for k,p in made.items() if p.default is not p.empty and plain(p.default) and k != 'lr'}
+    return dict(options={**getattr(entry.layer, 'options', {}), **entry.options, **dict(self.options)},
+                opt_options={**rest, **dict(self.opt_options)})
