@@ -115,8 +115,8 @@ def digit_stream(
     eval_steps:int=120,     # Time steps of a validation, and of a test
 )->Task:
     "Digit-image sequences on endless streams; the test shows MNIST's test images"
-    train,test = digit_pictures('train', source, share), digit_pictures('t10k', source)
     ask = digit_stream_question(sequence)
+    train,test = digit_pictures('train', source, share), digit_pictures('t10k', source)
     settings = dict(sequence=sequence, source=source, share=share, window=window, steps=steps, eval_steps=eval_steps)
     data = OnlineData(digit_steps(train, sequence), steps, eval_steps, settings=settings, window=window,
                       make_test=digit_steps(test, sequence))
