@@ -961,5 +961,6 @@ def fail(
 ):
     "Print one line on stderr and exit"
     text = re.sub(r'[\x00-\x1f\x7f-\x9f]', ' ', str(message))
+    if code == 130: signal.signal(signal.SIGINT, signal.SIG_IGN)   # a second Ctrl-C adds nothing
     Console(stderr=True).print('[bold red]mcrm_nb:[/bold red] ' + escape(text), highlight=False, soft_wrap=True)
     sys.exit(code)

@@ -272,10 +272,11 @@ def check_papers():
     if f'## {v}' not in (root/'CHANGELOG.md').read_text(encoding='utf-8'): yield f'CHANGELOG.md has no heading for {v}'
 
 def check_lint():
-    "What ruff finds in the library and the tools; its rules are in pyproject.toml"
-    command = [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '--quiet', lib, root/'tools']
-    r = subprocess.run(command, capture_output=True, text=True, cwd=root)
-    yield from r.stdout.splitlines() if r.returncode in (0, 1) else [f'ruff failed: {r.stderr.strip()}']
+    "What ruff finds in the library and the tools, by the rules in pyproject.toml; undefined names in the notebooks, too"
+    for what in ([lib, root/'tools'], [nbs, '--select', 'F821']):
+        command = [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '--quiet', *what]
+        r = subprocess.run(command, capture_output=True, text=True, cwd=root)
+        yield from r.stdout.splitlines() if r.returncode in (0, 1) else [f'ruff failed: {r.stderr.strip()}']
 
 # Pages whose stored outputs show every memory of the registry, and by which name
 shows_memories = {'layers/10_registry': 'key', 'tool/00_command_line': 'key', 'tool/01_package': 'class'}
