@@ -193,8 +193,9 @@ def score_text(
     "A score as it is printed: accuracies in percent, three or four digits"
     if value is None or np.isnan(value): return ''
     percent = experiments[experiment].better == 'higher'
-    show = lambda v: f'{100*v:.1f} %' if percent else f'{v:.4g}' if abs(value) > 1 else f'{v:.3g}'
-    return show(value) + ('' if np.isnan(half) else f" ± {show(float(f'{half:.2g}'))}")   # two digits say enough
+    if percent: return f'{100*value:.1f}' + ('' if np.isnan(half) else f' ± {100*half:.1f}') + ' %'
+    show = f'{value:.4g}' if abs(value) > 1 else f'{value:.3g}'
+    return show + ('' if np.isnan(half) else f' ± {half:.2g}')   # two digits of a half-width say enough
 
 def as_printed(
     experiment:str, # a key of `experiments`
