@@ -210,7 +210,7 @@ def _settled(experiment, memory, protocol, scale):
     "Everything that a run is told, and its number of parameters: name -> value as text"
     spec,x = spec_for(experiment, memory, protocol, scale),experiments[experiment]
     n = parameters_of(memory, x.input_size, spec.hidden_size, x.readout, **dict(spec.options))
-    apart = ('protocol', 'scale', 'data', 'schedule') + ('shuffle',)*x.language   # text keeps its order
+    apart = ('protocol', 'scale', 'data', 'schedule') + ('shuffle',)*x.streams   # text keeps its order
     flat = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name not in apart}
     flat |= {f'data.{k}': v for k,v in spec.data} | dict(schedule=dict(spec.schedule), parameters=f'{n:,}')
     return {k: 'none' if v is None else str(v) for k,v in flat.items()}

@@ -90,7 +90,7 @@ def state_and_order(settings, experiments):
     "Add how each protocol of the MCRM paper starts a batch, orders the data and draws the first weights"
     say = settings.say
     for e,x in experiments.items():
-        text = x.task == 'penn_treebank'   # as `x.language`, which would bring torch and fastai in here
+        text = x.task == 'penn_treebank'   # as `x.streams`, which would bring torch and fastai in here
         if not text: say(e, 'code', f'{_CODE}: no shuffling', shuffle=False)   # text keeps its order anyway
         for memory in 'rnn','gru','lstm':
             carry = 'end' if text else 'stale'

@@ -368,7 +368,7 @@ def their_data(
 )->tuple:           # training, validation and test data; where the script has no validation data, its test data twice
     "The data that a script trained on and was evaluated on"
     text = 'train_data','val_data','test_data'
-    if experiments[experiment].language: return tuple(names[k].flatten() for k in text)
+    if experiments[experiment].streams: return tuple(names[k].flatten() for k in text)
     whole = lambda loader: tuple(torch.cat(t) for t in zip(*loader))
     get,form = {
         'adding': (lambda k: (names[f'X_{k}'], names[f'Y_{k}']), lambda x: x.transpose(1, 2).contiguous()),
@@ -408,7 +408,7 @@ def _copy_fault(part, blank):
 
 def _symbols_of(experiment, names):
     "What a text script's numbers stand for"
-    if not experiments[experiment].language: return None
+    if not experiments[experiment].streams: return None
     corpus = names['corpus']
     return corpus.dict.idx2char if experiment == 'char_ptb' else corpus.dictionary.idx2word
 
@@ -499,7 +499,7 @@ def run_ours(
     epochs:int=2,   # passes over the training data
 )->Ours:
     "Train by our `code` from given weights, and keep the loss of every batch"
-    batches,language,by_batch = Batches(), experiments[experiment].language, experiment == 'copy'
+    batches,language,by_batch = Batches(), experiments[experiment].streams, experiment == 'copy'
     with torch.random.fork_rng(devices=[]):
         learn = build(task, spec.memory, **{k: getattr(spec, k) for k in training_fields}, device='cpu', cbs=[batches])
     learn.model.to(next(iter(first.values())).dtype).load_state_dict(first)

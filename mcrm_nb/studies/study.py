@@ -26,7 +26,7 @@ class Experiment(NamedTuple):
     @property
     def better(self): return self.question.better
     @property
-    def language(self): return self.question.streams
+    def streams(self): return self.question.streams
     @property
     def readout(self): return self.question.readout
 
@@ -75,6 +75,9 @@ class Study:
     main:tuple=()      # Keys of the experiments in its main table
     published:dict=field(default_factory=dict)  # Short name of a source -> key of an experiment -> memory -> score;
                                                 # the paper itself comes first
-    reference:str='mcrm'  # Memory whose number of parameters the others get where the study gives them no size
+    reference:str=None  # Memory whose number of parameters the others get where the study gives them no size; None: the
+                        # last of `memories`
     reported_on:dict=field(default_factory=dict)  # Experiment -> 'validation', if its published scores are of that part
     notes:dict=field(default_factory=dict)      # (Source, experiment) -> what is different there, in a few words
+
+    def __post_init__(self): self.reference = self.reference or self.memories[-1]
