@@ -193,10 +193,6 @@ class DAMCell(_DAMShapes):
     def update(parts, state, links, **options):
         return tuple(parts[k] for k in DAMCell.states + links*('links', 'precedence'))
 
-    def __init__(self, *args, **kwargs):
-        "Arguments as for `nn.LSTMCell`; options as for `DAM`"
-        super().__init__(*args, **kwargs)
-        self.states = tuple(self.state_shapes(self.hidden_size, **self.options))
     def reset_parameters(self):
         "Draw the weights as the authors' program does"
         _start(self, [''])
@@ -246,10 +242,6 @@ class DAM(Recurrent):
     """
     cell = DAMCell
     glorot = True
-    def __init__(self, *args, **kwargs):
-        "See the class"
-        super().__init__(*args, **kwargs)
-        self.states = tuple(self.state_shapes)
     def reset_parameters(self):
         "Draw the weights as the authors' program does"
         _start(self, self.ends)

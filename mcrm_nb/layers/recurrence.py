@@ -9,6 +9,7 @@ __all__ = ['inits', 'gate_words', 'elman_step', 'scan', 'reference', 'Memory', '
 
 # %% ../../nbs/layers/01_recurrence.ipynb #129eaeeb
 import math
+from inspect import Parameter, signature
 from typing import NamedTuple
 
 import torch
@@ -59,8 +60,17 @@ def reference(
 reference.ragged = True   # it can do with fewer rows at later steps
 
 # %% ../../nbs/layers/01_recurrence.ipynb #0e41a013
+class _WithOptions:
+    "The signature of a memory's class, its options by name; an instance has none, so it keeps that of its call"
+    def __get__(self, instance, owner):
+        if instance is not None: raise AttributeError('__signature__')
+        _,*given = signature(owner.__init__).parameters.values()
+        options = [Parameter(k, Parameter.KEYWORD_ONLY, default=v) for k,v in owner.options.items()]
+        return signature(owner.__init__).replace(parameters=[p for p in given if p.kind != p.VAR_KEYWORD] + options)
+
 class Memory(nn.Module):
     "What the cell and the layer of a recurrent memory have in common"
+    __signature__ = _WithOptions()
     states = 'h',    # names of the state's tensors; the first is the output, unless `output` says otherwise
     options = {}     # keyword options of the equations and their defaults
     kernel = None    # key of `mcrm_nb.kernels.backward.cores`, if there is a derivative for it
@@ -179,6 +189,7 @@ class RecurrentCell(Equations, Memory):
     ):
         "Arguments as for `nn.LSTMCell`; options of the memory are keywords, see its class attribute `options`"
         super().__init__(input_size, hidden_size, bias, options)
+        self.states = tuple(self.state_shapes(hidden_size, **self.options))
         self.names = self._add_weights(type(self), input_size, device=device, dtype=dtype)
         self._first_weights(init)
 
@@ -308,14 +319,14 @@ class Recurrent(Memory):
         Options that change the equations are keywords, with their defaults in the class attribute `options`."""
         super().__init__(input_size, hidden_size, bias, options, num_layers=num_layers,
                          batch_first=batch_first, dropout=dropout, bidirectional=bidirectional)
+        self.states = tuple(self.state_shapes)
         self.num_layers,self.batch_first,self.dropout,self.bidirectional = (
             num_layers,batch_first,float(dropout),bidirectional)
         self.backend,self.recompute = one_of('backend', backend, ['auto', *backends]),recompute
         self.ends = [f'_l{k}{way}' for k in range(num_layers) for way in ('', '_reverse')[:1+bidirectional]]
         above = output_width(self)
         for i,end in enumerate(self.ends):
-            width = input_size if i <= bidirectional else above
-            self.names = self._add_weights(self.cell, width, end, device, dtype)
+            self.names = self._add_weights(self.cell, above if i > bidirectional else input_size, end, device, dtype)
         self._first_weights(init)
 
 # %% ../../nbs/layers/01_recurrence.ipynb #6149bf7c

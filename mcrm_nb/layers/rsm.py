@@ -294,10 +294,6 @@ class RSMCell(_RSMShapes):
         code,phi,*trace = states
         return code.tanh(), phi.sigmoid(), *(v.relu() for v in trace)
 
-    def __init__(self, *args, **kwargs):
-        "Arguments as for `nn.LSTMCell`; options as for `RSM`"
-        super().__init__(*args, **kwargs)
-        self.states = tuple(self.state_shapes(self.hidden_size, **self.options))
     def reset_parameters(self):
         "Draw the weights as the authors' first program did"
         _start(self, [''])
@@ -340,12 +336,6 @@ class RSM(Recurrent):
     stream_model = 'mcrm_nb.tasks.rsm_heads:local_model'   # how it learns from streams
 
 # %% ../../nbs/layers/07_rsm.ipynb #9d6ff32d
-@patch
-def __init__(self:RSM, *args, **kwargs):
-    "See the class"
-    super(RSM, self).__init__(*args, **kwargs)
-    self.states = tuple(self.state_shapes)
-
 @patch
 def reset_parameters(self:RSM):
     "Draw the weights as the authors' first program did"
