@@ -9,6 +9,7 @@ site_link = re.compile(rf'\[([^\]\n]*)\]\({re.escape(site)}/?([^)#\s]*)#?([^)\s]
 fence = re.compile(r'```python\n(.*?)```', re.S)
 # What nbdev shows of NamedTuples, dataclasses, exceptions and wrapped functions
 opaque = re.compile(r'\*args(:P\.args)?, \*\*kwargs|=<(factory|function)|\b\w+=\w+\(\w+=(functools|<)')
+answering = 'studies', 'analysis', 'tool'
 # Words in backticks that mean something else on that page than the library's function of this name
 other_meaning = {('05_torch_private', 'backward()'), ('05_torch_private', 'scan'), ('03_deploying', 'scan'), ('02_gpu', 'size'),
                  ('11_backends', 'cpu'), ('11_backends', 'reference'), ('12_pixel_mnist', 'pool'), ('41_repr_recall', 'segments')}
@@ -53,18 +54,20 @@ def plain(t, name, known):
     described = name in known and ast.get_docstring(known[name][0])
     return fence.sub(one, t).replace('*Call self as a function.*', f'*{described}*' if described else '')
 
+def help_of(*words):
+    "The help of a command at 80 columns"
+    env = {**os.environ, 'COLUMNS': '80', 'NO_COLOR': '1', 'TERM': 'dumb', 'PYTHONIOENCODING': 'utf-8'}
+    p = subprocess.run([sys.executable, '-m', *words, '--help'], env=env, cwd=root, capture_output=True, text=True, check=True)
+    return '\n'.join(o.rstrip() for o in p.stdout.strip('\n').splitlines()).strip('\n')
+
 def helps():
-    "Function of a command -> (the command as it is typed, its help at 80 columns)"
+    "Function of a command -> (the command as it is typed, its help)"
     import typer
     from mcrm_nb.cli import app
-    env = {**os.environ, 'COLUMNS': '80', 'NO_COLOR': '1', 'TERM': 'dumb', 'PYTHONIOENCODING': 'utf-8'}
     def visit(command, words):
         for name, o in getattr(command, 'commands', {}).items(): yield from visit(o, [*words, name])
         if command.callback and len(words) > 1: yield command.callback.__name__, words
-    for f, words in visit(typer.main.get_command(app), ['mcrm_nb']):
-        p = subprocess.run([sys.executable, '-m', *words, '--help'], env=env, cwd=root, capture_output=True, text=True, check=True)
-        said = '\n'.join(o.rstrip() for o in p.stdout.strip('\n').splitlines())
-        yield f, (' '.join(words), said)
+    for f, words in visit(typer.main.get_command(app), ['mcrm_nb']): yield f, (' '.join(words), help_of(*words))
 
 def shown(cell):
     "What a cell of nbdev's describes: the name in `show_doc(...)`"
@@ -86,11 +89,11 @@ def places(nb):
             words = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', re.sub(r'\{[^}]*\}', '', h))
             yield own[1] if own else re.sub(r'^[^a-z]*', '', re.sub(r'\s+', '-', re.sub(r'[^\w\s.-]', '', words.lower()).strip()))
 
-def stay(t, path, known):
+def stay(t, path, there):
     "A text whose links into the site are relative; a link to a place that is not there, or of a word that means something else, goes"
     def one(m):
         word, to, at = m[1], m[2].removesuffix('.html') or 'index', m[3]
-        if to not in known or (at and at not in known[to]) or word.strip('`')[:1] == '_': return word
+        if to not in there or (at and at not in there[to]) or word.strip('`')[:1] == '_': return word
         if (path.stem, word.strip('`')) in other_meaning: return word
         return f"[{word}]({posixpath.relpath(to, room(path) or '.')}.html{'#' + at if at else ''})"
     return site_link.sub(one, t)
@@ -103,12 +106,18 @@ def page_links(path):
     home = f"{'../' * bool(room(path))}downloads/{path.relative_to(nbs).as_posix()}?download"
     return f'::: {{.page-links}}\n[Open in Colab]({colab}/blob/{at}) · [Download the notebook]({home}){{download="{path.name}"}}\n:::'
 
+def all_commands(said):
+    "The cell that the page of the command line begins with"
+    return dict(cell_type='markdown', id='all-commands', metadata={}, source=f'```text\n{said}\n```'.splitlines(True))
+
 def finish(books):
     "Finish all staged pages: `books` holds (notebook's path, notebook, staged notebook, which is changed)"
     commands = dict(helps())
     for path, nb, staged in books:
         known = sources(nb)
         for c in staged['cells']:
+            # These pages answer questions; how it is programmed can be opened
+            if room(path) in answering: c['source'] = src(c).replace('#| code-fold: show', '#| code-fold: true').splitlines(True)
             if not (name := shown(c)): continue
             for o in c['outputs']:
                 if 'text/markdown' not in (data := o.get('data', {})): continue
@@ -117,9 +126,10 @@ def finish(books):
                     typed, said = commands[name]
                     t = f"{t.split('### ')[0]}### {typed} {{#{name.lower()}}}\n\n```text\n{said}\n```\n"
                 data['text/markdown'] = t.splitlines(True)
-    known = {page(path).removeprefix('./'): {*places(staged)} for path, _, staged in books}
+        if path.stem == '00_command_line': staged['cells'].insert(3, all_commands(help_of('mcrm_nb')))
+    there = {page(path).removeprefix('./'): {*places(staged)} for path, _, staged in books}
     for path, _, staged in books:
-        for at, key in markdown(staged): at[key] = stay(text(at[key]), path, known).splitlines(True)
+        for at, key in markdown(staged): at[key] = stay(text(at[key]), path, there).splitlines(True)
         if path.stem != 'index':
             staged['cells'].insert(1, dict(cell_type='markdown', id='page-links', metadata={}, source=page_links(path).splitlines(True)))
 
