@@ -162,20 +162,33 @@ def draw_table(
     compared,main = study_named(study).memories,study_named(study).main
     found = {e: r for e in main if len(r := results(e, protocol, scale, records))}
     if not found: return None
-    fig,axes = plt.subplots(1, len(found), figsize=(2.5*len(found)+.6, 3.1), layout='constrained', squeeze=False)
-    for ax,(e,runs) in zip(axes[0], found.items()):
+    wide = min(3, len(found))   # two rows of panels can be read on a phone, too
+    high = math.ceil(len(found)/wide)
+    fig,axes = plt.subplots(high, wide, figsize=(2.7*wide+.4, 2.9*high+.3), layout='constrained', squeeze=False)
+    for ax in axes.flat[len(found):]: ax.axis('off')
+    for ax,(e,runs) in zip(axes.flat, found.items()):
         _panel(ax, e, runs)
         if scale == 'full' and (theirs := reported(e).get('paper')):
             ax.plot(range(len(compared)), [theirs.get(m, np.nan) for m in compared], 'k_', ms=14, label='paper')
         task = records[runs['name'].iloc[0]]['task']
         if task['score'] == task['unit']: ax.axhline(task['trivial'], color='0.3', ls='--', lw=1)
-        ax.set_title(f"{experiments[e].title}\n{task['score']}", loc='left', fontsize=8.5)
-    fig.suptitle(f'{protocol}, {scale}', x=0, ha='left')
+        way = f"{task['score']}, {experiments[e].better} is better"
+        ax.set_title(f'{experiments[e].title}\n{way}', loc='left', fontsize=8.5)
+    _explain(fig, axes.flat[-1] if len(found) < high*wide else None)
+    fig.suptitle(f'Protocol {protocol}, scale {scale}', x=0, ha='left')
     return fig
 
 # %% ../../nbs/analysis/01_tables.ipynb #bbfff53a
+def _ends(v, log):
+    "Mean and the ends of its 95 % interval; on a logarithmic axis those of the logarithm"
+    mean,half = interval(np.log(v) if log else v)
+    ends = mean + np.nan_to_num(half)*np.array([-1, 0, 1])
+    return np.exp(ends) if log else ends
+
 def _panel(ax, experiment, runs):
     reach,compared = {},study_of(experiment).memories
+    known = runs.score.dropna()
+    log = len(known) > 0 and known.min() > 0 and known.max() > 20*known.min()   # on a logarithmic axis
     for i,m in enumerate(compared):
         v = runs[runs.memory == m].score.dropna()
         if not len(v):
@@ -183,22 +196,34 @@ def _panel(ax, experiment, runs):
             ax.text(i, .5, why, rotation=90, ha='center', va='center', color='0.5', fontsize=7,
                     transform=ax.get_xaxis_transform())
             continue
-        mean,half = interval(v)
-        reach[i] = mean,half
+        reach[i] = low,mid,high = _ends(v, log)
         ax.plot([i]*len(v), v, 'o', color=color_of(m), ms=4, alpha=.6)
-        error = None if np.isnan(half) else [half]
-        ax.errorbar([i+.22], [mean], yerr=error, fmt='s', color=color_of(m), ms=4, capsize=3)
+        ax.errorbar([i+.22], [mid], yerr=[[mid-low], [high-mid]], fmt='s', color=color_of(m), ms=4, capsize=3)
     ax.set_xticks(range(len(compared)), [labels[m] for m in compared], rotation=45, ha='right')
     ax.set_xlim(-.5, len(compared)-.5)
-    if not len(v := runs.score.dropna()): return   # all diverged
-    low,high = v.min(),v.max()
-    if high > 20*low: ax.set(yscale='log', ylim=(low/2, high*2))
+    if not len(known): return   # all diverged
+    low,high = known.min(),known.max()
+    if log: ax.set(yscale='log', ylim=(low/2, high*2))
     else: ax.set_ylim(low-.25*(high-low), high+.25*(high-low))
     low,high = ax.get_ylim()
-    for i,(mean,half) in reach.items():   # an interval that runs out of the panel gets an arrow
+    for i,(least,_,most) in reach.items():   # an interval that runs out of the panel gets an arrow
         at = dict(color=color_of(compared[i]), ms=5, clip_on=False, zorder=5)
-        if mean+half > high: ax.plot(i+.22, high, '^', **at)
-        if mean-half < low: ax.plot(i+.22, low, 'v', **at)
+        if most > high: ax.plot(i+.22, high, '^', **at)
+        if least < low: ax.plot(i+.22, low, 'v', **at)
+
+# %% ../../nbs/analysis/01_tables.ipynb #8bb49f59
+def _explain(fig, ax):
+    "What the marks mean, in a panel that is free or below all panels"
+    from matplotlib.lines import Line2D
+    marks = [Line2D([], [], color='0.4', ls='', marker='o', ms=4, alpha=.6, label='a run (seed)'),
+             Line2D([], [], color='0.4', marker='s', ms=4,
+                    label='mean and 95 % interval;\nof the logarithm on a\nlogarithmic axis'),
+             Line2D([], [], color='0.4', ls='', marker='^', ms=5, label='interval leaves the panel'),
+             Line2D([], [], color='0.3', ls='--', lw=1, label='trivial answer')]
+    if any('paper' == o.get_label() for a in fig.axes for o in a.lines):
+        marks.append(Line2D([], [], color='k', ls='', marker='_', ms=10, label='the paper'))
+    if ax is None: fig.legend(handles=marks, loc='outside lower left', ncols=2, fontsize=7.5, frameon=False)
+    else: ax.legend(handles=marks, loc='center', fontsize=8, frameon=False)
 
 # %% ../../nbs/analysis/01_tables.ipynb #6dd04f2c
 def claims(
