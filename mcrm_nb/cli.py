@@ -46,7 +46,8 @@ def _say(*texts, style=''):
 
 def _broken(text):
     "A text in lines no longer than those of the terminal; words, names and paths stay whole"
-    indent = ' '*(len(text) - len(text.lstrip(' ')) + 2)
+    lead = len(text) - len(text.lstrip(' '))
+    indent = ' '*(lead + 2*(lead > 0))
     wrap = lambda line: textwrap.wrap(line, console.width, subsequent_indent=indent, break_long_words=False,
                                       break_on_hyphens=False) or ['']
     return '\n'.join(l for line in text.split('\n') for l in wrap(line))
