@@ -64,9 +64,9 @@ out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the fi
 
 **Weights** of layer k. Outer gates, in the order i, f, g, o: `weight_ih_lk` (4 hidden_size, input_size), or
 (4 hidden_size, directions * hidden_size) above the first layer; `weight_hh_lk` (4 hidden_size, hidden_size);
-`bias_ih_lk` (4 hidden_size,). Inner gates, in the order r, z, n: `inner_weight_ih_lk` (3 hidden_size, 2 hidden_size), whose first
-half of the columns multiplies f * c; `inner_weight_hh_lk` (3 hidden_size, hidden_size); `inner_bias_ih_lk` and
-`inner_bias_hh_lk` (3 hidden_size,). Those of the reverse direction end in `_reverse`.
+`bias_ih_lk` (4 hidden_size,). Inner gates, in the order r, z, n: `inner_weight_ih_lk` (3 hidden_size, 2 hidden_size),
+whose first half of the columns multiplies f * c; `inner_weight_hh_lk` (3 hidden_size, hidden_size); `inner_bias_ih_lk`
+and `inner_bias_hh_lk` (3 hidden_size,). Those of the reverse direction end in `_reverse`.
 
     >>> rnn = MCRM(10, 20, num_layers=2)
     >>> output,(h_n,c_n) = rnn(torch.randn(5, 3, 10))

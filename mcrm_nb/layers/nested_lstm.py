@@ -15,19 +15,17 @@ from .lstm import LSTMCell
 readings = 'concat','split'
 
 class NestedLSTMCell(RecurrentCell):
-    r"""One step of a nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308): an LSTM whose memory is the output of an LSTM
+    r"""One step of a nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308): an LSTM whose memory is an LSTM's output
 
-    i, f, o = sigmoid(W_x x + W_h h + b);  g = tanh(W_xg x + W_hg h + b_g)      outer gates
+    i, f, o, g                      outer gates and candidate, as in `LSTMCell`
     u, v = [f * c, i * g], c        with inner_input='concat', as the authors of MCRM run it
     u, v = i * g, f * c             with inner_input='split', as its inventors describe it
-    i2, f2, o2 = sigmoid(A u + B v + d);  g2 = tanh(A_g u + B_g v + d_g)        inner gates
+    i2, f2, o2, g2                  inner gates and candidate, from u in place of x and v in place of h
     inner' = f2 * inner + i2 * g2
     c' = o2 * tanh(inner')
     h' = o * tanh(c')
 
-**Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the triple `(h, c, inner)` of (batch, hidden_size) or
-(hidden_size,) each, zeros if left out. **Outputs:** the next triple in the form of `hx`. **Weights:** see `NestedLSTM`,
-without the endings."""
+`hx` is the triple `(h, c, inner)`; for shapes and weights see `NestedLSTM`."""
     states = 'h','c','inner'
     kernel = 'nested_lstm'
     gate_order = dict(bias_ih='ifgo', inner_bias_ih=('inner_i', 'inner_f', 'inner_g', 'inner_o'))
