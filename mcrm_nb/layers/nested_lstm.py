@@ -11,9 +11,10 @@ from ..options import one_of
 from .recurrence import Recurrent, RecurrentCell
 from .lstm import LSTMCell
 
-# %% ../../nbs/layers/04_nested_lstm.ipynb #e36ea8aa
-readings = 'concat','split'
+# %% ../../nbs/layers/04_nested_lstm.ipynb #3ef8429a
+readings = 'concat','split'   # values of `inner_input`
 
+# %% ../../nbs/layers/04_nested_lstm.ipynb #e36ea8aa
 class NestedLSTMCell(RecurrentCell):
     r"""One step of a nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308): an LSTM whose memory is an LSTM's output
 
@@ -22,8 +23,7 @@ class NestedLSTMCell(RecurrentCell):
     u, v = i * g, f * c             with inner_input='split', as its inventors describe it
     i2, f2, o2, g2                  inner gates and candidate, from u in place of x and v in place of h
     inner' = f2 * inner + i2 * g2
-    c' = o2 * tanh(inner')
-    h' = o * tanh(c')
+    c' = o2 * tanh(inner');  h' = o * tanh(c')
 
 `hx` is the triple `(h, c, inner)`; for shapes and weights see `NestedLSTM`."""
     states = 'h','c','inner'

@@ -93,8 +93,8 @@ inits = 'torch','linear'
 
 @patch
 def reset_parameters(self:Memory):
-    """Draw every weight from U(-1/sqrt(n), 1/sqrt(n)); `n` is `hidden_size`, as in torch, or, with `init='linear'` and for
-    the weights that `affine` names, the number of all inputs of the same gates"""
+    """Draw every weight from U(-1/sqrt(n), 1/sqrt(n)); `n` is `hidden_size`, as in torch, or, with `init='linear'` and
+    for the weights that `affine` names, the number of all inputs of the same gates"""
     for end in getattr(self, 'ends', ['']):
         for k in self.names:
             n,start = self.hidden_size,k[:max(k.find('weight'), k.find('bias'))]
@@ -323,10 +323,10 @@ class Recurrent(Memory):
         **options,                # Options of the memory: see its class attribute `options`
     ):
         """Arguments as for `nn.LSTM`, without `proj_size`: `input_size`, `hidden_size`, `num_layers=1`, `bias=True`,
-        `batch_first=False`, `dropout=0.`, `bidirectional=False`, `device`, `dtype`; `backend` is the way of
-        computing; `recompute` says whether the backward pass computes the activations again (None: where they would take
-        much memory); `init` says how the first weights are drawn: 'torch', from +-1/sqrt(hidden_size), or 'linear', as in
-        `nn.Linear`. Options that change the equations are keywords, with defaults in the class attribute `options`."""
+        `batch_first=False`, `dropout=0.`, `bidirectional=False`, `device`, `dtype`; `backend` is the way
+        of computing; `recompute` says whether the backward pass computes the activations again (None: if they are many);
+        `init` says how the first weights are drawn: 'torch', from +-1/sqrt(hidden_size), or 'linear', as in `nn.Linear`.
+        Options that change the equations are keywords, with defaults in the class attribute `options`."""
         super().__init__(input_size, hidden_size, bias, options, num_layers=num_layers,
                          batch_first=batch_first, dropout=dropout, bidirectional=bidirectional)
         self.states = tuple(self.state_shapes)
@@ -430,7 +430,7 @@ def _full(x, lengths):
 # %% ../../nbs/layers/01_recurrence.ipynb #2fb498d3
 @patch
 def _run_all(self:Recurrent, x, state, weights, lengths):
-    "Run all layers: outputs (steps, batch, output_size * directions), final states (layers * directions, batch, *shape)"
+    "Run all layers: outputs (steps, batch, output_size * ways), final states (layers * ways, batch, *shape)"
     ways,finals = 1+self.bidirectional, []
     for k in range(self.num_layers):
         outs = []
@@ -565,7 +565,8 @@ def _leaf(layer, input, hx):
 
 # %% ../../nbs/layers/01_recurrence.ipynb #d4b7f4e5
 @patch
-def flatten_parameters(self:Recurrent): "Do nothing; this method exists so that code written for `nn.LSTM` runs unchanged"
+def flatten_parameters(self:Recurrent):
+    "Do nothing; this method exists so that code written for `nn.LSTM` runs unchanged"
 
 @patch(as_prop=True)
 def all_weights(self:Recurrent):
@@ -587,7 +588,7 @@ gate_words = dict(input='i', forget='f', candidate='g', output='o', reset='r', u
 @patch
 def gate_bias(self:Recurrent,
     gate:str, # Name of the gate: 'forget', or another of `gate_words`, or a name as in `trace`
-)->list:      # Views of the biases, (hidden_size,) each, for every layer and direction; writing to one changes the layer
+)->list:      # Views of the biases, (hidden_size,) each, per layer and direction; writing to one changes the layer
     "Biases of a gate"
     short = gate_words.get(gate, gate)
     places = [(k, rows.index(short)) for k,rows in self.gate_order.items() if short in rows]
