@@ -85,7 +85,8 @@ class CoRNN(Recurrent):
 
     **Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one
     row, or a `PackedSequence`; the initial state `(y_0, z_0)`, (num_layers * directions, batch, hidden_size) each,
-    zeros if left out. **Outputs:** the positions, (steps, batch, directions * hidden_size), and the final state `(y_n, z_n)`.
+    zeros if left out. **Outputs:** the positions, (steps, batch, directions * hidden_size), and the final state
+    `(y_n, z_n)`.
 
     **Weights** of layer k: `weight_ih_lk` (hidden_size, input_size), or (hidden_size, directions * hidden_size) above
     the first layer; `weight_hh_lk` on positions and `weight_zh_lk` on velocities (hidden_size, hidden_size);

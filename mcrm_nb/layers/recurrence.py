@@ -324,8 +324,8 @@ class Recurrent(Memory):
     ):
         """Arguments as for `nn.LSTM`, without `proj_size`: `input_size`, `hidden_size`, `num_layers=1`, `bias=True`,
         `batch_first=False`, `dropout=0.`, `bidirectional=False`, `device`, `dtype`; `backend` is the way
-        of computing; `recompute` says whether the backward pass computes the activations again (None: if they are many);
-        `init` says how the first weights are drawn: 'torch', from +-1/sqrt(hidden_size), or 'linear', as in `nn.Linear`.
+        of computing; `recompute` says whether the backward pass computes activations again (None: if they are many);
+        `init` says how the first weights are drawn: 'torch', from +-1/sqrt(hidden_size), or 'linear', as `nn.Linear`.
         Options that change the equations are keywords, with defaults in the class attribute `options`."""
         super().__init__(input_size, hidden_size, bias, options, num_layers=num_layers,
                          batch_first=batch_first, dropout=dropout, bidirectional=bidirectional)
