@@ -92,7 +92,7 @@ def window_of(
     unit:str,       # Symbols that the text is made of, 'word', 'char' or 'char_mikolov'
     window:int=None,# Steps of a batch; None: the paper's, 400 for characters, 80 for words
     stride:int=None,# Steps that get an answer; None: the paper's, 320 and 40, or all of a given window
-)->tuple:           # both numbers
+)->tuple:           # Both numbers
     "Steps of a window, and from one window to the next"
     one_of('unit', unit, text_units)
     if window is not None: return window,stride or window
