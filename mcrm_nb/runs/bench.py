@@ -310,7 +310,8 @@ def bench(
     keep=None,           # Function called with the record so far after each shape, and with all of it
 )->dict:                 # Record of the comparison
     "Run the whole comparison"
-    device,on_progress,keep = device or ('cuda' if torch.cuda.is_available() else 'cpu'),on_progress or noop,keep or noop
+    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    on_progress,keep = on_progress or noop, keep or noop
     threads,before = threads[:1] if device.startswith('cuda') else threads,torch.get_num_threads()
     try:
         record = _bench_machine(device, threads, before)
@@ -360,9 +361,11 @@ def draw_speed(
     looks |= {'Nested LSTM': dict(color=color_of('nested_lstm')), 'GRU': dict(color=color_of('gru')),
               'LSTM (ours)': dict(color=color_of('own_lstm'))}
     ax = t.plot(ls='', figsize=(max(5, .8*len(t)+1), 3.2), legend=False, marker='_').axes
-    for line,c in zip(ax.lines, t): line.set(**{'color': '0.5', 'ms': 5, **looks.get(c, {})})
+    for line,c in zip(ax.lines, t): line.set(**{'color': '0.5', 'ms': 5 if c in ours else 11, 'mew': 1 if c in ours else 2, **looks.get(c, {})})
     ax.axhline(1, color='0.2', lw=1)
     ax.set(xlabel='', yscale='log', ylabel="time of a training step over nn.LSTM's\n(lower is faster)")
+    ax.set_yticks([.5, 1, 2, 4], ['0.5', '1', '2', '4'])
+    ax.minorticks_off()
     ax.set_xticks(range(len(t)), [f'{s}\n{n} thread{"s" if n > 1 else ""}' for s,n in t.index], fontsize=7)
     ax.legend(loc='center left', bbox_to_anchor=(1, .5))
     return ax

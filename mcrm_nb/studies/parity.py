@@ -158,7 +158,7 @@ def _safe_exp(x):
 
 # %% ../../nbs/studies/19_parity.ipynb #798f0622
 def changes_for(
-    experiment:str, # a key of `scripts`
+    experiment:str, # Key of `scripts`
     n:Length,       # how much data
 )->tuple:           # changes of assigned names, and names given beforehand: see `Namespace`
     "What shortens a script's data"
@@ -317,7 +317,7 @@ def _weights(model): return {k: v.detach().clone() for k,v in model.state_dict()
 # %% ../../nbs/studies/19_parity.ipynb #52fe8948
 def run_script(
     folder,             # from `workplace`
-    experiment:str,     # a key of `scripts`
+    experiment:str,     # Key of `scripts`
     spec,               # `RunSpec` of our side
     n:Length,           # how much data
     epochs:int=2,       # passes over the training data
@@ -363,7 +363,7 @@ def _result(ns, experiment, epochs):
 
 # %% ../../nbs/studies/19_parity.ipynb #6b47edf9
 def their_data(
-    experiment:str, # a key of `scripts`
+    experiment:str, # Key of `scripts`
     names:dict,     # global names of the script
 )->tuple:           # training, validation and test data; where the script has no validation data, its test data twice
     "The data that a script trained on and was evaluated on"
@@ -379,7 +379,7 @@ def their_data(
 
 # %% ../../nbs/studies/19_parity.ipynb #1fc162d7
 def data_difference(
-    experiment:str,    # a key of `scripts`
+    experiment:str,    # Key of `scripts`
     theirs:Theirs,     # from `run_script`
     n:Length,          # how much data
     sources=Sources(), # images and texts
@@ -429,7 +429,7 @@ def split_gates(w, b, prefix=''):
 # %% ../../nbs/studies/19_parity.ipynb #26b64532
 def our_weights(
     theirs:dict, # `state_dict` of a script's model
-    memory:str,  # a key of `their_names`
+    memory:str,  # Key of `their_names`
 )->dict:         # `state_dict` of our model
     "The weights of a script's model under our names"
     def ending(*names):
@@ -449,7 +449,7 @@ def our_weights(
 
 # %% ../../nbs/studies/19_parity.ipynb #860df608
 def our_task(
-    experiment:str, # a key of `scripts`
+    experiment:str, # Key of `scripts`
     theirs:Theirs,  # from `run_script`
     n:Length,       # how much data
     dtype,          # floating-point type
@@ -492,7 +492,7 @@ class Ours:
 
 # %% ../../nbs/studies/19_parity.ipynb #97cf2094
 def run_ours(
-    experiment:str, # a key of `scripts`
+    experiment:str, # Key of `scripts`
     spec,           # `RunSpec`
     task,           # from `our_task`
     first:dict,     # weights to start from, from `our_weights`
@@ -579,8 +579,8 @@ def _reasons(c, tolerance, control):
 # %% ../../nbs/studies/19_parity.ipynb #5a8aa794
 def compare_pair(
     folder,                # from `workplace`
-    experiment:str,        # a key of `scripts`
-    memory:str,            # a key of `their_names`
+    experiment:str,        # Key of `scripts`
+    memory:str,            # Key of `their_names`
     epochs:int=2,          # passes over the training data
     precision:str='double',# 'double' or 'single'
     n:Length=None,         # how much data; None: that of `short_runs`
@@ -720,7 +720,7 @@ def parity_verdict(
 # %% ../../nbs/studies/19_parity.ipynb #cace968d
 def parity_table(
     record:dict, # from `parity`
-)->pd.DataFrame: # a row per pair
+)->pd.DataFrame: # A row per pair
     "How far the scripts and our `code` are apart; columns in the middle are largest relative differences"
     def row(c):
         evaluated = max((r['apart'] for r in c['evaluation']), default=None)
