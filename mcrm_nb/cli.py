@@ -40,9 +40,17 @@ def _top(
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0002
 def _say(*texts, style=''):
-    "Print a line as it is; a terminal shows its end on the next line, a file holds one line"
-    text = ' '.join(map(str, texts))
-    console.print(Text(re.sub(r'[\x00-\x09\x0b-\x1f\x7f-\x9f]', ' ', text), style=style), soft_wrap=True)
+    "Print a line as it is; on a terminal it breaks between words, in a file it stays one line"
+    text = re.sub(r'[\x00-\x09\x0b-\x1f\x7f-\x9f]', ' ', ' '.join(map(str, texts)))
+    console.print(Text(_broken(text), style=style), soft_wrap=True)
+
+def _broken(text):
+    "A text in lines no longer than those of the terminal; words, names and paths stay whole"
+    lead = len(text) - len(text.lstrip(' '))
+    indent = ' '*(lead + 2*(lead > 0))
+    wrap = lambda line: textwrap.wrap(line, console.width, subsequent_indent=indent, break_long_words=False,
+                                      break_on_hyphens=False) or ['']
+    return '\n'.join(l for line in text.split('\n') for l in wrap(line))
 
 def _warn(text):
     Console(stderr=True).print(Text(re.sub(r'[\x00-\x1f\x7f-\x9f]', ' ', str(text))), soft_wrap=True)
@@ -120,30 +128,45 @@ def size(
     for name,m in memories.items():
         least = parameters_of(name, input_size, 1)
         if least > n_params:
-            rows[m.label] = {'hidden size': '-', 'parameters': f'{least:,} at least', 'difference': ''}
+            rows[m.label] = {'hidden size': '-', 'parameters': f'{least:,} at least', 'difference': '',
+                             'name': name}
             continue
         p = hidden_size_for(name, input_size, n_params)
         n = parameters_of(name, input_size, p)
-        rows[m.label] = {'hidden size': f'{p}', 'parameters': f'{n:,}', 'difference': f'{n/n_params-1:+.1%}'}
+        rows[m.label] = {'hidden size': f'{p}', 'parameters': f'{n:,}', 'difference': f'{n/n_params-1:+.1%}',
+                         'name': name}
     _print_frame(pd.DataFrame(rows).T.rename_axis('memory'))
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0011
+_words = dict(
+    memory='mcrm_nb.layers.registry:memories', experiment='mcrm_nb.studies.registry:experiments',
+    plan='mcrm_nb.studies.plans:shipped_plans', protocol='mcrm_nb.studies.study:protocols',
+    scale='mcrm_nb.studies.study:scales', engine='mcrm_nb.runs.sweeps:engines', shape='mcrm_nb.runs.bench:shapes',
+    format=('text', 'md', 'csv', 'html'), device=('cpu', 'cuda'), precision=('double', 'single'))
+
 def _complete(kind):
-    "Names for the shell to complete"
+    "Completes a word in the shell: one of the names that the option takes"
     def names(incomplete:str):
-        from mcrm_nb.layers.registry import memories
-        from mcrm_nb.studies.plans import shipped_plans
-        from mcrm_nb.studies.registry import experiments
-        known = dict(memory=memories, experiment=experiments, plan=shipped_plans())[kind]
+        known = _words[kind]
+        if isinstance(known, str):
+            from importlib import import_module
+            module,name = known.split(':')
+            known = getattr(import_module(module), name)
+            if callable(known): known = known()
         return [k for k in known if k.startswith(incomplete)]
     return names
 
+def _data_sets(incomplete:str):
+    from mcrm_nb.tasks.files import files
+    return [k for k in dict.fromkeys(name.split('/')[0] for name in files) if k.startswith(incomplete)]
+
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0006
-Protocol = Annotated[str, typer.Option(help='Protocol whose settings are used: fair, paper or code.')]
-Scale = Annotated[str, typer.Option(help='Size of the task: quick, hour or full.')]
+Protocol = Annotated[str, typer.Option(help='Protocol whose settings are used: fair, paper or code.',
+                                        autocompletion=_complete('protocol'))]
+Scale = Annotated[str, typer.Option(help='Size of the task: quick, hour or full.', autocompletion=_complete('scale'))]
 Out = Annotated[Path, typer.Option(help='Folder for records and checkpoints.')]
 Device = Annotated[Optional[str], typer.Option(help='Device to compute on: cpu, cuda, cuda:1 (default: a GPU if there '
-                                                    'is one).')]
+                                                    'is one).', autocompletion=_complete('device'))]
 Jobs = Annotated[Optional[int], typer.Option(help='Processes at a time (default: one per core, or one on a GPU).',
                                              min=1)]
 Budget = Annotated[Optional[float], typer.Option(help='Stop after this many seconds; run the same command to resume.',
@@ -178,7 +201,8 @@ def check_data():
 # %% ../nbs/tool/00_command_line.ipynb #88b834c1
 @data.command('get')
 def get_data(
-    folder:Annotated[Optional[list[str]], typer.Argument(help='Data sets to download (default: all small ones).')]=None,
+    folder:Annotated[Optional[list[str]], typer.Argument(help='Data sets to download (default: all small ones).',
+                                                             autocompletion=_data_sets)]=None,
 ):
     """Download the data files that are missing, and check them. Large data sets are downloaded only by name.
 
@@ -201,7 +225,8 @@ def demo(
     n_params:Annotated[Optional[int], typer.Option(help='Parameters of every model (default: 10000).', min=100)]=None,
     seeds:Annotated[int, typer.Option(help='Runs of every memory, each with another seed.', min=1)]=1,
     memory:Annotated[Optional[list[str]], typer.Option(help='Memory to train; repeat the option for several '
-                                                            '(default: the five of the paper).')]=None,
+                                                            '(default: the five of the paper).',
+                                                       autocompletion=_complete('memory'))]=None,
     jobs:Jobs=None,
     out:Annotated[Path, typer.Option(help='Folder for the records and the figure.')]=Path('demo'),
 ):
@@ -217,7 +242,7 @@ def demo(
         _writable(out)
     _say_task(plan.specs[0])
     try: done = _sweep_with_bars(plan, sweep, out, jobs=jobs)
-    except KeyboardInterrupt: fail('stopped; the same command goes on, each run from its last epoch.', 130)
+    except KeyboardInterrupt: fail('stopped; the same command resumes, each run after its last epoch.', 130)
     _show_demo(plan, out, done)
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0004
@@ -336,8 +361,9 @@ def run_one(
     if dry_run: return _say_run(spec, out, device)
     _writable(out)
     try: status,reason = _watched(spec, out, device, attempt)
-    except KeyboardInterrupt: fail('stopped; the same command goes on from the last epoch.', 130)
-    if status == 'busy': fail(f'{spec.name}: another process is at this run', 2)
+    except KeyboardInterrupt: fail('stopped; the same command resumes after the last epoch.', 130)
+    if status == 'busy':
+        fail(f'{spec.name}: another process is at this run; wait for its record, or use another folder (--out)', 2)
     if status == 'failed': fail(reason, 2)
     _say_record(out/f'{spec.name}.json')
 
@@ -396,10 +422,12 @@ def _watched(spec, out, device, attempt):
     if finished(spec, out): _say('There is a record of this run already; it is checked and kept.')
     with _bars() as bars:
         seen = _resumed(spec, out)
-        if seen: bars.console.print(f'  continues after epoch {seen}', highlight=False)
+        resumed = seen
         bar = bars.add_task(spec.memory, total=1., completed=seen/spec.epochs, note='', left='')
         def on_progress(spec, rows, done):
-            nonlocal seen
+            nonlocal seen, resumed
+            if resumed: bars.console.print(f'  continues after epoch {resumed}', highlight=False)
+            resumed = 0
             for r in rows[seen:]: bars.console.print(_epoch_line(r, spec), highlight=False, soft_wrap=True)
             seen = max(seen, len(rows))
             bars.update(bar, completed=done, note=f'epoch {min(seen+1, spec.epochs)} of {spec.epochs}')
@@ -438,7 +466,8 @@ PlanName = Annotated[str, typer.Argument(help='Name of a plan (mcrm_nb list show
 @app.command('sweep')
 def sweep_plan(
     plan:PlanName, out:Out=Path('runs'), jobs:Jobs=None, budget:Budget=None,
-    engine:Annotated[str, typer.Option(help='Engine that starts the processes: local or ray.')]='local',
+    engine:Annotated[str, typer.Option(help='Engine that starts the processes: local or ray.',
+                                        autocompletion=_complete('engine'))]='local',
     address:Annotated[Optional[str], typer.Option(help='Address of the Ray cluster.')]=None,
     device:Device=None, together:Together=None,
     dry_run:Annotated[bool, typer.Option('--dry-run', help='Print what is left to do and how long it may take, and '
@@ -462,7 +491,7 @@ def sweep_plan(
     options = dict(address=address) if engine == 'ray' else {}
     try: done = _sweep_with_bars(p, sweep, out, jobs=jobs, budget=budget, engine=engine, device=device,
                                   together=together, **options)
-    except KeyboardInterrupt: fail('stopped; the same command goes on, each run from its last epoch.', 130)
+    except KeyboardInterrupt: fail('stopped; the same command resumes, each run after its last epoch.', 130)
     _conclude(done)
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000a
@@ -506,7 +535,8 @@ def _say_times(p, out, device, together, budget, jobs, list_runs=False, measure=
         if piece.seconds == piece.seconds: ends[free := ends.index(min(ends))] += piece.seconds
         if budget and piece.seconds == piece.seconds and ends[free] <= budget: fit += len(piece.specs)
     who = f'{jobs} process{"es"*(jobs > 1)}'
-    if pieces[-1].total: _say(f'About {say_time(max(ends))} with {who} on {device}, {_basis(pieces)}')
+    about = 'At least' if any(p.source == 'unknown' for p in pieces) else 'About'
+    if pieces[-1].total: _say(f'{about} {say_time(max(ends))} with {who} on {device}, {_basis(pieces)}')
     else: _say(f'How long they take is unknown: no such run is on record on {device}; --measure times first batches.')
     if budget: _say(f'{fit} of {len(todo)} runs are likely to end within {say_time(budget)}.')
     console.print()
@@ -518,8 +548,10 @@ def _say_times(p, out, device, together, budget, jobs, list_runs=False, measure=
 def _basis(pieces):
     "What an estimate rests on, in words"
     count = lambda source: sum(len(p.specs) for p in pieces if p.source == source)
-    words = dict(recorded='recorded', nearest='near to a record', measured='measured', unknown='unknown and left out')
-    return 'by runs that are ' + ', '.join(f'{w} ({n})' for k,w in words.items() if (n := count(k))) + '.'
+    words = dict(recorded='recorded', nearest='near to a record', measured='measured')
+    known = 'by runs that are ' + ', '.join(f'{w} ({n})' for k,w in words.items() if (n := count(k))) + '.'
+    n,all_ = count('unknown'), sum(len(p.specs) for p in pieces)
+    return known + f' How long {n} of {all_} runs take is unknown; they are left out.'*(n > 0)
 
 def _fold(pieces):
     "A row per experiment and settings; its memories, seeds, runs and time"
@@ -538,7 +570,7 @@ def _fold(pieces):
     span = lambda v: f'{min(v)} to {max(v)}' if len(v) > 1 else f'{min(v)}'
     def time(r): return 'unknown' if r['unknown'] == r['runs'] else say_time(r['time']) + ' and more'*(r['unknown'] > 0)
     table = [{'memories': _wrapped(', '.join(r['memories']), 24), 'seeds': span(r['seeds']), 'runs': r['runs'],
-              'time': time(r)} for r in rows.values()]
+              'time, one process': time(r)} for r in rows.values()]
     _print_frame(pd.DataFrame(table, index=pd.Index([_wrapped(k, 26) for k in rows], name='runs of')))
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0012
@@ -581,7 +613,7 @@ def _left_words(seconds):
 
 def _run_begins(bars, spec, done):
     "A bar for a run that begins, or goes on"
-    if done: bars.console.print(Text(f'  {_run_words(spec)}: continues after epoch {done}'), soft_wrap=True)
+    if done: bars.console.print(Text(_broken(f'  {_run_words(spec)}: continues after epoch {done}')), soft_wrap=True)
     return bars.add_task(f'  {_short(spec)}', total=1., completed=done/spec.epochs, note='')
 
 # %% ../nbs/tool/00_command_line.ipynb #bbce474c
@@ -589,7 +621,7 @@ def _run_ended(bars, lines, ended, spec, what, out, read_record):
     ended.add(spec.name)
     if spec.name in lines: bars.remove_task(lines.pop(spec.name))
     text = f'  {_run_words(spec)}: {_end_line(spec, *what, out, read_record)}  [{spec.name}]'
-    bars.console.print(Text(text), soft_wrap=True)
+    bars.console.print(Text(_broken(text)), soft_wrap=True)
 
 # %% ../nbs/tool/00_command_line.ipynb #d06884b7
 def _short(spec):
@@ -607,14 +639,16 @@ def _conclude(done, only_bad=False):
     count = Counter(status for status,_ in done.values())
     if not only_bad or set(count) - {'finished', 'diverged'}:
         _say(', '.join(f'{n} {status}' for status,n in count.items()))
-    if count['stopped']: _say('The same command goes on with those that were stopped.')
+    if count['stopped']: _say('The same command resumes those that were stopped.')
     if count['failed'] and not only_bad: raise typer.Exit(1)
 
 # %% ../nbs/tool/00_command_line.ipynb #152f8f8c
 def _read(folder):
     "Records of the package, records of a folder, and the number of those that are damaged and left out"
     from mcrm_nb.runs.records import RecordError, read_record, read_records
-    if folder != Path('runs') and not folder.is_dir(): raise ValueError(f'records={str(folder)!r}: no such folder')
+    if folder != Path('runs') and not folder.is_dir():
+        what = 'expected a folder, it is a file' if folder.exists() else 'no such folder'
+        raise ValueError(f'records={str(folder)!r}: {what}')
     own,bad = {},0
     for p in sorted(folder.glob('*.json')) if folder.is_dir() else []:
         try: own[p.stem] = read_record(p)
@@ -632,14 +666,18 @@ def _known_word(what, word):
 @app.command('table')
 def show_table(
     task:Annotated[Optional[str], typer.Option('--task', '--experiment', help='Experiment to show in detail (default: '
-                                                                              'Table 1 of the paper).')]=None,
+                                                                              'Table 1 of the paper).',
+                                                   autocompletion=_complete('experiment'))]=None,
     protocol:Annotated[Optional[str], typer.Option(help='Protocol: fair, paper or code (default: all; with --task '
-                                                        'fair).')]=None,
+                                                        'fair).', autocompletion=_complete('protocol'))]=None,
     scale:Annotated[Optional[str], typer.Option(help='Scale: quick, hour or full (default: all; with --task '
-                                                     'quick).')]=None,
+                                                     'quick).', autocompletion=_complete('scale'))]=None,
     own:Annotated[bool, typer.Option('--own', help='Show the records of the folder alone, by their settings.')]=False,
     runs:Annotated[bool, typer.Option('--runs', help='List every record of the folder in a line of its own.')]=False,
-    format:Annotated[str, typer.Option(help='Format: text, md, csv or html.')]='text',
+    plan:Annotated[Optional[str], typer.Option(help='Show the runs of this plan alone, whoever did them.',
+                                               autocompletion=_complete('plan'))]=None,
+    format:Annotated[str, typer.Option(help='Format: text, md, csv or html.',
+                                        autocompletion=_complete('format'))]='text',
     records:Records=Path('runs'),
 ):
     """Show the scores of the paper and of recorded runs. The exit code is 1 if a damaged record was left out.
@@ -653,10 +691,12 @@ def show_table(
         protocol,scale = _known_word('protocol', protocol),_known_word('scale', scale)
         if task: one_of('experiment', task, experiments)
         shipped,mine,bad = _read(records)
-    if (own or runs) and not mine: _say(f'{records}: no records')
+        if plan: mine,whose = _of_plan(plan, shipped | mine),''
+        else: whose = 'yours: '
+    if (own or runs or plan) and not mine: _say(f'{plan or records}: no records')
     elif runs: _show(_run_list(mine, task, scale, protocol, format), format)
-    elif task and not own: _show_detail(task, protocol or 'fair', scale or 'quick', shipped, mine, format)
-    else: _show_table1(task, protocol, scale, {} if own else shipped, mine, format, own)
+    elif task and not (own or plan): _show_detail(task, protocol or 'fair', scale or 'quick', shipped, mine, format)
+    else: _show_table1(task, protocol, scale, shipped, mine, format, own or plan, whose)
     if bad: raise typer.Exit(1)
 
 # %% ../nbs/tool/00_command_line.ipynb #db490723
@@ -679,16 +719,23 @@ def _run_list(mine, task, scale, protocol, format):
     return t[columns].set_index('run')
 
 # %% ../nbs/tool/00_command_line.ipynb #b5da357c
-def _show_table1(task, protocol, scale, shipped, mine, format, own):
-    "Published scores and means over seeds, a block per experiment"
+def _of_plan(plan, records):
+    "The records of a plan's runs"
+    from mcrm_nb.studies.plans import read_plan
+    names = {s.name for s in read_plan(plan).specs}
+    return {n: r for n,r in records.items() if n in names}
+
+def _show_table1(task, protocol, scale, shipped, mine, format, own, whose):
+    "Published scores and means over seeds, a block per experiment; with `own` the rows of `mine` alone"
     import pandas as pd
-    from mcrm_nb.analysis.tables import own_side_by_side, short_score, side_by_side
-    text = dict(text=short_score) if format == 'text' else {}
-    yours = own_side_by_side(mine, [task] if task else None, scale, protocol, **text)
+    from mcrm_nb.analysis.tables import as_numbers, long_table, own_side_by_side, short_score, side_by_side
+    text = dict(text=short_score) if format == 'text' else dict(text=as_numbers) if format == 'csv' else {}
+    yours = own_side_by_side(mine, [task] if task else None, scale, protocol, whose=whose, **text)
     parts = [yours] if own else [side_by_side(None, shipped, scale, protocol, **text), yours]
     t = pd.concat([p for p in parts if len(p)]) if any(map(len, parts)) else yours
     t = t.loc[list(dict.fromkeys(t.index.get_level_values(0)))] if len(t) else t   # own rows beside the others
     t = t.fillna('').assign(**{c: t.pop(c) for c in ('seeds', 'epochs', 'device')}).fillna('')
+    if format == 'csv': return _show(long_table(t), format)
     if format != 'text': return _show(_with_units(t), format)
     for title in dict.fromkeys(t.index.get_level_values(0)): _print_block(title, t.loc[title])
     _notes(t)
@@ -724,13 +771,18 @@ def _print_block(title, t):
     _print_frame(t)
     console.print()
 
+def _say_scores(cells, small):
+    "How scores are written, and what those of small tasks are good for"
+    example = next((c for c in cells if re.search(r'\d\(\d', str(c))), None)
+    if example:
+        _say(f'{example}: the brackets hold half of the 95 % interval of the mean, in units of its last digit; '
+              'a wide interval stands after ±.')
+    if small: _say('The scales quick and hour are smaller tasks: compare memories there, but never with the paper.')
+
 def _notes(t):
     "What a reader of Table 1 must know"
     cells = t.drop(columns=['seeds', 'epochs', 'device']).to_numpy().ravel()
-    example = next((c for c in cells if re.search(r'\d\(\d', str(c))), None)
-    if example: _say(f'{example}: the brackets hold half of the 95 % interval of the mean, in units of its last digit.')
-    if any(re.search(r'quick|hour', who) for _,who in t.index):
-        _say('The scales quick and hour are smaller tasks: compare memories there, but never with the paper.')
+    _say_scores(cells, any(re.search(r'quick|hour', who) for _,who in t.index))
     if devices := sorted({d for d in t.device if d}): _say(f"made on: {'; '.join(devices)}")
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000e
@@ -743,13 +795,16 @@ def _show_detail(task, protocol, scale, shipped, mine, format):
              if len(t := table(task, protocol, scale, r))}
     if not any(map(len, parts.values())): _say(f'{task}, {protocol}, {scale}: nothing on record')
     if format != 'text':
-        t = pd.concat({who: formatted(task, t) for who,t in parts.items()}, names=['records'])
+        unit = _unit(experiments[task].title)
+        t = pd.concat({who: formatted(task, t).assign(unit=unit) for who,t in parts.items()}, names=['records'])
         return _show(t if len(parts['yours']) else t.loc['package'], format)
     for who,t in parts.items():
         if not len(t): continue
         title = experiments[task].title
         _title(f'{title}, {protocol}, {scale}' + ', yours'*(who == 'yours'), _unit(title))
-        _print_frame(_short_detail(task, t))
+        short = _short_detail(task, t)
+        _print_frame(short)
+        _say_scores(short.ours, scale != 'full')
         for what,column in ('against the paper', 'verdict'), ('made on', 'made on'):
             if len(words := set(t[column])) == 1: _say(f'{what}: {words.pop()}')
         console.print()
@@ -759,18 +814,20 @@ def _short_detail(task, t):
     "The details of an experiment in few columns"
     from mcrm_nb.analysis.results import as_printed
     from mcrm_nb.analysis.tables import short_score
-    from mcrm_nb.studies.registry import reported
-    sources = [s for s in reported(task) if s in t]
+    from mcrm_nb.studies.registry import reported, study_of
+    sources,notes = [s for s in reported(task) if s in t], study_of(task).notes
     out = t.assign(**{s: t[s].map(lambda v: as_printed(task, v)) for s in sources},
                    ours=[short_score(task, m, h) for m,h in zip(t.ours, t['± 95 %'])],
                    parameters=t.parameters.map('{:,}'.format), minutes=t.minutes.map('{:.1f}'.format))
     one = [c for c in ('verdict', 'made on') if t[c].nunique() == 1] + ['± 95 %']
+    out = out.rename(columns={s: f'{s} ({notes[s, task]})' for s in sources if (s, task) in notes})
     return out.drop(columns=one + ['diverged']*(not t.diverged.any()))
 
 # %% ../nbs/tool/00_command_line.ipynb #a7433244
 @app.command('figures')
 def draw_figures(
     out:Annotated[Path, typer.Option(help='Folder for the pictures.')]=Path('figures'),
+    own:Annotated[bool, typer.Option('--own', help='Draw your own runs alone.')]=False,
     records:Records=Path('runs'),
 ):
     """Draw the paper's figures and the learning curves of your own runs from records, as PNG and SVG.
@@ -786,10 +843,11 @@ def draw_figures(
         from mcrm_nb.analysis.results import draw, results
         from mcrm_nb.analysis.tables import draw_table
         from mcrm_nb.analysis.inside import example, figure_8, figure_neurons, readers
-        (found,mine,bad),there,drawn = _read(records),readers(seed=1),set()
+        (found,mine,bad),there,drawn = _read(records),[] if own else readers(seed=1),set()
         _writable(out)
+        _draw_own(mine, out)
         for p in sorted(protocols, key=lambda p: p != 'fair'):   # a run that is also one of fair is drawn once
-            for s in scales:
+            for s in () if own else scales:
                 names = {e: set(results(e, p, s, found).name) for e in experiments}
                 new = [e for e,n in names.items() if not n <= drawn]
                 if set(new) & set(table1): _save(draw_table(p, s, found), out/f'table1-{p}-{s}')
@@ -797,7 +855,6 @@ def draw_figures(
                 drawn.update(*names.values())
         for name,f in ('figure_8', figure_8), ('figure_8_neurons', figure_neurons):
             if there: _save(f(there, example), out/name)
-        _draw_own(mine, out)
     if bad: raise typer.Exit(1)
 
 # %% ../nbs/tool/00_command_line.ipynb #aae1057d
@@ -851,7 +908,8 @@ def merge(
     Example: mcrm_nb records merge from_the_cluster.zip"""
     from mcrm_nb.runs.records import merge_records
     for s in sources:
-        if not s.exists(): raise ValueError(f'{s}: expected a record, a folder or a ZIP archive')
+        if not s.exists():
+            raise ValueError(f'{s}: no such file or folder; expected a record, a folder or a ZIP archive')
     done = merge_records(sources, out)
     count = lambda what: sum(v == what for v in done.values())
     _say(f'{count("new")} new, {count("known")} known, {count("other")} of runs that have another record here, '
@@ -861,7 +919,8 @@ def merge(
 @app.command('bench')
 def bench_speed(
     shape:Annotated[Optional[list[str]], typer.Option(help='Shape to time: adding, word_ptb, pixel_mnist, copy or '
-                                                           'char_ptb; repeat for several (default: all).')]=None,
+                                                           'char_ptb; repeat for several (default: all).',
+                                                      autocompletion=_complete('shape'))]=None,
     rounds:Annotated[int, typer.Option(help='Rounds in which the layers take turns.', min=1)]=5,
     max_seconds:Annotated[float, typer.Option(help='Start no further round of a part after this many seconds.',
                                               min=0)]=60.,
@@ -913,11 +972,14 @@ def _show_bench(record, rounds, at):
 def check_parity(
     path:Annotated[Path, typer.Argument(help="Clone of the authors' repository, GitHub abduallahmohamed/MCRM.")],
     task:Annotated[Optional[list[str]], typer.Option('--task', '--tasks', help='Task to compare: adding, copy, '
-        'pixel_mnist, char_ptb, word_ptb or word_ptb_sgd; repeat the option for several (default: all).')]=None,
+        'pixel_mnist, char_ptb, word_ptb or word_ptb_sgd; repeat the option for several (default: all).',
+        autocompletion=_complete('experiment'))]=None,
     memory:Annotated[Optional[list[str]], typer.Option(help='Memory to compare: rnn, gru, lstm, nested_lstm or mcrm; '
-                                                            'repeat the option for several (default: all).')]=None,
+                                                            'repeat the option for several (default: all).',
+                                                       autocompletion=_complete('memory'))]=None,
     epochs:Annotated[int, typer.Option(help='Short passes over the data.', min=1)]=2,
-    precision:Annotated[str, typer.Option(help='Precision of all numbers: double or single.')]='double',
+    precision:Annotated[str, typer.Option(help='Precision of all numbers: double or single.',
+                                           autocompletion=_complete('precision'))]='double',
     commit:Annotated[Optional[str], typer.Option(help='Commit that PATH is a copy of, if it has no history.')]=None,
     out:Annotated[Path, typer.Option(help='File for the record.')]=Path('parity.json'),
 ):
@@ -959,8 +1021,9 @@ def fail(
     message,  # What is wrong, and what to do about it
     code:int, # Exit code
 ):
-    "Print one line on stderr and exit"
-    text = re.sub(r'[\x00-\x1f\x7f-\x9f]', ' ', str(message))
+    "Print what is wrong on stderr and exit"
+    lines = [re.sub(r'[\x00-\x1f\x7f-\x9f]', ' ', l) for l in str(message).splitlines()]
+    text = '\n'.join(lines)
     if code == 130: signal.signal(signal.SIGINT, signal.SIG_IGN)   # a second Ctrl-C adds nothing
     Console(stderr=True).print('[bold red]mcrm_nb:[/bold red] ' + escape(text), highlight=False, soft_wrap=True)
     sys.exit(code)

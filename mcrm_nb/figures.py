@@ -40,22 +40,24 @@ def plot_curves(
     log:bool=True,       # logarithmic y axis
     ax=None,             # where to draw; default: a new figure
 ):                       # the axes
-    "Learning curves: mean over seeds as a line, their range as a band"
+    "Learning curves: the mean over seeds as a line (on a logarithmic axis their median), their range as a band"
     ax = ax or plt.subplots(figsize=(5.5, 3.2))[1]
+    several = bool(curves.groupby(['memory', 'epoch']).size().max() > 1)
     for memory,rows in curves.groupby('memory', sort=False):
         by_epoch = rows.groupby('epoch')[y]
-        mean,c = by_epoch.mean(), color_of(memory)
-        ax.plot(mean.index, mean, color=c, label=(names or {}).get(memory, memory), marker='o', ms=2.5)
-        if by_epoch.count().max() > 1:
-            ax.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=c, alpha=.15, lw=0)
+        middle,c = by_epoch.median() if log else by_epoch.mean(), color_of(memory)
+        seeds = by_epoch.count().max()
+        name = (names or {}).get(memory, memory) + f' ({seeds})'*several
+        ax.plot(middle.index, middle, color=c, label=name, marker='o', ms=2.5)
+        if seeds > 1: ax.fill_between(middle.index, by_epoch.min(), by_epoch.max(), color=c, alpha=.15, lw=0)
     if baseline is not None:
         ax.axhline(baseline, color='0.3', ls='--', lw=1, label=f'trivial answer ({baseline:.3g})')
     if log: ax.set_yscale('log')
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel='epoch', ylabel=label or y)
-    banded = curves.groupby(['memory', 'epoch']).size().max() > 1
-    ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5),
-              title='band: lowest to\nhighest seed' if banded else None, title_fontsize=7.5)
+    marks = f"line: {'median' if log else 'mean'} over seeds\nband: lowest to highest\n(number of seeds)"
+    ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5), title=marks if several else None,
+              title_fontsize=7.5)
     return ax
 
 # %% ../nbs/03_figures.ipynb #d2d07a49

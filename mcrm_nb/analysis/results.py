@@ -9,7 +9,7 @@ __all__ = ['score_of', 'results', 'verdict', 'against', 'table', 'curves', 'draw
            'all_runs', 'draw_runs']
 
 # %% ../../nbs/analysis/00_results.ipynb #ec5a026e
-import json, re
+import json, math, re
 from dataclasses import fields
 from functools import partial
 
@@ -189,12 +189,16 @@ def score_text(
     value:float,        # Score
     half:float=np.nan,  # Half-width of its interval
 )->str:                 # Text of the score
-    "Write a score: accuracies in percent, three or four digits"
+    "Write a score: accuracies in percent; the mean is never coarser than its interval"
     if value is None or np.isnan(value): return ''
     percent = experiments[experiment].better == 'higher'
     if percent: return f'{100*value:.1f}' + ('' if np.isnan(half) else f' ± {100*half:.1f}') + ' %'
-    show = f'{value:.4g}' if abs(value) > 1 else f'{value:.3g}'
-    return show + ('' if np.isnan(half) else f' ± {half:.2g}')   # two digits of a half-width are enough
+    if np.isnan(half) or half == 0: return f'{value:.4g}' if abs(value) > 1 else f'{value:.3g}'
+    power = 0 if 1e-3 <= max(abs(value), half) < 1e5 else math.floor(math.log10(max(abs(value), half)))
+    value,half = value/10.**power, half/10.**power
+    digits = max(0, 1-math.floor(math.log10(half)))   # two digits of the half-width, and as many of the mean
+    text = f'{value:.{digits}f} ± {half:.{digits}f}'
+    return f'({text})e{power}' if power else text
 
 def as_printed(
     experiment:str, # Key of `experiments`

@@ -14,31 +14,31 @@ from torch.nn import functional as F
 epsilon = 1e-6
 
 def content_weights(
-    memory,     # (..., slots, width)
-    keys,       # (..., heads, width)
-    strengths,  # (..., heads), before the softplus
-):              # weights over the slots, (..., heads, slots); each row sums to one
-    "How much every slot looks like every key: softmax of strength times cosine"
+    memory,     # Memory, (..., slots, width)
+    keys,       # Keys, (..., heads, width)
+    strengths,  # Strengths before the softplus, (..., heads)
+):              # Weights over the slots, (..., heads, slots); each row sums to one
+    "Similarity of every slot to every key: softmax of strength times cosine"
     norm = lambda z: (z.square().sum(-1) + epsilon).sqrt()
     lengths = norm(keys)[...,:,None]*norm(memory)[...,None,:] + epsilon
     return (F.softplus(strengths)[...,None]*(keys @ memory.mT)/lengths).softmax(-1)
 
 # %% ../../nbs/layers/08_addressing.ipynb #74b11519
 def usage_after(
-    usage,          # after the last step, (..., slots)
-    write_weights,  # of the last step, (..., slots)
-    free_gates,     # of this step, one per head, (..., heads), between 0 and 1
-    read_weights,   # of the last step, (..., heads, slots)
-):                  # (..., slots)
-    "The usage of every slot after the last writing and the present freeing; no gradient through the write weights"
+    usage,          # Usage after the last step, (..., slots)
+    write_weights,  # Write weights of the last step, (..., slots)
+    free_gates,     # Free gates of this step, (..., heads), between 0 and 1
+    read_weights,   # Read weights of the last step, (..., heads, slots)
+):                  # Usage at this step, (..., slots)
+    "Usage of every slot after the last writing and the present freeing; no gradient through the write weights"
     used = usage + (1-usage)*write_weights.detach()
     return used*(1 - free_gates[...,None]*read_weights).prod(-2)
 
 # %% ../../nbs/layers/08_addressing.ipynb #c357084f
 def allocation_weights(
-    usage,  # (..., slots), between 0 and 1
-):          # (..., slots), with a sum of at most one
-    "Weights of a new writing: the emptiest slot first, each as much as it is free and those before it are not"
+    usage,  # Usage, (..., slots), between 0 and 1
+):          # Weights, (..., slots), with a sum of at most one
+    "Weights for new content: the emptiest slot first, each as far as it is free and the earlier ones are not"
     free,order = (1 - (epsilon + (1-epsilon)*usage)).sort(dim=-1, descending=True, stable=True)
     taken = (1-free)[...,:-1].cumprod(-1)
     before = torch.cat([torch.ones_like(free[...,:1]), taken], -1)
@@ -46,40 +46,40 @@ def allocation_weights(
 
 # %% ../../nbs/layers/08_addressing.ipynb #593bad60
 def write_weights(
-    content,          # content weights of the write key, (..., slots)
-    allocation,       # allocation weights, (..., slots)
-    allocation_gate,  # (...,): 1 takes a free slot, 0 the one like the key
-    write_gate,       # (...,): 0 writes nothing
-):                    # (..., slots)
-    "Where a step writes"
+    content,          # Content weights of the write key, (..., slots)
+    allocation,       # Allocation weights, (..., slots)
+    allocation_gate,  # Allocation gate, (...,): 1 takes a free slot, 0 the one like the key
+    write_gate,       # Write gate, (...,): 0 writes nothing
+):                    # Write weights, (..., slots)
+    "Weights with which a step writes to every slot"
     g = allocation_gate[...,None]
     return write_gate[...,None]*(g*allocation + (1-g)*content)
 
 def write(
-    memory,   # (..., slots, width)
-    weights,  # (..., slots)
-    erase,    # between 0 and 1, (..., width)
-    vector,   # what is written, (..., width)
-):            # (..., slots, width)
-    "The memory after a step has erased and written"
+    memory,   # Memory before the step, (..., slots, width)
+    weights,  # Write weights, (..., slots)
+    erase,    # Erase vector, (..., width), between 0 and 1
+    vector,   # Vector to write, (..., width)
+):            # Memory after the step, (..., slots, width)
+    "Memory after a step has erased and written"
     w = weights[...,None]
     return memory*(1 - w*erase[...,None,:]) + w*vector[...,None,:]
 
 # %% ../../nbs/layers/08_addressing.ipynb #8fdb7676
 def read(
-    memory,   # (..., slots, width)
-    weights,  # (..., heads, slots)
-):            # read words, (..., heads, width)
-    "The mean of the slots under the weights of every head"
+    memory,   # Memory, (..., slots, width)
+    weights,  # Read weights, (..., heads, slots)
+):            # Read words, (..., heads, width)
+    "Mean of the slots under the weights of every head"
     return weights @ memory
 
 # %% ../../nbs/layers/08_addressing.ipynb #7a46b22d
 def links_after(
-    links,       # after the last step, (..., slots, slots): row written after column
-    precedence,  # after the last step, (..., slots)
-    weights,     # write weights of this step, (..., slots)
-):               # links and precedence after this step
-    "How much every slot was written after every other, and how much each was the last"
+    links,       # Links after the last step, (..., slots, slots): row written after column
+    precedence,  # Precedence after the last step, (..., slots)
+    weights,     # Write weights of this step, (..., slots)
+):               # Links and precedence after this step
+    "Links (how much every slot was written after every other) and precedence (how much each was the last)"
     w,size = weights[...,:,None],weights.shape[-1]
     off = 1 - torch.eye(size, dtype=weights.dtype, device=weights.device)
     links = off*((1 - w - w.mT)*links + w*precedence[...,None,:])
@@ -87,11 +87,11 @@ def links_after(
 
 # %% ../../nbs/layers/08_addressing.ipynb #885db4d9
 def linked_weights(
-    links,    # (..., slots, slots)
-    before,   # read weights of the last step, (..., heads, slots)
-    content,  # content weights of this step, (..., heads, slots)
-    modes,    # (..., heads, 3): backward, forward, content; each row sums to one
-):            # (..., heads, slots)
-    "Read weights that follow the order of writing backward or forward, or look by content"
+    links,    # Links, (..., slots, slots)
+    before,   # Read weights of the last step, (..., heads, slots)
+    content,  # Content weights of this step, (..., heads, slots)
+    modes,    # Read modes, (..., heads, 3): backward, forward, content; each row sums to one
+):            # Read weights, (..., heads, slots)
+    "Read weights that follow the order of writing backward or forward, or search by content"
     backward,forward = before @ links, before @ links.mT
     return modes[...,:1]*backward + modes[...,1:2]*forward + modes[...,2:]*content

@@ -19,14 +19,14 @@ from .recurrence import Recurrent, RecurrentCell
 dampings = 'explicit','implicit'
 
 def _number(name, value, zero=True):
-    "A `ValueError` unless `value` is a finite number above zero, or at zero if that is allowed"
+    "Raise a `ValueError` unless `value` is a finite number above zero, or zero where that is allowed"
     if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
         if value > 0 or zero and value == 0: return
     raise ValueError(f'{name}={value!r}: expected a finite number {"of at least" if zero else "above"} 0')
 
 # %% ../../nbs/layers/06_cornn.ipynb #b518b001
 def _draw(memory, ends):
-    "Weights as torch starts one affine layer on the input, the velocities and the positions side by side"
+    "Draw the weights as torch draws one affine layer on the input, the velocities and the positions side by side"
     for end in ends if memory.hidden_size else ():   # without units there is nothing to draw
         ws = [getattr(memory, k+end) for k in ('weight_ih', 'weight_zh', 'weight_hh')]
         widths = [w.shape[1] for w in ws]
@@ -37,7 +37,14 @@ def _draw(memory, ends):
 
 # %% ../../nbs/layers/06_cornn.ipynb #0efdf189
 class CoRNNCell(RecurrentCell):
-    "One step of coRNN (arXiv 2010.00951): velocity `z` first, then position `y` with the new velocity"
+    r"""One step of coRNN (arXiv 2010.00951), velocity z first
+
+    f = tanh(W_y y + W_z z + V u + b)
+    z' = z + dt * (f - gamma * y - epsilon * z)                          with damping='explicit'
+    z' = (z + dt * (f - gamma * y)) / (1 + dt * epsilon)                 with damping='implicit'
+    y' = y + dt * z'
+
+`hx` is the pair `(y, z)`; for shapes and weights see `CoRNN`."""
     states = 'y','z'
     kernel = 'cornn'
     gate_order = dict(bias_ih=('force',))
@@ -46,13 +53,14 @@ class CoRNNCell(RecurrentCell):
     @staticmethod
     def weight_shapes(input_size, hidden_size, dt=.05, gamma=1., epsilon=1., damping='explicit'):
         m,p = input_size,hidden_size
-        _number('dt', dt, zero=False); _number('gamma', gamma); _number('epsilon', epsilon)
+        _number('dt', dt, zero=False)
+        for name,v in ('gamma', gamma), ('epsilon', epsilon): _number(name, v)
         one_of('damping', damping, dampings)
         return dict(weight_ih=(p, m), weight_hh=(p, p), weight_zh=(p, p), bias_ih=(p,))
 
     @staticmethod
     def gates(x, state, weight_ih, weight_hh, weight_zh, bias_ih=None, **options):
-        "The force on every unit, `force`: there are no gates"
+        "Force on every unit, `force`; coRNN has no gates"
         y,z = state
         return dict(force=(F.linear(x, weight_ih, bias_ih) + F.linear(y, weight_hh) + F.linear(z, weight_zh)).tanh())
 
@@ -64,27 +72,42 @@ class CoRNNCell(RecurrentCell):
         return y + dt*z, z
 
     def reset_parameters(self):
-        "Draw every weight from U(-1/sqrt(m+2p), 1/sqrt(m+2p)), m features coming in and p units: the authors' start"
+        "Draw every weight from U(-1/sqrt(m+2p), 1/sqrt(m+2p)), for m features and p units, as the authors do"
         _draw(self, [''])
 
 # %% ../../nbs/layers/06_cornn.ipynb #b5171261
 class CoRNN(Recurrent):
-    """Coupled oscillatory recurrent network (arXiv 2010.00951); state `(y_n, z_n)`, the output is the position `y`.
-    Options: the step `dt=.05`, the spring `gamma=1.`, the friction `epsilon=1.`, and `damping='explicit'` or
-    'implicit'. A task has to set its own; the page on coRNN says what the constants mean."""
+    r"""Coupled oscillatory recurrent network (Rusch & Mishra 2021, arXiv 2010.00951): damped, driven oscillators
+
+    Every layer computes the step of `CoRNNCell` along the sequence. Options: the step `dt=.05`, the spring `gamma=1.`,
+    the friction `epsilon=1.`, and `damping='explicit'` or 'implicit'. A task has to set its own; the page on coRNN says
+    what the constants mean.
+
+    **Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one
+    row, or a `PackedSequence`; the initial state `(y_0, z_0)`, (num_layers * directions, batch, hidden_size) each,
+    zeros if left out. **Outputs:** the positions, (steps, batch, directions * hidden_size), and the final state
+    `(y_n, z_n)`.
+
+    **Weights** of layer k: `weight_ih_lk` (hidden_size, input_size), or (hidden_size, directions * hidden_size) above
+    the first layer; `weight_hh_lk` on positions and `weight_zh_lk` on velocities (hidden_size, hidden_size);
+    `bias_ih_lk` (hidden_size,).
+
+        >>> rnn = CoRNN(10, 20, dt=.1, gamma=2., epsilon=1.5)
+        >>> output,(y_n,z_n) = rnn(torch.randn(5, 3, 10))
+    """
     cell = CoRNNCell
     def reset_parameters(self):
-        "Draw every weight from U(-1/sqrt(m+2p), 1/sqrt(m+2p)), m features coming in and p units: the authors' start"
+        "Draw every weight from U(-1/sqrt(m+2p), 1/sqrt(m+2p)), for m features and p units, as the authors do"
         _draw(self, self.ends)
 
 # %% ../../nbs/layers/06_cornn.ipynb #87c60466
 def largest_dt(
-    gamma:float,            # spring
-    epsilon:float,          # friction
-    damping:str='explicit', # or 'implicit'
-)->float:                   # 0 if no step will do
-    "The largest step with which the energy of coRNN is bounded, whatever the weights and the input"
-    _number('gamma', gamma); _number('epsilon', epsilon)
+    gamma:float,            # Strength of the spring
+    epsilon:float,          # Strength of the friction
+    damping:str='explicit', # Form of the friction, 'explicit' or 'implicit'
+)->float:                   # Largest step; 0 if the condition holds for none
+    "Largest step with which the energy of coRNN is bounded, whatever the weights and the input"
+    for name,v in ('gamma', gamma), ('epsilon', epsilon): _number(name, v)
     against = gamma + epsilon**2*(one_of('damping', damping, dampings) == 'explicit')
     if 2*epsilon <= 1: return 0.
     return (2*epsilon-1)/against if against else math.inf

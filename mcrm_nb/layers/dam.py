@@ -19,17 +19,17 @@ from .recurrence import Recurrent, RecurrentCell
 
 # %% ../../nbs/layers/09_dam.ipynb #7cdc9c5c
 def controller(
-    x,           # input, (batch, input_size)
-    words,       # read at the last step, (batch, heads, width)
-    h,           # output of the last step, (batch, hidden_size)
-    c,           # memory of the controller, (batch, hidden_size)
-    weight_ih,   # on the input, (4*hidden_size, input_size), gates in the order i, f, g, o
-    weight_rh,   # on the read words, (4*hidden_size, heads*width)
-    weight_hh,   # on the output, (4*hidden_size, hidden_size)
-    bias_ih=None,# (4*hidden_size,)
-    clip=20.,    # bound of the state's absolute values; None for no bound
-):               # new output and memory
-    "One step of the LSTM that reads the input and the words read before"
+    x,           # Input, (batch, input_size)
+    words,       # Words read at the last step, (batch, heads, width)
+    h,           # Output of the last step, (batch, hidden_size)
+    c,           # Cell state of the last step, (batch, hidden_size)
+    weight_ih,   # Weights of the input, (4*hidden_size, input_size), gates in the order i, f, g, o
+    weight_rh,   # Weights of the read words, (4*hidden_size, heads*width)
+    weight_hh,   # Weights of the output, (4*hidden_size, hidden_size)
+    bias_ih=None,# Biases, (4*hidden_size,)
+    clip=20.,    # Bound of the state's absolute values; None for no bound
+):               # New output and cell state
+    "Run one step of the LSTM that takes the input and the words read before"
     sums = F.linear(x, weight_ih, bias_ih) + F.linear(words.flatten(-2), weight_rh) + F.linear(h, weight_hh)
     i,f,g,o = sums.chunk(4, -1)
     c = (f+1).sigmoid()*c + i.sigmoid()*g.tanh()
@@ -38,12 +38,12 @@ def controller(
 
 # %% ../../nbs/layers/09_dam.ipynb #5f0e0319
 def interface_shapes(
-    blocks:int,        # tables of slots
-    width:int,         # numbers in a slot
-    heads:int,         # read heads
-    links:bool=False,  # temporal links?
-)->dict:               # name -> shape, in the order of the vector
-    "What the interface consists of"
+    blocks:int,        # Number of blocks
+    width:int,         # Number of components of a slot
+    heads:int,         # Number of read heads
+    links:bool=False,  # Whether there are temporal links
+)->dict:               # Shapes by name, in the order of the vector
+    "Shapes of the parts of the interface"
     K,W,R = blocks,width,heads
     shapes = dict(write_vector=(K, W), erase=(K, W), free_gate=(K, R), allocation_gate=(K,), write_gate=(K,),
                   write_key=(K, W), write_strength=(K,), read_keys=(K, R, W), read_strengths=(K, R))
@@ -52,14 +52,14 @@ def interface_shapes(
     return shapes
 
 def interface_size(blocks, width, heads, links=False)->int:
-    "How many numbers the interface has"
+    "Number of components of the interface"
     return sum(map(math.prod, interface_shapes(blocks, width, heads, links).values()))
 
 def split_interface(
-    values,       # (..., size)
-    shapes:dict,  # of `interface_shapes`
-)->dict:          # name -> (..., *shape); strengths before the softplus
-    "The interface by name, with its gates between 0 and 1"
+    values,       # Vector of the interface, (..., size)
+    shapes:dict,  # Shapes of the parts, from `interface_shapes`
+)->dict:          # Parts by name, (..., *shape); strengths before the softplus
+    "Parts of the interface by name, with gates between 0 and 1"
     parts = values.split([math.prod(s) for s in shapes.values()], -1)
     parts = {k: p.unflatten(-1, s) for p,(k, s) in zip(parts, shapes.items())}
     for k in 'erase','free_gate','allocation_gate','write_gate': parts[k] = parts[k].sigmoid()
@@ -69,11 +69,11 @@ def split_interface(
 
 # %% ../../nbs/layers/09_dam.ipynb #cd0b5ff4
 def read_blocks(
-    memory,          # (..., blocks, slots, width)
-    weights,         # of every head in every block, (..., blocks, heads, slots)
-    attentive_gate,  # (..., blocks, heads), sums to one over the blocks
-):                   # read words (..., heads, width), and the gated weights
-    "What the heads read from all blocks together"
+    memory,          # Blocks, (..., blocks, slots, width)
+    weights,         # Weights of every head in every block, (..., blocks, heads, slots)
+    attentive_gate,  # Attentive gate, (..., blocks, heads); sums to one over the blocks
+):                   # Read words, (..., heads, width), and the gated weights
+    "Words that the heads read from all blocks together"
     gated = attentive_gate[...,None]*weights
     return read(memory, gated).sum(-3), gated
 
@@ -83,7 +83,7 @@ free_gates = 'gated','plain'
 def dam_parts(x, state, weight_ih, weight_rh, weight_hh, interface_weight, norm_weight=None, norm_bias=None,
               bias_ih=None, interface_bias=None, *, blocks, slots, width, heads, clip, layer_norm, links, free_gate,
               **of_the_output):
-    "Everything that happens in a step, by name; the new state is among it"
+    "All parts of a step by name, the new state among them"
     h,c,memory,usage,wrote,read_before,words,*linked = state
     h,c = controller(x, words, h, c, weight_ih, weight_rh, weight_hh, bias_ih, clip)
     q = F.layer_norm(h, h.shape[-1:], norm_weight, norm_bias, epsilon) if layer_norm else h
@@ -123,7 +123,7 @@ def dam_state_shapes(hidden_size, blocks, slots, width, heads, links, **options)
 
 # %% ../../nbs/layers/09_dam.ipynb #b07e8efc
 def _check_options(blocks, slots, width, heads, clip, layer_norm, links, free_gate, bypass_dropout):
-    "A `ValueError` that names the first option that makes no sense"
+    "Raise a `ValueError` that names the first invalid option"
     for name,v in dict(blocks=blocks, slots=slots, width=width, heads=heads).items():
         if not isinstance(v, int) or isinstance(v, bool) or v < 1:
             raise ValueError(f'{name}={v!r}: expected a whole number of at least 1')
@@ -179,7 +179,7 @@ class _DAMShapes(RecurrentCell):
 
 # %% ../../nbs/layers/09_dam.ipynb #590642fe
 class DAMCell(_DAMShapes):
-    "One step of a distributed associative memory (arXiv 2007.10637): options and states as for `DAM`"
+    "One step of a distributed associative memory (arXiv 2007.10637); options, states and weights as for `DAM`"
     states = 'h','c','memory','usage','write_weights','read_weights','read_words'
     options = dam_options
     glorot = True
@@ -199,13 +199,13 @@ class DAMCell(_DAMShapes):
 
     @staticmethod
     def into_range(states, slots, **options):
-        "Any numbers as a state that a memory can have: usage, weights and links between 0 and 1"
+        "Valid state made from any numbers: usage, weights and links between 0 and 1"
         h,c,memory,usage,wrote,read,words,*linked = states
         wrote,linked = wrote.sigmoid()/slots, [s.sigmoid()/slots for s in linked]
         return h, c, memory, usage.sigmoid(), wrote, read.sigmoid()/slots, words, *linked
 
 class DNCCell(DAMCell):
-    "One step of a differentiable neural computer: options and states as for `DNC`"
+    "One step of a differentiable neural computer; options and states as for `DNC`"
     states = *DAMCell.states,'links','precedence'
     options = dnc_options
     glorot = False
@@ -225,8 +225,8 @@ class DAM(Recurrent):
       width=36            numbers in a slot
       heads=1             read heads
       clip=20.            bound of the controller's state; None for no bound
-      layer_norm=True     normalise the hidden state on its way to the memory and to the output?
-      links=False         temporal links and read modes, as in the DNC?
+      layer_norm=True     whether to normalise the hidden state for the memory and the output
+      links=False         whether to use temporal links and read modes, as in the DNC
       free_gate='gated'   free by the read weights after ('gated') or before ('plain') the gate across the blocks
       bypass_dropout=0.   share of the hidden state that training drops from the output (0.1 as published)
 

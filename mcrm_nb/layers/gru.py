@@ -11,14 +11,14 @@ from .recurrence import Recurrent, RecurrentCell
 
 # %% ../../nbs/layers/03_gru.ipynb #e2e7008a
 def gru_gates(
-    x,            # input, (..., input_size)
-    h,            # state, (..., hidden_size)
-    weight_ih,    # (3 hidden_size, input_size): reset, update, new
-    weight_hh,    # (3 hidden_size, hidden_size)
-    bias_ih=None, # (3 hidden_size,)
-    bias_hh=None, # (3 hidden_size,): its last third stands inside the reset gate
-)->tuple:         # reset gate r, update gate z, candidate n
-    "The gates of a GRU, eq. (2)"
+    x,            # Input, (..., input_size)
+    h,            # State, (..., hidden_size)
+    weight_ih,    # Weights of the input, (3 hidden_size, input_size): reset, update, new
+    weight_hh,    # Weights of the state, (3 hidden_size, hidden_size)
+    bias_ih=None, # Biases, (3 hidden_size,)
+    bias_hh=None, # Second biases, (3 hidden_size,): the last third stands inside the reset gate
+)->tuple:         # Reset gate r, update gate z, candidate n
+    "Gates of a GRU, eq. (2) of the MCRM paper"
     rx,zx,nx = F.linear(x, weight_ih, bias_ih).chunk(3, -1)
     rh,zh,nh = F.linear(h, weight_hh, bias_hh).chunk(3, -1)
     r = (rx+rh).sigmoid()
@@ -26,7 +26,18 @@ def gru_gates(
 
 # %% ../../nbs/layers/03_gru.ipynb #6efe82e6
 class GRUCell(RecurrentCell):
-    "One step of a GRU, eq. (2) in torch's convention (z keeps): `nn.GRUCell`'s numbers and weights"
+    r"""One step of a GRU (Cho et al. 2014), with the numbers and the weights of `nn.GRUCell`
+
+    r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)
+    z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)
+    n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
+    h' = z * h + (1 - z) * n
+
+**Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the state h, (batch, hidden_size) or (hidden_size,),
+zeros if left out. **Output:** the next state h' in the form of `hx`.
+
+**Weights**, gates in the order r, z, n: `weight_ih` (3 hidden_size, input_size), `weight_hh` (3 hidden_size,
+hidden_size), `bias_ih` and `bias_hh` (3 hidden_size,)."""
     kernel = 'gru'
     gate_order = dict(bias_ih='rzn', bias_hh='rzn')
 
@@ -37,12 +48,30 @@ class GRUCell(RecurrentCell):
 
     @staticmethod
     def gates(x, state, **weights):
-        "Reset gate `r`, update gate `z`, candidate `n`"
+        "Reset gate `r`, update gate `z` and candidate `n`"
         return dict(zip('rzn', gru_gates(x, *state, **weights)))
 
     @staticmethod
     def update(a, state): return (1-a['z'])*a['n'] + a['z']*state[0],
 
+# %% ../../nbs/layers/03_gru.ipynb #7415e00f
 class GRU(Recurrent):
-    "GRU of Cho et al. (2014), the paper's eq. (2) in torch's convention; state `h_n`, `nn.GRU`'s numbers and weights"
+    r"""Gated recurrent unit (Cho et al. 2014), with the numbers and the weights of `nn.GRU`
+
+Every layer computes the step of `GRUCell` along the sequence: reset gate r, update gate z (1 keeps), candidate n,
+
+    h' = z * h + (1 - z) * n
+
+**Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one row,
+or a `PackedSequence`; the initial state `h_0`, (num_layers * directions, batch, hidden_size), zeros if left out.
+**Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `h_n`.
+
+**Weights** of layer k, gates in the order r, z, n: `weight_ih_lk` (3 hidden_size, input_size), or (3 hidden_size,
+directions * hidden_size) above the first layer; `weight_hh_lk` (3 hidden_size, hidden_size); `bias_ih_lk` and
+`bias_hh_lk` (3 hidden_size,); those of the reverse direction end in `_reverse`.
+
+    >>> rnn = GRU(10, 20, num_layers=2)
+    >>> output,h_n = rnn(torch.randn(5, 3, 10))
+    >>> output.shape, h_n.shape
+    (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))"""
     cell = GRUCell

@@ -11,11 +11,21 @@ from ..options import one_of
 from .recurrence import Recurrent, RecurrentCell
 from .lstm import LSTMCell
 
-# %% ../../nbs/layers/04_nested_lstm.ipynb #e36ea8aa
-readings = 'concat','split'
+# %% ../../nbs/layers/04_nested_lstm.ipynb #3ef8429a
+readings = 'concat','split'   # values of `inner_input`
 
+# %% ../../nbs/layers/04_nested_lstm.ipynb #e36ea8aa
 class NestedLSTMCell(RecurrentCell):
-    "One step of a nested LSTM; `inner_input='concat'` as the MCRM authors run it, `'split'` as invented in 2018"
+    r"""One step of a nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308): an LSTM whose memory is an LSTM's output
+
+    i, f, o, g                      outer gates and candidate, as in `LSTMCell`
+    u, v = [f * c, i * g], c        with inner_input='concat', as the authors of MCRM run it
+    u, v = i * g, f * c             with inner_input='split', as its inventors describe it
+    i2, f2, o2, g2                  inner gates and candidate, from u in place of x and v in place of h
+    inner' = f2 * inner + i2 * g2
+    c' = o2 * tanh(inner');  h' = o * tanh(c')
+
+`hx` is the triple `(h, c, inner)`; for shapes and weights see `NestedLSTM`."""
     states = 'h','c','inner'
     kernel = 'nested_lstm'
     gate_order = dict(bias_ih='ifgo', inner_bias_ih=('inner_i', 'inner_f', 'inner_g', 'inner_o'))
@@ -32,7 +42,7 @@ class NestedLSTMCell(RecurrentCell):
     @staticmethod
     def gates(x, state, weight_ih, weight_hh, inner_weight_ih, inner_weight_hh,
               bias_ih=None, inner_bias_ih=None, inner_input='concat'):
-        "Outer gates `i`, `f`, `o` and candidate `g`; inner ones as `inner_i`, ..."
+        "Outer gates `i`, `f`, `o` and candidate `g`; the inner ones begin with `inner_`"
         h,c,_ = state
         outer = LSTMCell.gates(x, (h,), weight_ih, weight_hh, bias_ih)
         kept,new = outer['f']*c, outer['i']*outer['g']
@@ -48,5 +58,21 @@ class NestedLSTMCell(RecurrentCell):
 
 # %% ../../nbs/layers/04_nested_lstm.ipynb #fecd8bef
 class NestedLSTM(Recurrent):
-    "Nested LSTM (arXiv 1801.10308); state `(h_n, c_n, inner_n)`; `inner_input` is 'concat' or 'split'"
+    r"""Nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308): an LSTM whose memory c is the output of an inner LSTM
+
+Every layer computes the step of `NestedLSTMCell` along the sequence; `inner_input` is 'concat' or 'split'.
+
+**Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one row,
+or a `PackedSequence`; the initial state `(h_0, c_0, inner_0)`, (num_layers * directions, batch, hidden_size) each,
+zeros if left out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state.
+
+**Weights** of layer k, gates in the order i, f, g, o on both levels: `weight_ih_lk` (4 hidden_size, input_size), or
+(4 hidden_size, directions * hidden_size) above the first layer; `weight_hh_lk` (4 hidden_size, hidden_size);
+`inner_weight_ih_lk` (4 hidden_size, 2 hidden_size), in 'split' (4 hidden_size, hidden_size); `inner_weight_hh_lk`
+(4 hidden_size, hidden_size); `bias_ih_lk` and `inner_bias_ih_lk` (4 hidden_size,).
+
+    >>> rnn = NestedLSTM(10, 20)
+    >>> output,(h_n,c_n,inner_n) = rnn(torch.randn(5, 3, 10))
+    >>> output.shape
+    torch.Size([5, 3, 20])"""
     cell = NestedLSTMCell

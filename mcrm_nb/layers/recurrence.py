@@ -29,12 +29,12 @@ def elman_step(x, state, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
 
 # %% ../../nbs/layers/01_recurrence.ipynb #e7f26ee2
 def scan(
-    step,         # function of (x_t, state, *more_t) giving the next state, a tuple of tensors (batch, ...)
-    x,            # input, (steps, batch, input_size)
-    state:tuple,  # initial state
-    *more,        # further tensors that a step reads, (steps, ...) each
-    sizes=(),     # rows at every step, if they become fewer: then `x` and `more` are (all rows, ...)
-)->tuple:         # every state tensor at every step, (steps, batch, ...) or (all rows, ...) each
+    step,         # Function of (x_t, state, *more_t) that returns the next state, a tuple of tensors (batch, ...)
+    x,            # Input, (steps, batch, input_size)
+    state:tuple,  # Initial state, a tuple of tensors
+    *more,        # Further tensors that a step reads, (steps, ...) each
+    sizes=(),     # Number of rows at every step, if it falls: then `x` and `more` are (all rows, ...)
+)->tuple:         # Every state tensor at every step, (steps, batch, ...) or (all rows, ...) each
     "Repeat `step` over the first axis of `x`"
     states,parts = [],(lambda t: t.split(sizes)) if sizes else torch.unbind
     for xt,*rest in zip(parts(x), *map(parts, more)):
@@ -45,23 +45,23 @@ def scan(
 
 # %% ../../nbs/layers/01_recurrence.ipynb #ad8ed26d
 def reference(
-    cell,          # a `RecurrentCell` class
-    x,             # input, (steps, batch, input_size)
-    state:tuple,   # initial state, tensors of (batch, *shape) with the shapes of `cell.state_shapes`
-    weights:dict,  # name -> tensor
-    options:dict,  # of the memory
-    recompute=None,# here autograd keeps what it needs
-    noise={},      # name -> tensor (steps, ...) drawn before the loop: see `cell.noise`
-    sizes=(),      # rows at every step, as in `scan`
-)->tuple:          # every state tensor at every step, (steps, batch, *shape) each
+    cell,          # A `RecurrentCell` class
+    x,             # Input, (steps, batch, input_size)
+    state:tuple,   # Initial state: tensors (batch, *shape) with the shapes in `cell.state_shapes`
+    weights:dict,  # Weights: name -> tensor
+    options:dict,  # Options of the memory by name
+    recompute=None,# Unused here, where autograd keeps what it needs
+    noise={},      # Random tensors drawn before the loop, name -> (steps, ...): see `cell.noise`
+    sizes=(),      # Number of rows at every step, as in `scan`
+)->tuple:          # Every state tensor at every step, (steps, batch, *shape) each
     "The literal loop over `cell.step`: the oracle for every other backend"
     step = lambda xt,s,*drawn: cell.step(xt, s, **weights, **options, **dict(zip(noise, drawn)))
     return scan(step, x, state, *noise.values(), sizes=sizes)
-reference.ragged = True   # it can do with fewer rows at later steps
+reference.ragged = True   # this backend accepts fewer rows at later steps
 
 # %% ../../nbs/layers/01_recurrence.ipynb #0e41a013
 class _WithOptions:
-    "The signature of a memory's class, its options by name; an instance has none, so it keeps that of its call"
+    "Signature of a memory's class, with its options by name; an instance keeps the signature of its call"
     def __get__(self, instance, owner):
         if instance is not None: raise AttributeError('__signature__')
         _,*given = signature(owner.__init__).parameters.values()
@@ -71,13 +71,13 @@ class _WithOptions:
 class Memory(nn.Module):
     "What the cell and the layer of a recurrent memory have in common"
     __signature__ = _WithOptions()
-    states = 'h',    # names of the state's tensors; the first is the output, unless `output` says otherwise
-    options = {}     # keyword options of the equations and their defaults
-    kernel = None    # key of `mcrm_nb.kernels.backward.cores`, if there is a derivative for it
-    kernels = {}     # loops of its own: name of a backend -> 'module:function'
+    states = 'h',    # names of the states; the first is the output, unless `output` says otherwise
+    options = {}     # options of the equations and their defaults
+    kernel = None    # key in `mcrm_nb.kernels.backward.cores`, if its derivative is written there
+    kernels = {}     # its own loops: name of a backend -> 'module:function'
     gate_order = {}  # name of a bias -> the gates, as `gates` names them, in the order of its rows
     exempt = {}      # laws that this memory does not obey: name of the law -> why
-    affine = '',     # what the names of weights begin with that `init='linear'` draws as one layer of `nn.Linear`
+    affine = '',     # beginnings of the names of weights that `init='linear'` draws as one `nn.Linear`
 
     def __init__(self, input_size, hidden_size, bias, options, **torchs):
         super().__init__()
@@ -93,8 +93,8 @@ inits = 'torch','linear'
 
 @patch
 def reset_parameters(self:Memory):
-    """Draw every weight from U(-1/sqrt(n), 1/sqrt(n)): `n` is `hidden_size`, as torch has it; with `init='linear'` the
-    number of all inputs of the same gates, for the weights that `affine` names"""
+    """Draw every weight from U(-1/sqrt(n), 1/sqrt(n)); `n` is `hidden_size`, as in torch, or, with `init='linear'` and
+    for the weights that `affine` names, the number of all inputs of the same gates"""
     for end in getattr(self, 'ends', ['']):
         for k in self.names:
             n,start = self.hidden_size,k[:max(k.find('weight'), k.find('bias'))]
@@ -105,9 +105,9 @@ def reset_parameters(self:Memory):
 
 @patch
 def _first_weights(self:Memory, init):
-    "Keep which first weights are wanted, and draw them"
+    "Store the choice of first weights, and draw them"
     if init is not None and type(self).reset_parameters is not Memory.reset_parameters:
-        raise ValueError(f'init={init!r}: expected None, for {type(self).__name__} has first weights of its own')
+        raise ValueError(f'init={init!r}: expected None, because {type(self).__name__} draws its first weights itself')
     self.init = one_of('init', 'torch' if init is None else init, inits)
     self.reset_parameters()
 
@@ -121,7 +121,7 @@ def _add_weights(self:Memory, cell, input_size, end='', device=None, dtype=None)
 
 # %% ../../nbs/layers/01_recurrence.ipynb #34701074
 class CellShapes:
-    "How large weights, states and output of a memory are; the defaults are those of a memory like the LSTM"
+    "Sizes of the weights, states and output of a memory; the defaults are those of a memory like the LSTM"
     @staticmethod
     def weight_shapes(input_size, hidden_size, **options)->dict:
         "Name and shape of every weight; a name with 'bias' in it is a bias"
@@ -142,25 +142,25 @@ class CellShapes:
 
     @staticmethod
     def output(states, **given):
-        "What the layer shows, (..., output_size), from the states, (..., *shape) each; `given`: as for `step`"
+        "Output of the layer, (..., output_size), from the states, (..., *shape) each; `given` as for `step`"
         return states[0]
 
 # %% ../../nbs/layers/01_recurrence.ipynb #36569f77
 class Equations(CellShapes):
-    "The step of a memory, as a whole or as gates and an update"
+    "Step of a memory, as one function or as gates and an update"
     @staticmethod
     def gates(x, state, **given)->dict:
-        "What happens inside a step, by name: gates and candidates, (..., hidden_size) or another shape each"
+        "Gates and candidates of a step by name, (..., hidden_size) or another shape each"
         return {}
 
     @staticmethod
     def update(gates, state, **options)->tuple:
-        "The next state from what `gates` returns and the state"
+        "Next state, from the result of `gates` and the state"
         raise NotImplementedError
 
     @classmethod
     def step(cls, x, state, **given)->tuple:
-        "The next state from the input (batch, input_size) and the state; `given`: weights, options and noise by name"
+        "Next state, from the input (batch, input_size) and the state; `given`: weights, options and noise by name"
         options = {k: given[k] for k in cls.options if k in given}
         return cls.update(cls.gates(x, state, **given), state, **options)
 
@@ -169,23 +169,23 @@ class RecurrentCell(Equations, Memory):
     "One step of a memory, with the interface of `nn.LSTMCell`"
     @classmethod
     def initial_state(cls, x, hidden_size, **given)->tuple:
-        "The state before the first step for an input (..., batch, features), tensors of (batch, *shape)"
+        "State before the first step for an input (..., batch, features): tensors (batch, *shape)"
         options = {k: given[k] for k in cls.options if k in given}
         return tuple(x.new_zeros(x.shape[-2], *shape) for shape in cls.state_shapes(hidden_size, **options).values())
 
     @classmethod
     def noise(cls, x, hidden_size, training, **options)->dict:
-        "What chance contributes to all steps of an input (steps, batch, features): name -> tensor (steps, ...)"
+        "Random tensors of all steps for an input (steps, batch, features): name -> tensor (steps, ...)"
         return {}
 
     def __init__(self,
-        input_size:int,    # features of the input
-        hidden_size:int,   # units of the state
-        bias:bool=True,    # biases in all gates?
-        device=None,       # of the weights
-        dtype=None,        # of the weights
+        input_size:int,    # Number of features of the input
+        hidden_size:int,   # Number of units
+        bias:bool=True,    # Whether the gates have biases
+        device=None,       # Device of the weights
+        dtype=None,        # Type of the weights
         init:str=None,     # First weights, 'torch' or 'linear': see `reset_parameters`; None: the memory's own
-        **options,         # of this memory: see its class attribute `options`
+        **options,         # Options of the memory: see its class attribute `options`
     ):
         "Arguments as for `nn.LSTMCell`; options of the memory are keywords, see its class attribute `options`"
         super().__init__(input_size, hidden_size, bias, options)
@@ -195,11 +195,11 @@ class RecurrentCell(Equations, Memory):
 
 # %% ../../nbs/layers/01_recurrence.ipynb #b1d487c6b
 def same_device(
-    x,             # the input
-    others:dict,   # name -> tensor
-    what='parameter',
+    x,             # Input
+    others:dict,   # Tensors to check: name -> tensor
+    what='parameter', # Word for these tensors in the error
 ):
-    "torch's error if one of `others` is on another device than `x`"
+    "Raise torch's error if one of `others` is on another device than `x`"
     for k,t in others.items():
         if t.device == x.device: continue
         raise RuntimeError(f'Input and {what} tensors are not at the same device, '
@@ -207,10 +207,10 @@ def same_device(
 
 # %% ../../nbs/layers/01_recurrence.ipynb #4110945e
 def as_states(
-    owner,  # a cell or layer
-    hx,     # what was given as its state
+    owner,  # A cell or layer
+    hx,     # State as the caller gave it
 )->tuple:
-    "The state as a tuple of tensors, one for each of `owner.states`, or a `TypeError`"
+    "State as a tuple of tensors, one for each of `owner.states`; a `TypeError` if `hx` is something else"
     n = len(owner.states)
     parts = (hx,) if n == 1 and torch.is_tensor(hx) else hx
     if not (isinstance(parts, (tuple, list)) and len(parts) == n and all(map(torch.is_tensor, parts))):
@@ -222,9 +222,10 @@ def _describe(o):
     if not isinstance(o, (tuple, list)): return f'a {type(o).__name__}'
     return f'a {type(o).__name__} of {len(o)} ({", ".join(type(p).__name__ for p in o)})'
 
+# %% ../../nbs/layers/01_recurrence.ipynb #73ae9c36
 @patch
 def _check_step(self:RecurrentCell, x, state):
-    "torch's checks of a cell's input and state, in its words"
+    "Check the input and the state of a cell, with the messages of torch"
     if x.shape[1] != self.input_size:
         raise RuntimeError(f'input has inconsistent input_size: got {x.shape[1]} expected {self.input_size}')
     shapes = self.state_shapes(self.hidden_size, **self.options).values()
@@ -243,10 +244,10 @@ def _check_step(self:RecurrentCell, x, state):
 # %% ../../nbs/layers/01_recurrence.ipynb #410993aa
 @patch
 def forward(self:RecurrentCell,
-    input,     # (batch, input_size) or (input_size,)
-    hx=None,   # the state: tensors of (batch, *shape), or (*shape); the initial state if left out
-):             # the next state, in the form of `hx`
-    "One step"
+    input,     # Input, (batch, input_size) or (input_size,)
+    hx=None,   # State: tensors (batch, *shape) or (*shape); the initial state if left out
+):             # Next state, in the form of `hx`
+    "Run one step"
     name = type(self).__name__
     if input.dim() not in (1, 2):
         raise ValueError(f'{name}: Expected input to be 1D or 2D, got {input.dim()}D instead')
@@ -268,9 +269,10 @@ def forward(self:RecurrentCell,
     if input.dim() == 1: state = tuple(s[0] for s in state)
     return state if len(state) > 1 else state[0]
 
+# %% ../../nbs/layers/01_recurrence.ipynb #3dbd165b
 @patch
 def extra_repr(self:RecurrentCell):
-    "Sizes, and what is not default"
+    "Sizes, and the options that differ from their defaults"
     return ', '.join([f'{self.input_size}, {self.hidden_size}',
                       *([f'bias={self.bias}'] if self.bias is not True else []), *_changed(self)])
 
@@ -278,7 +280,15 @@ def _changed(m): return [f'{k}={v!r}' for k,v in m.options.items() if v != type(
 
 # %% ../../nbs/layers/01_recurrence.ipynb #52734db2
 class ElmanCell(RecurrentCell):
-    "One step of a simple recurrent network (Elman 1990): `nn.RNNCell`'s numbers and weights"
+    r"""One step of a simple recurrent network (Elman 1990), with the numbers and the weights of `nn.RNNCell`
+
+    h' = tanh(W_ih x + b_ih + W_hh h + b_hh)
+
+**Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the state h, (batch, hidden_size) or (hidden_size,),
+zeros if left out. **Output:** the next state h' in the form of `hx`.
+
+**Weights:** `weight_ih` (hidden_size, input_size), `weight_hh` (hidden_size, hidden_size), `bias_ih` and `bias_hh`
+(hidden_size,)."""
     kernel = 'rnn'
 
     @staticmethod
@@ -289,7 +299,7 @@ class ElmanCell(RecurrentCell):
 
 # %% ../../nbs/layers/01_recurrence.ipynb #0e74db74
 class Recurrent(Memory):
-    "A recurrent layer with the interface of `nn.LSTM`, made from the step of its `cell`"
+    "Recurrent layer with the interface of `nn.LSTM`, made from the step of its `cell`"
     cell = RecurrentCell   # the class whose `step` this layer repeats
 
     def __init_subclass__(cls, **kw):
@@ -297,26 +307,26 @@ class Recurrent(Memory):
         for k in 'states','options','exempt','gate_order','affine': setattr(cls, k, getattr(cls.cell, k))
 
     def __init__(self,
-        input_size:int,           # features of the input
-        hidden_size:int,          # units of the state
-        num_layers:int=1,         # stacked layers
-        bias:bool=True,           # biases in all gates?
-        batch_first:bool=False,   # input and output as (batch, steps, features)?
-        dropout:float=0.,         # between layers, in training
-        bidirectional:bool=False, # run both ways?
-        *,                        # (where `nn.LSTM` has `proj_size`, which there is not here)
-        device=None,              # of the weights
-        dtype=None,               # of the weights
-        backend:str='auto',       # how to compute: 'auto', or a key of `backends`
-        recompute:bool=None,      # make activations anew in the backward pass? None: where they are many
+        input_size:int,           # Number of features of the input
+        hidden_size:int,          # Number of units
+        num_layers:int=1,         # Number of stacked layers
+        bias:bool=True,           # Whether the gates have biases
+        batch_first:bool=False,   # Whether input and output are (batch, steps, features)
+        dropout:float=0.,         # Probability of dropout between layers, in training
+        bidirectional:bool=False, # Whether to run in both directions
+        *,                        # `nn.LSTM` has `proj_size` here, which these layers lack
+        device=None,              # Device of the weights
+        dtype=None,               # Type of the weights
+        backend:str='auto',       # Way of computing: 'auto', or a key of `backends`
+        recompute:bool=None,      # Whether to compute activations again in the backward pass; None: if they are many
         init:str=None,            # First weights, 'torch' or 'linear': see `reset_parameters`; None: the memory's own
-        **options,                # of this memory: see its class attribute `options`
+        **options,                # Options of the memory: see its class attribute `options`
     ):
         """Arguments as for `nn.LSTM`, without `proj_size`: `input_size`, `hidden_size`, `num_layers=1`, `bias=True`,
-        `batch_first=False`, `dropout=0.`, `bidirectional=False`, `device`, `dtype`; `backend` says how to compute,
-        `recompute` whether the backward pass makes the activations anew (None: where they would take much memory),
-        `init` how the first weights are drawn: 'torch', from +-1/sqrt(hidden_size), or 'linear', as `nn.Linear` would.
-        Options that change the equations are keywords, with their defaults in the class attribute `options`."""
+        `batch_first=False`, `dropout=0.`, `bidirectional=False`, `device`, `dtype`; `backend` is the way
+        of computing; `recompute` says whether the backward pass computes activations again (None: if they are many);
+        `init` says how the first weights are drawn: 'torch', from +-1/sqrt(hidden_size), or 'linear', as `nn.Linear`.
+        Options that change the equations are keywords, with defaults in the class attribute `options`."""
         super().__init__(input_size, hidden_size, bias, options, num_layers=num_layers,
                          batch_first=batch_first, dropout=dropout, bidirectional=bidirectional)
         self.states = tuple(self.state_shapes)
@@ -341,7 +351,7 @@ def output_size(self:Recurrent):
     return self.cell.output_size(self.hidden_size, **self.options)
 
 def output_width(
-    layer, # a recurrent layer, one of ours or torch's
+    layer, # Recurrent layer of this package or of torch
 )->int:
     "Width of the output of all directions together"
     one = getattr(layer, 'output_size', None) or getattr(layer, 'proj_size', 0) or layer.hidden_size
@@ -349,23 +359,23 @@ def output_width(
 
 @patch
 def _weights(self:Recurrent):
-    "For every direction of every layer its weights by their plain names; each is read once in a call"
+    "Weights of every direction of every layer by their plain names; each is read once in a call"
     return [{k: getattr(self, k+end) for k in self.names} for end in self.ends]
 
 # %% ../../nbs/layers/01_recurrence.ipynb #d4e6714c
 class Ragged(NamedTuple):
-    "Where the rows of a packed batch are: sorted by length, one step after the other, without padding"
-    sizes:list     # rows at every step
-    step:object    # of every packed row, its step
-    row:object     # and its row of the batch
-    turned:object  # the packed row that takes its place when every row is reversed
-    last:object    # of every row of the batch, its last packed row
+    "Places of the rows in a packed batch, which is sorted by length and has no padding"
+    sizes:list     # number of rows at every step
+    step:object    # step of every packed row
+    row:object     # row of the batch that it belongs to
+    turned:object  # packed row that takes its place when every row is reversed
+    last:object    # last packed row of every row of the batch
 
 def ragged_of(
-    sizes,  # the `batch_sizes` of a `PackedSequence`
-    device, # of the indices
+    sizes,  # `batch_sizes` of a `PackedSequence`
+    device, # Device of the indices
 )->Ragged:
-    "The places of the rows of a packed batch"
+    "Places of the rows in a packed batch"
     first = sizes.cumsum(0) - sizes
     step = torch.arange(len(sizes)).repeat_interleave(sizes)
     row = torch.arange(len(step)) - first[step]
@@ -375,10 +385,10 @@ def ragged_of(
 
 # %% ../../nbs/layers/01_recurrence.ipynb #9954c70a
 def reverse_time(
-    x,             # (steps, batch, features), or (all rows, features)
-    lengths=None,  # (batch,) steps of each row; None: all of them; or `Ragged`
+    x,             # Tensor, (steps, batch, features), or (all rows, features)
+    lengths=None,  # Number of steps of each row, (batch,), or `Ragged`; None: all
 ):
-    "Every row back to front, its padding left in place"
+    "Reverse every row in time; its padding stays in place"
     if lengths is None: return x.flip(0)
     if isinstance(lengths, Ragged): return x.index_select(0, lengths.turned)
     t = torch.arange(x.shape[0], device=x.device)[:,None]
@@ -386,10 +396,10 @@ def reverse_time(
     return x.gather(0, turned[...,None].expand_as(x))
 
 def at_end(
-    states,        # (steps, batch, *shape), or (all rows, *shape)
-    lengths=None,  # (batch,) steps of each row; None: all of them; or `Ragged`
+    states,        # States, (steps, batch, *shape), or (all rows, *shape)
+    lengths=None,  # Number of steps of each row, (batch,), or `Ragged`; None: all
 ):
-    "The state of every row after its own last step, (batch, *shape)"
+    "State of every row after its own last step, (batch, *shape)"
     if lengths is None: return states[-1]
     if isinstance(lengths, Ragged): return states.index_select(0, lengths.last)
     return states[lengths-1, torch.arange(states.shape[1], device=states.device)]
@@ -397,7 +407,7 @@ def at_end(
 # %% ../../nbs/layers/01_recurrence.ipynb #1ada0e76
 @patch
 def _run(self:Recurrent, x, state, weights, back, lengths):
-    "One direction of one layer: outputs (steps, batch, output_size), final state"
+    "Run one direction of one layer: outputs (steps, batch, output_size), final state"
     cell,more = self.cell,{}
     noise = cell.noise(_full(x, lengths), self.hidden_size, self.training, **self.options)
     if isinstance(lengths, Ragged):
@@ -413,14 +423,14 @@ def _run(self:Recurrent, x, state, weights, back, lengths):
 
 # %% ../../nbs/layers/01_recurrence.ipynb #27fa19cb
 def _full(x, lengths):
-    "Something of the sizes that `x` has when it is padded: for what depends on nothing but sizes, type and device"
+    "Stand-in for the padded `x`, for code that needs only its sizes, type and device"
     if not isinstance(lengths, Ragged): return x
     return x.new_zeros(()).expand(len(lengths.sizes), len(lengths.last), x.shape[-1])
 
 # %% ../../nbs/layers/01_recurrence.ipynb #2fb498d3
 @patch
 def _run_all(self:Recurrent, x, state, weights, lengths):
-    "All layers: outputs (steps, batch, output_size * directions), final states (layers * directions, batch, *shape)"
+    "Run all layers: outputs (steps, batch, output_size * ways), final states (layers * ways, batch, *shape)"
     ways,finals = 1+self.bidirectional, []
     for k in range(self.num_layers):
         outs = []
@@ -444,6 +454,7 @@ def _check_input(self:Recurrent, x, dims, weights):
         raise RuntimeError(
             f'input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}')
 
+# %% ../../nbs/layers/01_recurrence.ipynb #4e849791
 @patch
 def _check_state(self:Recurrent, state, x):
     for i,(s,shape) in enumerate(zip(state, self.state_shapes.values())):
@@ -530,9 +541,9 @@ def _forward_padded(self:Recurrent, input, hx):
 # %% ../../nbs/layers/01_recurrence.ipynb #c908698f
 @patch
 def forward(self:Recurrent,
-    input,    # (steps, batch, input_size), batch first if so built, (steps, input_size), or a PackedSequence
-    hx=None,  # initial state: tensors of (layers * directions, batch, *shape); zeros if left out
-)->tuple:     # outputs in the form of `input`, (..., output_size * directions); final state in the form of `hx`
+    input,    # Input, (steps, batch, input_size), batch first if so built, (steps, input_size), or a PackedSequence
+    hx=None,  # Initial state: tensors of (layers * directions, batch, *shape); zeros if left out
+)->tuple:     # Outputs in the form of `input`, (..., output_size * directions); final state in the form of `hx`
     """Run the layer. `input`: (steps, batch, input_size), or batch first if so built, (steps, input_size), or a
     `PackedSequence`. `hx`: one tensor per state, (layers * directions, batch, *shape) with the shapes of
     `state_shapes`, which are (hidden_size,) unless the memory says otherwise; zeros, or the memory's own initial
@@ -545,7 +556,7 @@ def forward(self:Recurrent,
 
 # %% ../../nbs/layers/01_recurrence.ipynb #2238959e
 def _leaf(layer, input, hx):
-    "The call of `layer` as one node of the graph that `torch.fx` is writing"
+    "Call of `layer` as one node of the graph that `torch.fx` is recording"
     if input.tracer.root is layer:
         raise TypeError(f'{type(layer).__name__}: torch.fx takes the layer as a leaf of a model; '
                         'trace the model around it')
@@ -554,16 +565,17 @@ def _leaf(layer, input, hx):
 
 # %% ../../nbs/layers/01_recurrence.ipynb #d4b7f4e5
 @patch
-def flatten_parameters(self:Recurrent): "Does nothing: there so that code written for `nn.LSTM` runs unchanged"
+def flatten_parameters(self:Recurrent):
+    "Do nothing; this method exists so that code written for `nn.LSTM` runs unchanged"
 
 @patch(as_prop=True)
 def all_weights(self:Recurrent):
-    "The weights of every layer and direction, as lists"
+    "Weights of every layer and direction, as lists"
     return [[getattr(self, k+e) for k in self.names] for e in self.ends]
 
 @patch
 def extra_repr(self:Recurrent):
-    "Sizes, and what is not default"
+    "Sizes, and the options that differ from their defaults"
     defaults = dict(num_layers=1, bias=True, batch_first=False, dropout=0., bidirectional=False, backend='auto',
                     recompute=None)
     return ', '.join([f'{self.input_size}, {self.hidden_size}',
@@ -575,9 +587,9 @@ gate_words = dict(input='i', forget='f', candidate='g', output='o', reset='r', u
 
 @patch
 def gate_bias(self:Recurrent,
-    gate:str, # 'forget', or another of `gate_words`, or a name as in `trace`
-)->list:      # for every layer and direction: the views, (hidden_size,) each; writing to one changes the layer
-    "The biases of a gate"
+    gate:str, # Name of the gate: 'forget', or another of `gate_words`, or a name as in `trace`
+)->list:      # Views of the biases, (hidden_size,) each, per layer and direction; writing to one changes the layer
+    "Biases of a gate"
     short = gate_words.get(gate, gate)
     places = [(k, rows.index(short)) for k,rows in self.gate_order.items() if short in rows]
     if not places:
@@ -590,10 +602,10 @@ def gate_bias(self:Recurrent,
 
 @patch
 def set_gate_bias(self:Recurrent,
-    gate:str,    # as for `gate_bias`
-    value:float, # of the sum of the gate's biases, for every unit
-):               # the layer
-    "Give a gate a bias, in every layer and direction"
+    gate:str,    # Name of the gate, as for `gate_bias`
+    value:float, # Sum of the gate's biases, for every unit
+):               # The layer itself
+    "Set the bias of a gate in every layer and direction"
     for first,*rest in self.gate_bias(gate):
         first.fill_(value)
         for b in rest: b.zero_()
@@ -601,15 +613,27 @@ def set_gate_bias(self:Recurrent,
 
 # %% ../../nbs/layers/01_recurrence.ipynb #167273d6
 class Elman(Recurrent):
-    "Simple recurrent network (Elman 1990); state `h_n`, `nn.RNN`'s numbers and weights"
+    r"""Simple recurrent network (Elman 1990), with the numbers and the weights of `nn.RNN`
+
+Every layer computes the step of `ElmanCell` along the sequence: h' = tanh(W_ih x + b_ih + W_hh h + b_hh).
+
+**Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one row,
+or a `PackedSequence`; the initial state `h_0`, (num_layers * directions, batch, hidden_size), zeros if left out.
+**Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `h_n`.
+
+**Weights** of layer k: `weight_ih_lk` (hidden_size, input_size), or (hidden_size, directions * hidden_size) above the
+first layer; `weight_hh_lk` (hidden_size, hidden_size); `bias_ih_lk` and `bias_hh_lk` (hidden_size,).
+
+    >>> rnn = Elman(10, 20, num_layers=2)
+    >>> output,h_n = rnn(torch.randn(5, 3, 10))"""
     cell = ElmanCell
 
 # %% ../../nbs/layers/01_recurrence.ipynb #1eef6082
 @patch
 def trace(self:Recurrent,
-    input,    # (steps, batch, input_size), or batch first if so built
-    hx=None,  # initial state; zeros if left out
-)->dict:      # name -> (steps, batch, hidden_size) or a shape of the memory's own, always time first
+    input,    # Input, (steps, batch, input_size), or batch first if so built
+    hx=None,  # Initial state; zeros if left out
+)->dict:      # Name -> (steps, batch, hidden_size), or another shape that the memory declares; time always first
     "Every state and every gate at every step of a layer with one layer and one direction"
     if len(self.ends) > 1: raise ValueError(f'trace looks at one layer in one direction, got {len(self.ends)}')
     if not torch.is_tensor(input) or input.dim() != 3 or 0 in input.shape[:2]:
@@ -627,7 +651,7 @@ def trace(self:Recurrent,
 
 # %% ../../nbs/layers/01_recurrence.ipynb #e06d1b44
 def count_parameters(
-    module:nn.Module, # any module; one on the `meta` device costs no memory
-)->int:               # number of trainable numbers
-    "How many trainable numbers `module` holds, shared ones counted once"
+    module:nn.Module, # Any module; one on the `meta` device costs no memory
+)->int:               # Number of trainable numbers
+    "Number of trainable numbers in `module`; shared ones count once"
     return sum(p.numel() for p in module.parameters() if p.requires_grad)

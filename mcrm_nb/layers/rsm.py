@@ -22,12 +22,12 @@ from .recurrence import Recurrent, RecurrentCell
 
 # %% ../../nbs/layers/07_rsm.ipynb #af0b22bb
 def trace_after(
-    trace,          # after the last step, (..., hidden_size)
-    code,           # of the last step, (..., hidden_size)
-    epsilon:float,  # decay per step; 0: the trace is the code
-    floor:float=0., # decayed values below it become zero
-):                  # (..., hidden_size)
-    "The fading trace of all codes so far"
+    trace,          # Trace after the last step, (..., hidden_size)
+    code,           # Code of the last step, (..., hidden_size)
+    epsilon:float,  # Decay per step; 0: the trace is the code
+    floor:float=0., # Floor: decayed values below it become zero
+):                  # New trace, (..., hidden_size)
+    "Fading trace of all codes so far"
     if not epsilon: return code
     faded = epsilon*trace
     if floor: faded = torch.where(faded < floor, 0., faded)
@@ -37,10 +37,10 @@ def trace_after(
 tiny = 1e-11   # keeps an empty code from dividing zero by zero
 
 def normalise(
-    values,           # (..., n)
-    norm:str='sum',   # 'sum': unit sum; 'abs': unit sum of magnitudes; 'none': as they are
-    dims=-1,          # the axes of one sum
-):                    # like `values`
+    values,           # Values to scale, (..., n)
+    norm:str='sum',   # Kind of norm: 'sum' for a unit sum, 'abs' for a unit sum of magnitudes, 'none' for none
+    dims=-1,          # Axes of one sum
+):                    # Scaled values, of the shape of `values`
     "Values scaled to a unit sum"
     if norm == 'none': return values
     total = values.abs() if norm == 'abs' else values
@@ -52,16 +52,16 @@ trace_orders = 'trace_first','norm_first'
 stored_traces = 'plain','normalised'
 
 def recurrent_input(
-    trace,                           # after the last step, (..., hidden_size), or None where epsilon is 0
-    code,                            # of the last step, (..., hidden_size)
-    epsilon:float,                   # decay of the trace
-    floor:float=0.,                  # of the trace
-    norm:str='sum',                  # see `normalise`
-    trace_order:str='trace_first',   # which comes first, trace or normalisation?
-    stored_trace:str='plain',        # is the plain or the normalised trace carried on?
-    dims=-1,                         # the axes of one sum
-):                                   # what the recurrent weights see, and the new trace
-    "The recurrent input of a step, and the trace to carry on"
+    trace,                           # Trace after the last step, (..., hidden_size), or None where epsilon is 0
+    code,                            # Code of the last step, (..., hidden_size)
+    epsilon:float,                   # Decay of the trace per step
+    floor:float=0.,                  # Floor of the trace
+    norm:str='sum',                  # Kind of norm: see `normalise`
+    trace_order:str='trace_first',   # Which comes first, the trace or the normalisation ('norm_first')
+    stored_trace:str='plain',        # Trace that is stored, 'plain' or 'normalised'
+    dims=-1,                         # Axes of one sum
+):                                   # Input of the recurrent weights, and the new trace
+    "Recurrent input of a step, and the trace to store"
     if trace_order == 'norm_first':
         r = trace_after(trace, normalise(code, norm, dims), epsilon, floor)
         return r, r
@@ -71,45 +71,45 @@ def recurrent_input(
 
 # %% ../../nbs/layers/07_rsm.ipynb #24dcf2c4
 def potential(
-    x,                   # input, (..., features)
-    r,                   # recurrent input, (..., groups * cells)
-    weight_ih,           # (groups, features)
-    recurrent_weight,    # (groups * cells, groups * cells), row = source cell
-    cells:int,           # cells of a group
-    bias_ih=None,        # (groups,)
-    bias_hh=None,        # (groups * cells,)
-):                       # from the input (..., groups, 1), and from the cells (..., groups, cells)
-    "The two parts of every cell's potential"
+    x,                   # Input, (..., features)
+    r,                   # Recurrent input, (..., groups * cells)
+    weight_ih,           # Weights of the input, (groups, features)
+    recurrent_weight,    # Weights between cells, (groups * cells, groups * cells), one row per source cell
+    cells:int,           # Number of cells in a group
+    bias_ih=None,        # Biases of the groups, (groups,)
+    bias_hh=None,        # Biases of the cells, (groups * cells,)
+):                       # Part from the input, (..., groups, 1), and part from the cells, (..., groups, cells)
+    "Two parts of every cell's potential"
     zr = r @ recurrent_weight
     if bias_hh is not None: zr = zr + bias_hh
     return F.linear(x, weight_ih, bias_ih)[...,None], zr.unflatten(-1, (-1, cells))
 
 # %% ../../nbs/layers/07_rsm.ipynb #7b442619
 def ranking(
-    z,               # potential, (..., groups, cells)
-    inhibition,      # (..., groups, cells)
-    dims=(-2, -1),   # the axes that belong to one stream
-):                   # like `z`, at least zero
-    "By what cells and groups are chosen"
+    z,               # Potential, (..., groups, cells)
+    inhibition,      # Inhibition, (..., groups, cells)
+    dims=(-2, -1),   # Axes that belong to one stream
+):                   # Ranking values of the shape of `z`, at least zero
+    "Ranking values, by which cells and groups are chosen"
     return (z - z.amin(dims, keepdim=True) + 1)*(1 - inhibition)
 
 # %% ../../nbs/layers/07_rsm.ipynb #0b833d35
 tie_rules = 'first','all'
 
 def best_groups(
-    ranked,  # ranking values, (..., groups, cells)
-    k:int,   # groups to keep
-):           # their indices, (..., k), the best first
-    "The `k` groups with the best cell; among equals the lower index goes first"
+    ranked,  # Ranking values, (..., groups, cells)
+    k:int,   # Number of groups to keep
+):           # Indices of the groups, (..., k), the best first
+    "Indices of the `k` groups with the best cell; among equals the lower index goes first"
     return ranked.amax(-1).sort(dim=-1, descending=True, stable=True).indices[...,:k]
 
 def winners(
-    ranked,                # ranking values, (..., groups, cells)
-    k:int,                 # groups to keep
-    ties:str='first',      # among equal cells of a group the first wins, or all
-    winner_cell:bool=True, # one cell per group? False: all cells of a winning group
-):                         # the mask: 1 for winners, else 0, (..., groups, cells)
-    "Which cells are active"
+    ranked,                # Ranking values, (..., groups, cells)
+    k:int,                 # Number of groups to keep
+    ties:str='first',      # Winner among equal cells of a group: the 'first', or 'all'
+    winner_cell:bool=True, # Whether one cell per group wins; False: all cells of a winning group
+):                         # Mask: 1 for winners, else 0, (..., groups, cells)
+    "Mask of the active cells"
     kept = torch.zeros_like(ranked[...,0]).scatter(-1, best_groups(ranked, k), 1)[...,None]
     if not winner_cell: return kept.expand_as(ranked).clone()
     cells = torch.arange(ranked.shape[-1], device=ranked.device)
@@ -122,22 +122,22 @@ def winners(
 inhibitors = 'mask','value','none'
 
 def inhibition_after(
-    inhibition,               # before the step, (..., groups, cells)
-    mask,                     # of the step's winners, (..., groups, cells)
-    code,                     # of the step, (..., groups, cells)
-    gamma:float,              # decay per step
-    inhibited_by:str='mask',  # 'mask': a winner is blocked; 'value': by its output; 'none': no inhibition
-):                            # (..., groups, cells)
-    "How much every cell is held back at the next step"
+    inhibition,               # Inhibition before the step, (..., groups, cells)
+    mask,                     # Mask of the step's winners, (..., groups, cells)
+    code,                     # Code of the step, (..., groups, cells)
+    gamma:float,              # Decay per step
+    inhibited_by:str='mask',  # Cause of inhibition: 'mask' blocks a winner, 'value' by its output, 'none' never
+):                            # Inhibition at the next step, (..., groups, cells)
+    "Inhibition of every cell at the next step"
     if inhibited_by == 'none': return torch.zeros_like(inhibition)
     return torch.maximum(gamma*inhibition, mask if inhibited_by == 'mask' else code.detach())
 
 # %% ../../nbs/layers/07_rsm.ipynb #822cec28
 def bottleneck(
-    code,       # (..., groups * cells)
-    cells:int,  # cells of a group
-):              # (..., groups)
-    "What every group shows to the decoder"
+    code,       # Code, (..., groups * cells)
+    cells:int,  # Number of cells in a group
+):              # Values of the groups, (..., groups)
+    "Largest cell of every group, which the decoder reads"
     return code.unflatten(-1, (-1, cells)).amax(-1)
 
 # %% ../../nbs/layers/07_rsm.ipynb #f6643ebd
@@ -148,7 +148,7 @@ rsm_options = dict(cells=6, k=25, gamma=.98, epsilon=0., floor=0., norm='sum', t
 def rsm_parts(x, state, weight_ih, recurrent_weight, decoder_weight=None, bias_ih=None, bias_hh=None,
               decoder_bias=None, kept=None, boost=None, *, cells, k, gamma, epsilon, floor, norm, trace_order,
               stored_trace, inhibited_by, ties, winner_cell, **more):
-    "Everything that happens in a step, by name; the new state is among it"
+    "All parts of a step by name, the new state among them"
     code,phi,*trace = (v.detach() for v in state if v is not None)
     r,trace = recurrent_input(trace[0] if trace else None, code, epsilon, floor, norm, trace_order,
                               stored_trace)
@@ -163,24 +163,24 @@ def rsm_parts(x, state, weight_ih, recurrent_weight, decoder_weight=None, bias_i
 
 # %% ../../nbs/layers/07_rsm.ipynb #e4f79386
 def rsm_decode(
-    code,               # (..., groups * cells)
-    decoder_weight,     # (features, groups)
-    decoder_bias=None,  # (features,)
-    cells:int=1,        # cells of a group
-):                      # prediction of the next input, (..., features), before any non-linearity
-    "The next input as the groups predict it"
+    code,               # Code, (..., groups * cells)
+    decoder_weight,     # Weights of the decoder, (features, groups)
+    decoder_bias=None,  # Biases of the decoder, (features,)
+    cells:int=1,        # Number of cells in a group
+):                      # Prediction of the next input, (..., features), before any non-linearity
+    "Prediction of the next input by the groups"
     return F.linear(bottleneck(code, cells), decoder_weight, decoder_bias)
 
 # %% ../../nbs/layers/07_rsm.ipynb #ba99906e
 def check_rsm_options(
-    options:dict,   # given by name
-    defaults=None,  # name -> default; `rsm_options` if left out
-)->dict:            # defaults and given options together
-    "All options, or an error that names the first one that makes no sense"
+    options:dict,   # Options as given
+    defaults=None,  # Defaults: name -> value; `rsm_options` if left out
+)->dict:            # Defaults and given options together
+    "All options with their defaults; an error names the first invalid one"
     defaults = rsm_options if defaults is None else defaults
     for name in options:
         if name not in defaults: raise TypeError(f"got an unexpected keyword argument '{name}'")
-    all_of,real = {**defaults, **options},lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)
+    all_of,real = {**defaults, **options}, lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)
     choices = dict(norm=norms, trace_order=trace_orders, stored_trace=stored_traces, inhibited_by=inhibitors,
                    ties=tie_rules, winner_cell=(True, False), cell_bias=(True, False))
     for name,v in all_of.items():
@@ -199,17 +199,17 @@ def check_rsm_options(
 epsilon_places = 'before','after'
 
 def adam_step(
-    weight,                        # changed in place
-    grad,                          # its gradient
-    mean,                          # of the gradients so far, changed in place
-    square,                        # mean square of the gradients so far, changed in place
-    t:int,                         # number of the step, from 1
-    lr:float=5e-4,                 # learning rate
-    betas=(.9, .999),              # decays of the two means
-    eps:float=1e-8,                # the small number
-    eps_place:str='before',        # 'before' the correction of the start, as TensorFlow, or 'after' it, as torch
+    weight,                        # Weight, changed in place
+    grad,                          # Gradient of the weight
+    mean,                          # Mean of the gradients so far, changed in place
+    square,                        # Mean square of the gradients so far, changed in place
+    t:int,                         # Number of the step, from 1
+    lr:float=5e-4,                 # Learning rate
+    betas=(.9, .999),              # Decays of the two means
+    eps:float=1e-8,                # Small number that keeps the division finite
+    eps_place:str='before',        # Place of `eps`: 'before' the correction (TensorFlow) or 'after' it (torch)
 ):
-    "One step of Adam"
+    "Take one step of Adam"
     (b1, b2),root = betas,math.sqrt(1 - betas[1]**t)
     mean.lerp_(grad, 1-b1)
     square.mul_(b2).addcmul_(grad, grad, value=1-b2)
@@ -220,12 +220,12 @@ def adam_step(
 reset_orders = 'after','before'
 
 def reset_streams(
-    state:dict,                  # name -> (batch, ...) before the step's code was stored
-    new:dict,                    # name -> (batch, ...) after the step
-    keep,                        # (batch,), 1 to go on, 0 to start anew
-    reset_order:str='after',     # reset 'after' the new code was stored, or 'before' (the program's grammar part)
-)->dict:                         # name -> (batch, ...) to go on with
-    "The state of every stream, cleared where its sequence is over"
+    state:dict,                  # State before the step's code was stored: name -> (batch, ...)
+    new:dict,                    # State after the step: name -> (batch, ...)
+    keep,                        # Mask of the streams, (batch,): 1 to go on, 0 to start anew
+    reset_order:str='after',     # Order of reset and storing: reset 'after' the new code is stored, or 'before'
+)->dict:                         # State to go on with: name -> (batch, ...)
+    "State of every stream, cleared where its sequence is over"
     one_of('reset_order', reset_order, reset_orders)
     rows = next(iter(new.values())).shape[0]
     if tuple(keep.shape) != (rows,):
@@ -245,7 +245,7 @@ def rsm_weight_shapes(input_size, hidden_size, cells, k, cell_bias, **options):
                 decoder_weight=(input_size, g), decoder_bias=(input_size,))
 
 def _start(memory, ends):
-    "Cut normal distribution of spread 0.03 for the cells, Glorot's uniform start for the decoder, no bias"
+    "Draw the weights: truncated normal with spread 0.03 for cells, Glorot's uniform for the decoder, zero biases"
     for end in ends:
         for name in memory.names:
             w = getattr(memory, name+end)
@@ -253,8 +253,9 @@ def _start(memory, ends):
             elif name == 'decoder_weight': nn.init.xavier_uniform_(w) if w.numel() else w
             else: nn.init.trunc_normal_(w, std=.03, a=-.06, b=.06)
 
+# %% ../../nbs/layers/07_rsm.ipynb #7a146b72
 def _check_numbers(name, x):
-    "A `ValueError` where an input is not finite; what has no numbers, or is being traced, is let through"
+    "Raise a `ValueError` if an input is not finite; inputs without numbers, or under a trace, pass"
     if x.device.type == 'meta' or torch.compiler.is_compiling() or torch.jit.is_tracing(): return
     if transformed(vmap=True): return
     if x.is_floating_point() and not x.sum().isfinite() and not x.isfinite().all():   # the sum alone is quicker
@@ -277,7 +278,7 @@ class _RSMShapes(RecurrentCell):
 
 # %% ../../nbs/layers/07_rsm.ipynb #742c5c34
 class RSMCell(_RSMShapes):
-    "One step of a recurrent sparse memory (arXiv 1905.11589): options and states as for `RSM`"
+    "One step of a recurrent sparse memory (arXiv 1905.11589); options, states and weights as for `RSM`"
     states = 'code','inhibition'
     options = rsm_options
     kernels = dict(cpu='mcrm_nb.kernels.rsm:cpu')
@@ -290,7 +291,7 @@ class RSMCell(_RSMShapes):
         return tuple(parts[k] for k in ('code', 'inhibition') + ('trace',)*bool(epsilon))
     @staticmethod
     def into_range(states, **options):
-        "Any numbers as a state that a memory can have"
+        "Valid state made from any numbers"
         code,phi,*trace = states
         return code.tanh(), phi.sigmoid(), *(v.relu() for v in trace)
 
@@ -298,7 +299,7 @@ class RSMCell(_RSMShapes):
         "Draw the weights as the authors' first program did"
         _start(self, [''])
     def forward(self, input, hx=None):
-        "One step; see `RecurrentCell`"
+        "Run one step: see `RecurrentCell`"
         _check_numbers('input', input)
         return super().forward(input, hx)
 
@@ -350,19 +351,19 @@ def forward(self:RSM, input, hx=None):
 # %% ../../nbs/layers/07_rsm.ipynb #833ecb02
 @patch
 def predict(self:RSM,
-    code,         # of one layer and direction, (..., hidden_size)
-    end:str=None, # which layer: the end of its weights' names, '_l0' for the first; the last one if left out
-):                # its next input, (..., input_size or hidden_size)
-    "What comes next, by a layer's own decoder"
+    code,         # Code of one layer and direction, (..., hidden_size)
+    end:str=None, # Layer, by the end of its weights' names, '_l0' for the first; the last one if left out
+):                # Prediction of its next input, (..., input_size or hidden_size)
+    "Predict the next input by a layer's own decoder"
     end = end or self.ends[-1]
     return rsm_decode(code, getattr(self, 'decoder_weight'+end), getattr(self, 'decoder_bias'+end, None),
                       self.options['cells'])
 
 @patch
 def prediction_loss(self:RSM,
-    code,         # of one layer and direction, (..., hidden_size)
-    target,       # its next input
-    end:str=None, # which layer: see `predict`
-):                # mean squared error
-    "The local loss of a layer"
+    code,         # Code of one layer and direction, (..., hidden_size)
+    target,       # Next input of the layer
+    end:str=None, # Layer: see `predict`
+):                # Mean squared error
+    "Local loss of a layer"
     return F.mse_loss(self.predict(code, end), target.detach())

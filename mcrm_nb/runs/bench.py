@@ -361,7 +361,9 @@ def draw_speed(
     looks |= {'Nested LSTM': dict(color=color_of('nested_lstm')), 'GRU': dict(color=color_of('gru')),
               'LSTM (ours)': dict(color=color_of('own_lstm'))}
     ax = t.plot(ls='', figsize=(max(5, .8*len(t)+1), 3.2), legend=False, marker='_').axes
-    for line,c in zip(ax.lines, t): line.set(**{'color': '0.5', 'ms': 5 if c in ours else 11, 'mew': 1 if c in ours else 2, **looks.get(c, {})})
+    for line,c in zip(ax.lines, t):
+        size = dict(ms=5, mew=1) if c in ours else dict(ms=11, mew=2)
+        line.set(**{'color': '0.5', **size, **looks.get(c, {})})
     ax.axhline(1, color='0.2', lw=1)
     ax.set(xlabel='', yscale='log', ylabel="time of a training step over nn.LSTM's\n(lower is faster)")
     ax.set_yticks([.5, 1, 2, 4], ['0.5', '1', '2', '4'])
@@ -383,14 +385,14 @@ def draw_growth(
 ):
     "Draw the time of a training step by number of steps and by number of rows, with proportionality as a line"
     import matplotlib.pyplot as plt
-    from mcrm_nb.figures import style
+    from mcrm_nb.figures import color_of, style
     style()
     t = pd.DataFrame(record['growth'])
     fig,axs = plt.subplots(1, 2, figsize=(7, 2.6), sharey=True)
     for ax,(by,fixed,at) in zip(axs, (('steps', 'rows', 32), ('rows', 'steps', 200))):
         part = t[t[fixed] == at].drop_duplicates(by).sort_values(by)
         middle = part.iloc[len(part)//2]
-        ax.loglog(part[by], part.milliseconds, 'o', color='#D55E00', label='measured')
+        ax.loglog(part[by], part.milliseconds, 'o', color=color_of('mcrm'), label='measured')
         ax.loglog(part[by], part[by]*middle.milliseconds/middle[by], color='0.6', lw=1, label='proportional')
         ax.set(xlabel=f'{by} ({at} {fixed})')
         ax.set_xticks(part[by], part[by])

@@ -28,13 +28,13 @@ class CannotWrite(RecordError):
     "A folder or file cannot be written: the disk is full, the folder is gone or closed; the message names it"
 
 class RunLocked(RecordError):
-    "Another process is at this run"
+    "Another process works on this run"
 
 def write_whole(
-    path:Path,     # where
-    content:bytes, # what
+    path:Path,     # File to write
+    content:bytes, # Content of the file
 ):
-    "Write a file so that it is there whole or not at all"
+    "Write a file whole or not at all"
     part = path.with_name(f'{path.name}.{os.getpid()}.part')
     try:
         with open(part, 'wb') as f:
@@ -47,9 +47,9 @@ def write_whole(
 # %% ../../nbs/runs/01_records.ipynb #0fa94777
 @contextlib.contextmanager
 def making(
-    folder:Path, # to be made, with the folders above it
+    folder:Path, # Folder to make, with the folders above it
 ):
-    "The folder as an absolute path; after an error, those that were made here and are empty are removed"
+    "The folder as an absolute path; after an error, the new folders that are still empty are removed"
     folder,new = Path(folder).absolute(),[]
     def tidy():
         for p in new:
@@ -73,20 +73,21 @@ def _digest(tensors, text):
     return h.hexdigest()
 
 def save_tensors(
-    path:Path,     # where
-    tensors:dict,  # name -> tensor
-    info:dict,     # anything JSON can hold
+    path:Path,     # File to write
+    tensors:dict,  # Tensors by name
+    info:dict,     # Description, anything that JSON can hold
 ):
-    "Tensors and what belongs to them in one file, whole or not at all, with a checksum"
+    "Write tensors and their description into one file, whole or not at all, with a checksum"
     tensors = {k: v.detach().cpu().contiguous().clone() for k,v in tensors.items()}
     text = json.dumps(info)
     write_whole(path, to_safetensors(tensors, {'info': text, 'sha256': _digest(tensors, text)}))
 
+# %% ../../nbs/runs/01_records.ipynb #fc026428
 def load_tensors(
-    path:Path,                                # what `save_tensors` wrote
-    remedy='delete it to start this run anew', # what to do if it is damaged
-)->tuple:
-    "Tensors and info of a file; a damaged one is a `RecordError`"
+    path:Path,                                # File that `save_tensors` wrote
+    remedy='delete it to start this run anew', # Advice at the end of the error about a damaged file
+)->tuple:                                     # Tensors by name, and the description
+    "The tensors and the description in a file; a damaged file raises a `RecordError`"
     try:
         with safe_open(path, 'pt') as f: meta,tensors = f.metadata(), {k: f.get_tensor(k) for k in f.keys()}
         text,wanted = meta['info'],meta['sha256']
@@ -101,10 +102,10 @@ def load_tensors(
 
 # %% ../../nbs/runs/01_records.ipynb #c642791d
 def provenance(
-    device,     # 'cpu', 'cuda', ...
-    rnn=None,   # the recurrent layer, to say how it is computed
+    device,     # Device, such as 'cpu' or 'cuda'
+    rnn=None,   # Recurrent layer whose backend is named; None: no backend is named
 )->dict:
-    "Where and how a result was made: versions, device, threads, backend"
+    "Where and how a result was made: versions, device, threads and backend"
     import fastai
     from mcrm_nb import __version__
     name = torch.cuda.get_device_name(device) if str(device).startswith('cuda') else _cpu_name()
@@ -115,6 +116,7 @@ def provenance(
                 system=platform.system(), device=str(device), device_name=name, threads=torch.get_num_threads(),
                 precision='float32' + (' (tf32 products)' if tf32 and str(device) != 'cpu' else ''))
 
+# %% ../../nbs/runs/01_records.ipynb #5363ed7f
 def _backend(rnn, device):
     "How a layer is computed: a backend of ours, or 'torch' for torch's own layers"
     if rnn is None: return None
@@ -127,10 +129,10 @@ def _cpu_name():
     return platform.processor() or platform.machine()
 
 def _commit():
-    "The commit of the source tree, if the package is used from one; with a + if the library is not as committed"
+    "Commit of the source tree, if there is one; a + marks a library that differs from the commit"
     import mcrm_nb
     here = Path(mcrm_nb.__file__).parent
-    if told := os.environ.get('MCRM_NB_COMMIT'): return told   # of a copy without its history
+    if told := os.environ.get('MCRM_NB_COMMIT'): return told   # set for a copy without its history
     git = lambda *args: subprocess.run(['git', '-C', here, *args], capture_output=True, text=True)
     try: head,changes = git('rev-parse', '--short=12', 'HEAD'), git('status', '--porcelain', '--', '*.py')
     except OSError: return None
@@ -139,7 +141,7 @@ def _commit():
 
 # %% ../../nbs/runs/01_records.ipynb #355e3137
 def _plain(o):
-    "As JSON has it: tuples as lists, and None for what is not a finite number"
+    "The object as JSON holds it: tuples become lists, and None replaces a number that is not finite"
     if isinstance(o, dict): return {k: _plain(v) for k,v in o.items()}
     if isinstance(o, (list, tuple)): return [_plain(v) for v in o]
     return None if isinstance(o, float) and not math.isfinite(o) else o
@@ -148,14 +150,15 @@ def _seal(record):
     return hashlib.sha256(json.dumps({k: v for k,v in record.items() if k != 'digest'},
                                      sort_keys=True).encode()).hexdigest()
 
-largest_record = 32*2**20   # bytes; those of the package have 11,000 at most
+# %% ../../nbs/runs/01_records.ipynb #7d547d5f
+largest_record = 32*2**20   # bytes; the records of the package have 11,000 at most
 
 def read_record(path:Path)->dict:
-    "A record, checked; a damaged one is a `RecordError`"
+    "The record in a file, checked; a damaged one raises a `RecordError`"
     return check_record(_content(path), path)
 
 def _content(path):
-    "What a file holds, up to one byte more than a record may have"
+    "Content of a file, up to one byte more than a record may have"
     try:
         if not stat.S_ISREG(os.stat(path).st_mode): raise RecordError(f'{path}: expected a file with a record')
         with open(path, 'rb') as f: return f.read(largest_record+1)
@@ -201,7 +204,7 @@ _machine = dict(mcrm_nb=_text, torch=_text, device=_text, device_name=_text)
 
 # %% ../../nbs/runs/01_records.ipynb #c8e7aaca
 def _expect(where, table, fields, others=None):
-    "Every one of `fields` is in a table and of its kind, and so are all others, if they have one"
+    "Check that a table has all `fields`, each of its kind, and that the others are of the kind `others`, if given"
     if type(table) is not dict: raise ValueError(f'{where} is {_short(table)}, expected a table')
     for k in fields:
         if k not in table: raise ValueError(f'{where}.{k} is missing'.lstrip('.'))
@@ -213,12 +216,13 @@ def _short(v):
     text = f'a {type(v).__name__}' if isinstance(v, (dict, list)) else ascii(v) if isinstance(v, str) else json.dumps(v)
     return text if len(text) < 40 else text[:36] + '...'
 
+# %% ../../nbs/runs/01_records.ipynb #1d37be5d
 def check_curve(
-    rows,          # of an epoch each
-    epochs:int,    # that the run has
-    diverged:bool, # may numbers of the last row be missing?
+    rows,          # Learning curve: a list with a table per epoch
+    epochs:int,    # Number of epochs of the run
+    diverged:bool, # Whether the run diverged, so that numbers of the last row may be missing
 ):
-    "A `ValueError` if this is not the learning curve of a run, or of a part of it"
+    "Raise a `ValueError` unless this is the learning curve of a run, or its beginning"
     if type(rows) is not list: raise ValueError(f'curve is {_short(rows)}, expected a list')
     if len(rows) > epochs: raise ValueError(f'curve has {len(rows)} epochs, expected at most {epochs}')
     for k,row in enumerate(rows):
@@ -230,7 +234,7 @@ def check_curve(
 
 # %% ../../nbs/runs/01_records.ipynb #85dad436
 def _check_fields(r):
-    "A `ValueError` that names the first field of a record that is missing or not of its kind"
+    "Raise a `ValueError` that names the first field of a record that is missing or not of its kind"
     _expect('', r, _record)
     _expect('task', r['task'], _task)
     _expect('task.sha256', r['task']['sha256'], {}, _text)
@@ -251,7 +255,7 @@ def _check_fields(r):
 
 # %% ../../nbs/runs/01_records.ipynb #0a92d851
 def check_record(content:bytes, path)->dict:
-    "The record in a file's content; `path` names it in errors"
+    "The record in a file's content; errors name the file by `path`"
     record,other = _parsed(content, path),'a record of another version of mcrm_nb, or none at all'
     try:
         record = _todays_words(record)
@@ -266,7 +270,7 @@ def check_record(content:bytes, path)->dict:
     return record
 
 def _todays_words(record):
-    "A record of an earlier version in today's words: scales were called 'cpu' and 'paper', the score's name 'figure'"
+    "An earlier version's record in today's words: it had the scales 'cpu' and 'paper', and 'figure' for 'score'"
     spec,task = record.get('spec'),record.get('task')
     if type(spec) is dict and spec.get('scale') in ('cpu', 'paper'):
         spec['scale'] = dict(cpu='hour', paper='full')[spec['scale']]
@@ -275,26 +279,26 @@ def _todays_words(record):
 
 # %% ../../nbs/runs/01_records.ipynb #b2e8e836
 def finished(spec, folder)->bool:
-    "Is there a record of this run? It may be damaged: `recorded` looks"
+    "Whether there is a record of this run; it may be damaged, which `recorded` finds out"
     return (Path(folder)/f'{spec.name}.json').exists()
 
 def recorded(spec, folder)->dict:
-    "The record of a run, or None if there is none; a damaged one is a `RecordError`"
+    "The record of a run, or None if there is none; a damaged one raises a `RecordError`"
     return read_record(Path(folder)/f'{spec.name}.json') if finished(spec, folder) else None
 
 # %% ../../nbs/runs/01_records.ipynb #98774b2f
 def _unlock(done):
-    with contextlib.suppress(OSError): done.with_suffix('.lock').unlink()   # nobody needs it now
+    with contextlib.suppress(OSError): done.with_suffix('.lock').unlink()   # no process needs it any more
 
 def remove_parts(done:Path):
-    "Delete the half-written files of processes that were killed at a run; only who holds its lock may do that"
+    "Delete the half-written files that killed processes left; only the holder of the run's lock may call this"
     for part in done.parent.glob(f'{done.stem}.*.part'):
         with contextlib.suppress(OSError): part.unlink()
 
 def remove_leftovers(
-    done:Path, # the record's file
+    done:Path, # File of the record
 ):
-    "Delete checkpoint and lock of a run that is on record, unless another process is at it"
+    "Delete checkpoint and lock of a run that is on record, unless another process works on it"
     at,lock = done.with_suffix('.safetensors'),done.with_suffix('.lock')
     if not (at.exists() or lock.exists()): return
     with contextlib.suppress(OSError), FileLock(lock, timeout=0):   # a `Timeout` is an `OSError`
@@ -304,17 +308,17 @@ def remove_leftovers(
 
 # %% ../../nbs/runs/01_records.ipynb #f06f360e
 def write_record(
-    spec:RunSpec,    # the run
-    task,            # its task
-    done:Path,       # the record's file
-    rows:list,       # the curve
-    tests,           # loss and score on the test data with the last and with the best weights; None: diverged
-    parameters:int,  # of the model
-    made_on:list,    # `provenance` of all that it was made on, the last at the end
-    best:dict,       # weights of the best epoch
-)->dict:             # the record
-    "Write the record of a run that is done, and its weights if they are wanted; delete what is no longer needed"
-    if tests and not all(_is_number(v) for t in tests for v in t.values()): tests = None   # a score beyond all numbers
+    spec:RunSpec,    # Description of the run
+    task,            # Task that it was trained on
+    done:Path,       # File of the record
+    rows:list,       # Learning curve
+    tests,           # Loss and score on the test data with the last and the best weights; None: diverged
+    parameters:int,  # Number of parameters of the model
+    made_on:list,    # `provenance` of every machine that it was made on, the last one at the end
+    best:dict,       # Weights of the best epoch
+)->dict:             # The record
+    "Write the record of a run, and its weights if they are wanted; delete the checkpoint and the lock"
+    if tests and not all(_is_number(v) for t in tests for v in t.values()): tests = None   # a score is not finite
     described = {**asdict(spec), **{k: dict(getattr(spec, k)) for k in mapping_fields}}
     record = dict(name=spec.name, status='finished' if tests else 'diverged', spec=described,
         task=dict(title=task.title, unit=task.loss_unit, score=task.score_name or task.loss_unit,
@@ -334,7 +338,7 @@ def write_record(
     record['digest'] = _seal(record)
     if spec.keep_weights and tests:
         save_tensors(weights_of(done), best, dict(record=record['digest'], symbols=getattr(task, 'symbols', None)))
-    else: weights_of(done).unlink(missing_ok=True)   # of an attempt that was killed
+    else: weights_of(done).unlink(missing_ok=True)   # left by an attempt that was killed
     write_whole(done, (json.dumps(record, indent=1) + '\n').encode())
     done.with_suffix('.safetensors').unlink(missing_ok=True)
     _unlock(done)
@@ -342,9 +346,9 @@ def write_record(
 
 # %% ../../nbs/runs/01_records.ipynb #66b42420
 def weights_of(
-    record:Path, # a record's file
+    record:Path, # File of the record
 )->Path:
-    "Where the weights of a run are, if they were kept"
+    "File of the weights of a run, if they were kept"
     return Path(record).with_suffix('.weights.safetensors')
 
 # %% ../../nbs/runs/01_records.ipynb #f2813b48
@@ -367,16 +371,16 @@ def _contents(source):
             for i in parts:   # no more is unpacked than the archive announces
                 with z.open(i) as f: yield f'{source}/{i.filename}', f.read(largest_record+1)
     except RecordError: raise
-    except RuntimeError as e:   # encrypted, or packed in a way that is not known here
+    except RuntimeError as e:   # encrypted, or packed in an unknown way
         raise RecordError(f'{source}: an archive that cannot be unpacked ({e}); nothing was taken from it') from e
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, OSError) as e:
         raise RecordError(f'{source}: a damaged archive ({e}); nothing was taken from it') from e
 
 # %% ../../nbs/runs/01_records.ipynb #9dbcc1e4
 def merge_records(
-    sources,  # records, folders of records, or ZIP archives of them
-    folder,   # where they go
-)->dict:      # name of the run -> 'new', 'known', or 'other': there is another record of this run, which stays
+    sources,  # Records, folders of records, or ZIP archives of records
+    folder,   # Folder that they are written to
+)->dict:      # Each run's 'new', 'known' or 'other' (the folder has another record of it, which stays)
     "Take over records from elsewhere"
     found,there = {},lambda name: Path(folder)/f'{name}.json'
     for source in map(Path, sources):
@@ -398,10 +402,10 @@ def shipped_records():
     return Path(mcrm_nb.__file__).parent/'records'/'runs'
 
 def read_records(
-    *folders,        # of `run`; those of the package come first
-    bad:list=None,   # a list that gets the errors about damaged records of `folders`, which are then left out
-)->dict:             # name of the run -> record
-    "All records, checked; of two with one name the later folder's counts"
+    *folders,        # Folders that `run` wrote to; the records of the package come first
+    bad:list=None,   # List that collects errors about damaged records in `folders`, which are then left out
+)->dict:             # Records by name of the run
+    "All records, checked; of two with the same name, the one in the later folder counts"
     found = {}
     for folder in shipped_records(),*map(Path, folders):
         for p in sorted(folder.glob('*.json')):

@@ -25,7 +25,7 @@ from .records import (CannotWrite, RunLocked, RecordError, _unlock, check_curve,
 
 # %% ../../nbs/runs/02_run.ipynb #c6f1b04a
 def rng_state()->dict:
-    "All generators that training may draw from, as tensors and JSON"
+    "The states of all generators that training may draw from, as tensors and JSON"
     version,keys,gauss = random.getstate()
     name,np_keys,pos,has,cached = np.random.get_state()
     tensors = {'rng.torch': torch.get_rng_state(), 'rng.numpy': torch.from_numpy(np_keys.astype(np.int64))}
@@ -33,7 +33,7 @@ def rng_state()->dict:
     return dict(tensors=tensors, json=dict(python=[version, list(keys), gauss], numpy=[name, pos, has, cached]))
 
 def set_rng_state(tensors, info):
-    "Put every generator back to where `rng_state` found it"
+    "Return every generator to the state that `rng_state` found"
     version,keys,gauss = info['python']
     name,pos,has,cached = info['numpy']
     random.setstate((version, tuple(keys), gauss))
@@ -42,16 +42,16 @@ def set_rng_state(tensors, info):
     if 'rng.cuda' in tensors and torch.cuda.is_available(): torch.cuda.set_rng_state(tensors['rng.cuda'])
 
 # %% ../../nbs/runs/02_run.ipynb #f8883816
-checkpoint_format = 2   # changes whenever an earlier checkpoint would be read wrongly
+checkpoint_format = 2   # grows whenever an earlier checkpoint would be read wrongly
 
 def pack_checkpoint(
-    spec:RunSpec,  # the run
-    weights:dict,  # of the model
-    opt:dict,      # state of torch's optimiser: number of the parameter -> name -> tensor
-    best:dict,     # weights of the best epoch so far
-    rows:list,     # the curve so far
-    **info,        # further things: diverged, made_on
-)->tuple:          # tensors and info for `save_tensors`
+    spec:RunSpec,  # Description of the run
+    weights:dict,  # Weights of the model
+    opt:dict,      # State of torch's optimiser: number of the parameter -> name -> tensor
+    best:dict,     # Weights of the best epoch so far
+    rows:list,     # Learning curve so far
+    **info,        # Further entries of the description: diverged, made_on
+)->tuple:          # Tensors and description for `save_tensors`
     "Everything the next epoch depends on"
     rng = rng_state()
     tensors = {f'model.{k}': v for k,v in weights.items()} | {f'best.{k}': v for k,v in best.items()} | rng['tensors']
@@ -63,10 +63,10 @@ def pack_checkpoint(
 def _other(at, why): return RecordError(f'{at}: {why}; delete it to start this run anew')
 
 def read_checkpoint(
-    at:Path,      # the file
-    spec:RunSpec, # the run that is to go on
-)->tuple:         # tensors and info
-    "A checkpoint of this run; any other is a `RecordError`"
+    at:Path,      # File of the checkpoint
+    spec:RunSpec, # Run that is to go on
+)->tuple:         # Tensors and description
+    "The checkpoint of this run; any other raises a `RecordError`"
     tensors,info = load_tensors(at)
     if (found := info.get('format')) != checkpoint_format:
         raise _other(at, f'a checkpoint of another version of mcrm_nb (format {found}, expected {checkpoint_format})')
@@ -80,13 +80,14 @@ def read_checkpoint(
     except (KeyError, TypeError, ValueError) as e: raise _other(at, f'not a checkpoint ({e})') from e
     return tensors,info
 
+# %% ../../nbs/runs/02_run.ipynb #4e2f0111
 def unpack_checkpoint(
-    at:Path,      # the file, for errors
-    tensors, info, # from `read_checkpoint`
-    weights:dict, # of the model that they are for
-    params:list,  # of the optimiser that they are for
-)->tuple:         # weights, the optimiser's state, best weights
-    "What `pack_checkpoint` was given, if it fits; the generators are put back"
+    at:Path,      # File of the checkpoint, for error messages
+    tensors, info, # Result of `read_checkpoint`
+    weights:dict, # Weights of the model that they are for
+    params:list,  # Parameters of the optimiser that they are for
+)->tuple:         # Weights, the optimiser's state, best weights
+    "What `pack_checkpoint` was given, if it fits the run; the generators return to their states"
     part = lambda p: {k.removeprefix(p): v for k,v in tensors.items() if k.startswith(p)}
     try:
         for p in 'model.','best.': same_tensors(part(p), weights)
@@ -98,11 +99,11 @@ def unpack_checkpoint(
 
 # %% ../../nbs/runs/02_run.ipynb #bbf9a19c
 def same_tensors(
-    found:dict,  # name -> tensor
-    wanted:dict, # name -> tensor
-    dtypes=True, # must they agree, too?
+    found:dict,  # Tensors by name, as found
+    wanted:dict, # Tensors by name, as expected
+    dtypes=True, # Whether the dtypes must agree, too
 ):
-    "A `ValueError` that names the first tensor that is missing, left over or of another shape or dtype"
+    "Raise a `ValueError` that names the first tensor that is missing, unknown or of another shape or dtype"
     kind = lambda t: f'{tuple(t.shape)}' + (f' {t.dtype}'.replace('torch.', '') if dtypes else '')
     for k in wanted:
         if k not in found: raise ValueError(f'{k} is missing')
@@ -111,7 +112,7 @@ def same_tensors(
         if kind(v) != kind(wanted[k]): raise ValueError(f'{k} is {kind(v)}, expected {kind(wanted[k])}')
 
 def _state(tensors, names, params):
-    "The optimiser's state: a number, or a tensor like the parameter"
+    "The optimiser's state by parameter; each entry is a number, or a tensor of the parameter's shape"
     if sorted(f'opt.{k}' for k in tensors) != names: raise ValueError("the optimiser's state is not complete")
     opt = {}
     for k,v in tensors.items():
@@ -123,7 +124,7 @@ def _state(tensors, names, params):
 
 # %% ../../nbs/runs/02_run.ipynb #29cbb49d
 def _train(spec, task, device, at, on_progress):
-    "Train from where `at` says, saving after every epoch; the Learner and the weights of the best epoch"
+    "Train from the checkpoint at `at`, if there is one, and save after every epoch"
     share = lambda part, rows: on_progress(spec, rows, (len(rows)+part)/spec.epochs)
     learn = build(task, spec.memory, **{k: getattr(spec, k) for k in training_fields}, device=device,
                   cbs=[Tell(share)] if on_progress else [])
@@ -150,17 +151,18 @@ def _train(spec, task, device, at, on_progress):
         if on_progress: share(0, rows)
     return learn,best,made_on
 
+# %% ../../nbs/runs/02_run.ipynb #68f876d8
 def optimised(learn):
-    "The parameters that a Learner's optimiser changes, in its order"
+    "The parameters that a Learner's optimiser changes, in the optimiser's order"
     return [p for g in learn.opt.opt.param_groups for p in g['params']]
 
 def earlier_machines(info, made_on):
-    "Where a run was made so far, and where it goes on"
+    "The machines that a run was made on so far, and the one on which it goes on"
     return [m for m in info['made_on'] if m not in made_on] + made_on
 
 # %% ../../nbs/runs/02_run.ipynb #1ba3616dd
 def _test(task, learn, weights=None):
-    "Loss and reported score on the test data, with the weights as they are or with others"
+    "Loss and reported score on the test data, with the given weights; None: with those the model has"
     if weights: learn.model.load_state_dict(weights)
     with learn.no_bar(), learn.no_logging(): loss,*found = learn.validate(2)
     reported,further = found[:task.metric is not None],getattr(task, 'further', ())
@@ -170,7 +172,7 @@ def _test(task, learn, weights=None):
 # %% ../../nbs/runs/02_run.ipynb #6f6f3840
 @contextlib.contextmanager
 def exact_products():
-    "Products of torch's own recurrent layers on a GPU in float32, too: cuDNN takes TF32 unless it is told not to"
+    "Compute the products of torch's own recurrent layers on a GPU in float32, not in TF32"
     was = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try: yield
@@ -179,11 +181,11 @@ def exact_products():
 # %% ../../nbs/runs/02_run.ipynb #d763c2b9
 @contextlib.contextmanager
 def alone_at(spec, folder):
-    "Hold the lock of a run; what killed processes have left is removed before and after"
+    "Hold the lock of a run; remove what killed processes have left, before and after"
     done = folder/f'{spec.name}.json'
     lock = FileLock(done.with_suffix('.lock'), timeout=0)
     try:
-        done.with_suffix('.lock').open('ab').close()   # says what is wrong with a folder that is closed
+        done.with_suffix('.lock').open('ab').close()   # its error explains why the folder cannot be written
         lock.acquire()
     except Timeout: raise RunLocked(f'{spec.name}: another process is at this run') from None
     except (OSError, NotImplementedError) as e:
@@ -193,18 +195,18 @@ def alone_at(spec, folder):
         yield
     finally:
         if done.exists(): done.with_suffix('.safetensors').unlink(missing_ok=True)
-        if not done.with_suffix('.safetensors').exists(): _unlock(done)   # finished, or nothing was begun
+        if not done.with_suffix('.safetensors').exists(): _unlock(done)   # the run is finished, or has not begun
         lock.release()
 
 # %% ../../nbs/runs/02_run.ipynb #2d35ede0
 @exact_products()
 def run(
-    spec:RunSpec,         # what to run
-    folder,               # where records and checkpoints go
-    device:str=None,      # default: a GPU if there is one
-    on_progress=None,     # called with (spec, rows so far, share done): at the start, after every batch and saved epoch
-)->dict:                  # the record; a finished run's is read, not made again
-    "Do one run, or go on with it, or read its record"
+    spec:RunSpec,         # Description of the run
+    folder,               # Folder of the records and checkpoints
+    device:str=None,      # Device to train on; None: a GPU if there is one, otherwise the CPU
+    on_progress=None,     # Function of (spec, rows so far, share done), called at the start, after each batch and epoch
+)->dict:                  # The record; that of a finished run is read, not made again
+    "Do one run, resume it, or read its record"
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     with making(folder) as folder:
         done = folder/f'{spec.name}.json'
@@ -213,7 +215,7 @@ def run(
             remove_leftovers(done)
             return record
         with alone_at(spec, folder):
-            if done.exists(): return read_record(done)   # another process has made it meanwhile
+            if done.exists(): return read_record(done)   # another process has written it meanwhile
             return _run_locked(spec, device, done.with_suffix('.safetensors'), done, on_progress)
 
 # %% ../../nbs/runs/02_run.ipynb #d763c2b9c
@@ -225,9 +227,9 @@ def _run_locked(spec, device, at, done, on_progress):
 
 # %% ../../nbs/runs/02_run.ipynb #66b42420b
 def trained_model(
-    record:Path, # a record's file, with the weights beside it
-    task=None,   # `Task` or `Question` of the run; None: its question, sized by what was kept with the weights
-):               # a `SequenceModel` or `LanguageModel`, in evaluation mode, on the CPU
+    record:Path, # File of the record, with the weights beside it
+    task=None,   # `Task` or `Question` of the run; None: its question, sized by the symbols kept with the weights
+):               # `SequenceModel` or `LanguageModel` in evaluation mode on the CPU
     "The trained network of a run whose weights were kept"
     r,at = read_record(record),weights_of(record)
     if not at.exists(): raise RecordError(f'{at}: no such file; weights are kept by runs with keep_weights=True')
@@ -246,7 +248,7 @@ def trained_model(
     return model.eval()
 
 def _question(spec, symbols):
-    "The question of a run, sized by the symbols that were kept with its weights"
+    "The question of a run, sized by the symbols that were saved with its weights"
     question = make_question(spec.task, **dict(spec.data))
     if not symbols: return question
     return replace(question, **{'n_symbols' if hasattr(question, 'n_symbols') else 'n_out': len(symbols)})

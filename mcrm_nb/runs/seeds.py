@@ -22,7 +22,7 @@ from fastai.basics import Callback   # after ours: the package quietens a warnin
 
 # %% ../../nbs/runs/03_seeds.ipynb #c2edc09a
 def _in_turn(on_progress, after_epoch):
-    "One function that tells both, for runs that cannot be trained at once"
+    "One progress function for both callbacks, for runs that are done one after the other"
     saved = 0
     def watch(spec, rows, share):
         nonlocal saved
@@ -34,13 +34,13 @@ def _in_turn(on_progress, after_epoch):
 # %% ../../nbs/runs/03_seeds.ipynb #c2edc096
 @exact_products()
 def run_together(
-    specs,            # `RunSpec`s that differ in their seed
-    folder,           # where records and checkpoints go
-    device:str=None,  # default: a GPU if there is one
-    on_progress=None, # called with (spec, rows so far, share done): at the start, after every batch and saved epoch
-    after_epoch=None, # Called with the seconds of an epoch of all of them, once it is saved, if another follows
-)->list:              # their records; those of finished runs are read
-    "Do several runs at once, or go on with them"
+    specs,            # Runs (`RunSpec`) that differ only in their seed
+    folder,           # Folder of the records and checkpoints
+    device:str=None,  # Device to train on; None: a GPU if there is one, otherwise the CPU
+    on_progress=None, # Function of (spec, rows so far, share done), called at the start, after each batch and epoch
+    after_epoch=None, # Function of the seconds of an epoch of all runs, called once it is saved, if another follows
+)->list:              # Their records; those of finished runs are read
+    "Do several runs at once, or resume them"
     if len({replace(s, seed=0) for s in specs}) > 1:
         raise ValueError('specs: expected runs that differ only in their seed')
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
@@ -54,18 +54,18 @@ def run_together(
         while open_ := [s for s in specs if not done(s).exists()]:
             saved = {s: read_checkpoint(at, s) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
             epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
-            group = [s for s in open_ if epochs[s] == min(epochs.values())][:most]   # at the same epoch
+            group = [s for s in open_ if epochs[s] == min(epochs.values())][:most]   # runs at the same epoch
             if most < len(specs): _make_room(device)
             try: _run_group(task, group, saved, folder, device, on_progress, after_epoch)
-            except torch.OutOfMemoryError:   # the device's: half as many may fit
+            except torch.OutOfMemoryError:   # too little memory on the device: half as many may fit
                 if len(group) == 1: raise
                 most = (len(group)+1)//2
         return [read_record(done(s)) for s in specs]
 
 # %% ../../nbs/runs/03_seeds.ipynb #3e6cf19a
 def _make_room(device):
-    "Let go of what an attempt that failed has left on the device"
-    gc.collect()   # a Learner and its callbacks hold one another
+    "Free the memory that a failed attempt still holds on the device"
+    gc.collect()   # a Learner and its callbacks refer to one another
     if device.startswith('cuda'):
         from mcrm_nb.kernels.gpu import graphs
         graphs.seen.clear()
@@ -73,7 +73,7 @@ def _make_room(device):
 
 # %% ../../nbs/runs/03_seeds.ipynb #0948af90
 def _restore(learn, specs, saved, folder):
-    "Put every network where its checkpoint left it; the best weights of each, and where it was made"
+    "Restore every network from its checkpoint; the best weights of each, and the machines it was made on"
     learn.create_opt()
     curve,best,opts = learn.seed_curve,[{} for _ in specs],[]
     made_on = [[dict(provenance(learn.dls.device, learn.model.rnn), together=len(specs))] for _ in specs]
@@ -91,6 +91,7 @@ def _restore(learn, specs, saved, folder):
         learn.opt.opt.load_state_dict({**learn.opt.opt.state_dict(), 'state': state})
     return best,made_on
 
+# %% ../../nbs/runs/03_seeds.ipynb #26928c87
 def _save(learn, specs, k, best, made_on, folder):
     one = lambda t: t[k] if t.dim() else t
     opt = {i: {n: one(v) for n,v in s.items() if torch.is_tensor(v)}
@@ -101,7 +102,7 @@ def _save(learn, specs, k, best, made_on, folder):
 
 # %% ../../nbs/runs/03_seeds.ipynb #633924b5
 class _TellAll(Callback):
-    "Say after every batch how far each seed is"
+    "Report after every batch how far each seed is"
     order = 70
     def __init__(self, tell): self.tell = tell
     def after_batch(self):
@@ -109,7 +110,7 @@ class _TellAll(Callback):
 
 # %% ../../nbs/runs/03_seeds.ipynb #0c12d042
 def _test_together(task, learn, weights):
-    "Loss and reported score of every network on the test data, with its weights as given; None: as they are"
+    "Loss and reported score of every network on the test data with the given weights; None: those it has"
     for k,w in enumerate(weights):
         if w: learn.model.set_weights(k, w)
     with learn.no_bar(), learn.no_logging(): learn.validate(2)

@@ -24,30 +24,30 @@ mapping_fields = 'opt_options','schedule','stop','options','data'   # settings t
 @dataclass(frozen=True)
 class RunSpec:
     "One run, described in full"
-    task:str           # a key of `tasks`
-    memory:str         # a key of `memories`
-    hidden_size:int    # units
-    epochs:int         # passes over the training data
-    seed:int           # of weights and order of batches
-    lr:float           # learning rate
+    task:str           # Key of `tasks`
+    memory:str         # Key of `memories`
+    hidden_size:int    # Number of units
+    epochs:int         # Passes over the training data
+    seed:int           # Random seed of the weights and of the order of batches
+    lr:float           # Learning rate
     opt:str='adam'     # Key of `optimizers`
     opt_options:tuple=()  # Options of the optimiser beside the learning rate: pairs of name and value
-    clip:float=None    # largest norm of the gradient; None: no clipping
-    clip_acts:bool=True   # False: clipped where it has no effect
-    bs:int=32          # rows per batch
-    eval_bs:int=None   # in validation and test; None: the task's own
-    shuffle:bool=True  # a new order of the training data every epoch, if the task allows one?
-    carry:object=None  # 'end', a number of steps, 'stale', or None: see `CarryState`
-    carry_eval:bool=True  # in validation and test, too?
-    std:float=None     # readout weights from N(0, std**2); None: the task's own
-    schedule:tuple=()  # of the learning rate, see `scheduled_lr`: pairs of name and value
-    stop:tuple=()      # when the rest is a foregone conclusion, see `should_stop`: pairs of name and value
-    options:tuple=()   # of the memory: pairs of name and value
-    data:tuple=()      # settings of the task: pairs of name and value
-    refresh:float=0.   # Probability that a step is reproduced, of those that may be: the memory refreshing loss
-    keep_weights:bool=False # keep those of the best epoch beside the record? Another run it is not
-    protocol:str=''    # a word for people: whose settings these are
-    scale:str=''       # a word for people: how large the run is
+    clip:float=None    # Largest norm of the gradient; None: no clipping
+    clip_acts:bool=True   # Whether clipping acts; False clips before there is a gradient
+    bs:int=32          # Rows per batch in training
+    eval_bs:int=None   # Rows per batch in validation and test; None: the task's own number
+    shuffle:bool=True  # Whether to draw a new order of the training data every epoch, if the task allows it
+    carry:object=None  # Step whose state the next batch gets: 'end', a number, 'stale' or None, see `CarryState`
+    carry_eval:bool=True  # Whether to carry the state in validation and test, too
+    std:float=None     # Standard deviation of the readout's first weights; None: the task's own
+    schedule:tuple=()  # Learning rate schedule: pairs of name and value, see `scheduled_lr`
+    stop:tuple=()      # Rule that ends the run early: pairs of name and value, see `should_stop`
+    options:tuple=()   # Options of the memory: pairs of name and value
+    data:tuple=()      # Settings of the task: pairs of name and value
+    refresh:float=0.   # Probability that an eligible step is reproduced (memory refreshing loss)
+    keep_weights:bool=False # Whether to save the weights of the best epoch; the name of the run stays the same
+    protocol:str=''    # Protocol whose settings these are; not part of the name
+    scale:str=''       # Scale of the run; not part of the name
 
     def __post_init__(self):
         put = partial(object.__setattr__, self)
@@ -58,7 +58,7 @@ class RunSpec:
 
 # %% ../../nbs/runs/00_spec.ipynb #3a01ce4f
 def _check_numbers(spec):
-    "Whole numbers are whole, the others, whose names are returned, positive and finite"
+    "Check that whole numbers are whole and the others positive and finite; the names of those others"
     for k in ['hidden_size', 'epochs', 'bs', *(['eval_bs'] if spec.eval_bs is not None else [])]:
         if type(v := getattr(spec, k)) is not int or not 0 < v < 2**53:
             raise ValueError(f'{k}={v!r}: expected a positive whole number')
@@ -73,7 +73,7 @@ def _check_numbers(spec):
     return [*real, 'refresh']
 
 def _pairs(name, value):
-    "Names and values, in order of the names"
+    "Pairs of name and value, sorted by name"
     try: pairs = dict(value or ())
     except (TypeError, ValueError): pairs = {None: value}
     if not all(isinstance(k, str) for k in pairs):
@@ -85,7 +85,7 @@ _rules = dict(stop=[{'solved', 'stuck', 'patience'}],
               schedule=[{'every', 'factor'}, {'window', 'factor', 'after', 'ties'}])
 
 def _check_words(spec):
-    "What is no number is of its kind, too"
+    "Check the settings that are not numbers"
     for k in 'clip_acts','shuffle','carry_eval','keep_weights':
         if type(v := getattr(spec, k)) is not bool: raise ValueError(f'{k}={v!r}: expected true or false')
     for k in 'protocol','scale':
@@ -108,17 +108,17 @@ def __repr__(self:RunSpec):
 
 @patch(as_prop=True)
 def name(self:RunSpec):
-    "Task, memory, seed and twelve digits of the hash of all that changes the result and is not a default"
+    "Task, memory, seed and twelve digits of the hash of every setting that changes the result and is no default"
     text = json.dumps({f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default
                        and f.name not in ('protocol', 'scale', 'keep_weights')}, sort_keys=True, separators=(',', ':'))
     return f'{self.task}-{self.memory}-s{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
 
 # %% ../../nbs/runs/00_spec.ipynb #e85ccbf3
 def should_stop(
-    spec:RunSpec,   # with `stop=dict(solved, stuck, patience)`
-    rows,           # the curve so far
-    baseline:float, # loss of the trivial answer
-)->str:             # None: go on
+    spec:RunSpec,   # Run with `stop=dict(solved, stuck, patience)`
+    rows,           # Learning curve so far
+    baseline:float, # Loss of the trivial answer
+)->str:             # 'solved', 'stuck', or None: train on
     """'solved' if a validation loss is below `solved` times the baseline, 'stuck' if after `patience` epochs none is
     below `stuck` times the baseline"""
     rule = dict(spec.stop)
@@ -134,7 +134,7 @@ refresh seed'''.split()
 # %% ../../nbs/runs/00_spec.ipynb #9ba2adf4
 @patch(as_prop=True)
 def resolved(self:RunSpec):
-    "Every option of the memory and of the optimiser, given or default"
+    "Every option of the memory and of the optimiser, whether given or left at its default"
     entry,made = memories[self.memory],signature(optimizers[self.opt]).parameters
     plain = lambda v: v is None or isinstance(v, (bool, int, float, str, list, tuple))
     rest = {k: p.default for k,p in made.items() if p.default is not p.empty and plain(p.default) and k != 'lr'}

@@ -29,32 +29,32 @@ from .seeds import run_together
 @dataclass
 class Plan:
     "Runs in order of priority"
-    name:str    # for people
-    about:str   # what they are to show
-    specs:list  # of `RunSpec`
+    name:str    # Name shown to people
+    about:str   # Sentence that says what the runs are to show
+    specs:list  # Runs (`RunSpec`) in order of priority
 
 # %% ../../nbs/runs/04_sweeps.ipynb #136355e5
 class OutOfTime(Exception):
     "The next epoch would end after the deadline"
 
 def attempt(
-    specs,                # what to run: one `RunSpec`, or several that differ in their seed
-    folder,               # where records and checkpoints are
-    device:str=None,      # default: a GPU if there is one
-    deadline:float=None,  # by `time.time()`; None: no hurry
-    on_progress=None,     # called with (spec, rows so far, share done): at the start, after every batch and saved epoch
-)->list:                  # for each 'finished', 'diverged', 'stopped', 'busy' or 'failed', and the reason or None
-    "Do runs or a part of them, one thread on a CPU; a folder that cannot be written is a `CannotWrite`"
+    specs,                # Runs to do: one `RunSpec`, or several that differ only in their seed
+    folder,               # Folder of the records and checkpoints
+    device:str=None,      # Device to train on; None: a GPU if there is one, otherwise the CPU
+    deadline:float=None,  # Time by `time.time()` at which to stop; None: no deadline
+    on_progress=None,     # Function of (spec, rows so far, share done), called at the start, after each batch and epoch
+)->list:                  # Status of each run ('finished', 'diverged', 'stopped', 'busy', 'failed') and reason or None
+    "Do runs or part of them, with one thread on a CPU; raises `CannotWrite` if the folder cannot be written"
     saved = 0
     def late(seconds):
-        "The next epoch takes so long"
+        "Stop if another epoch of this length would end after the deadline"
         if deadline and time.time() + 1.1*seconds > deadline: raise OutOfTime('no time for another epoch')
     def watch(spec, rows, done):
         nonlocal saved
         if on_progress: on_progress(spec, rows, done)
         if saved < len(rows) < spec.epochs: late(rows[-1]['seconds'])
         saved = len(rows)
-    torch.set_num_threads(1)   # more would wait for each other in small steps
+    torch.set_num_threads(1)   # the steps are small: more threads would mostly wait for each other
     def everyone(*what): return [_recorded(s, folder) if finished(s, folder) else what for s in specs]
     try:
         if len(specs) == 1: return [(run(specs[0], folder, device, watch)['status'], None)]
@@ -63,25 +63,25 @@ def attempt(
     except RunLocked: return everyone('busy', None)
     except CannotWrite: raise
     except (OSError, ValueError) as e: return everyone('failed', str(e))
-    except Exception as e: return everyone('failed', f'{type(e).__name__}: {e}')   # ours: named, not tried again
+    except Exception as e: return everyone('failed', f'{type(e).__name__}: {e}')   # ours: reported, not retried
 
 # %% ../../nbs/runs/04_sweeps.ipynb #6f5bc86e
 def _recorded(spec, folder):
     done = Path(folder)/f'{spec.name}.json'
     try: status = read_record(done)['status']
     except RecordError as e: return 'failed',str(e)
-    remove_leftovers(done)   # of a process that was killed after it had written the record
+    remove_leftovers(done)   # left by a process that was killed after it had written the record
     return status,None
 
 def _piece(specs, folder, *args):
-    "An attempt in a folder that is there: 'end' and its answers, or 'halt' and why nothing can be written"
+    "An attempt, if the folder exists: 'end' and the results, or 'halt' and why nothing can be written"
     if not Path(folder).is_dir(): return 'halt',f'{folder}: the folder for the records is not there (any more)'
     try: return 'end',attempt(specs, folder, *args)
     except CannotWrite as e: return 'halt',str(e)
 
 # %% ../../nbs/runs/04_sweeps.ipynb #167b8414
 def is_busy(spec, folder):
-    "Is another process at this run now?"
+    "Whether another process works on this run now"
     lock = Path(folder)/f'{spec.name}.lock'
     if not lock.exists(): return False
     try:
@@ -90,7 +90,7 @@ def is_busy(spec, folder):
 
 # %% ../../nbs/runs/04_sweeps.ipynb #28f57a54
 def saved_rows(spec, folder):
-    "The curve so far of a run under way, without its tensors; empty if there is none"
+    "The learning curve so far from a run's checkpoint, without reading its tensors; empty if there is none"
     try:
         with safe_open(Path(folder)/f'{spec.name}.safetensors', 'pt') as f: info = json.loads(f.metadata()['info'])
         return info['rows'] if info.get('run') == spec.name and isinstance(info['rows'], list) else []
@@ -99,7 +99,7 @@ def saved_rows(spec, folder):
 # %% ../../nbs/runs/04_sweeps.ipynb #b89d10ad
 @contextmanager
 def _deaf():
-    "Keep Ctrl-C waiting, here for a moment, for good in processes that are started: else they would die of it, loudly"
+    "Hold back Ctrl-C for a moment here, and for good in processes started meanwhile, which would print a traceback"
     masked = hasattr(signal, 'pthread_sigmask')
     was = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]) if masked else None
     try: yield
@@ -108,10 +108,10 @@ def _deaf():
 
 # %% ../../nbs/runs/04_sweeps.ipynb #79dfe534
 def _worker(env, folder, device, deadline, line):
-    "In the process: one attempt after another, as asked for through a pipe; reports twice a second at most"
+    "The work of a process: one attempt after another, as a pipe asks for; it reports at most twice a second"
     signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent decides
     for k in set(os.environ) - set(env): del os.environ[k]
-    os.environ.update(env)   # as it is now; the process that it was forked from may be older
+    os.environ.update(env)   # the parent's environment of now; the process forked from may be older
     last = {}
     def on_progress(spec, rows, done):
         when,n = last.get(spec, (0., 0))
@@ -125,7 +125,7 @@ def _worker(env, folder, device, deadline, line):
 
 # %% ../../nbs/runs/04_sweeps.ipynb #bea7a73f
 class LocalEngine:
-    "Runs in worker processes of this machine"
+    "Do runs in worker processes of this machine"
     def __init__(self, jobs, folder, device, deadline):
         self.jobs = jobs or processes(device)
         self.context = get_context('forkserver' if device == 'cpu' and sys.platform == 'linux' else 'spawn')
@@ -136,31 +136,36 @@ class LocalEngine:
         while self.idle:
             line,p = self.idle.pop()
             try: line.send(specs)
-            except ConnectionError: self._bury(line, p)   # it died while it had nothing to do
+            except ConnectionError: self._bury(line, p)   # it died while idle
             else: break
         else:
             line,p = self._hire()
             line.send(specs)
         self.running[line] = specs,p
 
-    def _hire(self):
-        ours,theirs = self.context.Pipe()
-        p = self.context.Process(target=_worker, args=(dict(os.environ), *self.args, theirs), daemon=True)
-        if self.context.get_start_method() == 'forkserver':
-            self.context.set_forkserver_preload(['mcrm_nb.runs.sweeps'])
-        with _deaf(): p.start()
-        theirs.close()
-        return ours,p
+# %% ../../nbs/runs/04_sweeps.ipynb #bf90ace4
+@patch
+def _hire(self:LocalEngine):
+    "Start a worker; our end of the pipe to it, and its process"
+    ours,theirs = self.context.Pipe()
+    p = self.context.Process(target=_worker, args=(dict(os.environ), *self.args, theirs), daemon=True)
+    if self.context.get_start_method() == 'forkserver':
+        self.context.set_forkserver_preload(['mcrm_nb.runs.sweeps'])
+    with _deaf(): p.start()
+    theirs.close()
+    return ours,p
 
-    def _bury(self, line, p):
-        line.close()
-        p.join()
+@patch
+def _bury(self:LocalEngine, line, p):
+    "Close the pipe to a worker and wait for its end"
+    line.close()
+    p.join()
 
 # %% ../../nbs/runs/04_sweeps.ipynb #0e611070
 @patch
 def events(self:LocalEngine, seconds):
-    """What happened: (specs, 'at', (spec, row, share)), (specs, 'end', [(status, reason)]), (specs, 'halt', reason),
-    (specs, 'died', code)"""
+    """News of the workers: (specs, 'at', (spec, row, share)), (specs, 'end', [(status, reason)]),
+    (specs, 'halt', reason) or (specs, 'died', exit code)"""
     for line in wait(list(self.running), timeout=seconds):
         specs,p = self.running[line]
         try: kind,what = line.recv()
@@ -174,29 +179,31 @@ def events(self:LocalEngine, seconds):
 @patch
 def stop(self:LocalEngine):
     crew = [(line, p) for line,(_,p) in self.running.items()] + self.idle
-    with _deaf():   # a second Ctrl-C leaves nobody behind
+    with _deaf():   # a second Ctrl-C leaves no process behind
         for _,p in crew: p.terminate()
         for line,p in crew: self._bury(line, p)
     self.running,self.idle = {},[]
 
-def processes(device): # 'cpu', 'cuda', ...
-    "How many work at a time unless somebody says otherwise: one on a GPU, else one per core"
+def processes(
+    device, # Device, such as 'cpu' or 'cuda'
+):
+    "Default number of worker processes: one on a GPU, otherwise one per core"
     if device.startswith('cuda'): return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
 # %% ../../nbs/runs/04_sweeps.ipynb #ed05a6cd
 def sweep(
-    plan:Plan,            # what to run
-    folder,               # where records and checkpoints go
-    jobs:int=None,        # processes at a time; None: one per core, or one on a GPU
-    budget:float=None,    # seconds; None: as long as it takes
-    engine:str='local',   # 'local' or 'ray'
-    device:str=None,      # default: a GPU if there is one
-    together:int=None,    # seeds of one run that are trained at once, at most; None: 16 on a GPU, else 1
-    on_progress=None,     # called with (spec, 'start', epochs done), (spec, 'at', (row, share)), (spec, 'end', status)
-    **options,            # of the engine
-)->dict:                  # name of the run -> (status, reason)
-    "Do every run of a plan that is not done yet; a folder that cannot be written ends it with a `CannotWrite`"
+    plan:Plan,            # Plan to work through
+    folder,               # Folder of the records and checkpoints
+    jobs:int=None,        # Processes at a time; None: one per core, or one on a GPU
+    budget:float=None,    # Seconds after which the sweep stops; None: no limit
+    engine:str='local',   # Engine: 'local' or 'ray'
+    device:str=None,      # Device to train on; None: a GPU if there is one, otherwise the CPU
+    together:int=None,    # Largest number of seeds of one run trained at once; None: 16 on a GPU, otherwise 1
+    on_progress=None,     # Function of (spec, 'start', epochs), (spec, 'at', (row, share)), (spec, 'end', status)
+    **options,            # Options of the engine
+)->dict:                  # Status and reason by name of the run
+    "Do every run of a plan that is not done yet; raises `CannotWrite` if the folder cannot be written"
     engine = engines[one_of('engine', engine, engines)]
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     if jobs is not None and jobs < 1: raise ValueError(f'jobs={jobs}: expected a positive whole number')
@@ -211,10 +218,10 @@ def sweep(
 
 # %% ../../nbs/runs/04_sweeps.ipynb #bdd5b6b1
 def groups(
-    specs,        # in order of priority
-    together:int, # so many at most
-)->list:          # of tuples, in order of their first members
-    "Runs that differ only in their seed, side by side"
+    specs,        # Runs in order of priority
+    together:int, # Largest size of a group
+)->list:          # Groups as tuples, in the order of their first members
+    "Group runs that differ only in their seed"
     out = {}
     for s in specs: out.setdefault(replace(s, seed=0), []).append(s)
     return [tuple(g[k:k+together]) for g in out.values() for k in range(0, len(g), together)] if together > 1 else [
@@ -234,7 +241,7 @@ def _loop(works, folder, crew, deadline, on_progress):
             work,free = waiting.popleft(),[]
             for spec in work:
                 if finished(spec, folder): end(spec, *_recorded(spec, folder))
-                elif is_busy(spec, folder): waiting.append((spec,))   # another sweep is at it: later
+                elif is_busy(spec, folder): waiting.append((spec,))   # another sweep works on it: look again later
                 else: free.append(spec)
             if free: crew.start(tuple(free))
             for spec in free: on_progress(spec, 'start', len(saved_rows(spec, folder)))
@@ -242,7 +249,7 @@ def _loop(works, folder, crew, deadline, on_progress):
             if kind == 'at':
                 spec,row,share = what
                 on_progress(spec, 'at', (row, share))
-                if row and row['epoch'] > epochs[work]:   # it gets on: earlier deaths are forgiven
+                if row and row['epoch'] > epochs[work]:   # it advances, so earlier deaths no longer count
                     epochs[work],deaths[work] = row['epoch'],0
             elif kind == 'halt': raise CannotWrite(f'{what}. The sweep ends here; the same command goes on')
             elif kind == 'died' and (deaths.update([work]) or deaths[work] < 3): waiting.appendleft(work)
@@ -250,7 +257,9 @@ def _loop(works, folder, crew, deadline, on_progress):
                 for spec in work: end(spec, 'failed', f'its process died three times (exit code {what})')
             else:
                 busy = tuple(spec for spec,(status,_) in zip(work, what) if status == 'busy')
-                if busy: waiting.append(busy); waiting.rotate(-1)   # the other sweep is likely to take the next one
+                if busy:
+                    waiting.append(busy)
+                    waiting.rotate(-1)   # the other sweep is likely to take the next run
                 for spec,(status,reason) in zip(work, what):
                     if status != 'busy': end(spec, status, reason)
         if not crew.running: time.sleep(.2)
@@ -260,13 +269,13 @@ engines = dict(local=LocalEngine)
 
 # %% ../../nbs/runs/04_sweeps.ipynb #f40697eb
 class Remaining:
-    "How much of a sweep is done, and how many seconds are left; `sweep` is to call `note`"
+    "The share of a sweep that is done, and the seconds that are left; `sweep` calls `note`"
     def __init__(self,
-        specs,           # of the plan
-        jobs:int=None,   # processes at a time; None: as many as there are seen to be
-        expected=None,   # name of a run -> seconds; some may be missing or NaN
-        start:float=5.,  # seconds in which a process starts
-        clock=time.time, # tells the time in seconds
+        specs,           # Runs of the plan
+        jobs:int=None,   # Processes at a time; None: as many as have been seen at once
+        expected=None,   # Expected seconds by name of the run; some may be missing or NaN
+        start:float=5.,  # Seconds that a process needs to start
+        clock=time.time, # Function that returns the time in seconds
     ):
         known = {s.name: (expected or {}).get(s.name, math.nan) for s in specs}
         usual = [v for v in known.values() if v > 0 and math.isfinite(v)]
@@ -276,57 +285,59 @@ class Remaining:
         self.share,self.begun,self.measured = dict.fromkeys(known, 0.), {}, {}
         self.starting,self.first = start,{}
 
-    def note(self, spec, kind, what):
-        "An event of `sweep`, as its `on_progress` hears it"
-        n,now = spec.name,self.clock()
-        if n not in self.share: return
-        if kind == 'start':
-            self.begun[n] = now
-            self.first.pop(n, None)
-            self.most = max(self.most, len(self.begun))
-        if kind == 'at':
-            if n not in self.first: self.first[n] = now,what[1]   # goes on from here
-            self.share[n] = min(1., what[1])
-            self._measure(n, now)
-        if kind == 'end':
-            if what[0] in ('finished', 'diverged', 'failed'): self.share[n] = 1.
-            self.begun.pop(n, None)
+# %% ../../nbs/runs/04_sweeps.ipynb #edb46562
+@patch
+def note(self:Remaining, spec, kind, what):
+    "Take note of an event, as `sweep` reports it to `on_progress`"
+    n,now = spec.name,self.clock()
+    if n not in self.share: return
+    if kind == 'start':
+        self.begun[n] = now
+        self.first.pop(n, None)
+        self.most = max(self.most, len(self.begun))
+    if kind == 'at':
+        if n not in self.first: self.first[n] = now,what[1]   # it started or resumed here
+        self.share[n] = min(1., what[1])
+        self._measure(n, now)
+    if kind == 'end':
+        if what[0] in ('finished', 'diverged', 'failed'): self.share[n] = 1.
+        self.begun.pop(n, None)
 
 # %% ../../nbs/runs/04_sweeps.ipynb #5c12b5a4
 @patch
 def _measure(self:Remaining, n, now):
-    "Seconds that the whole run would take with a process of its own, by the part of it that was done here"
+    "Extrapolate from the part that was done here the seconds of the whole run in a process of its own"
     since,share = self.first.get(n, (now, 0.))
     if self.share[n] > share and now-since >= 1:
         self.measured[n] = (now-since)/(self.share[n]-share)/self._crowd()
 
 @patch
 def _crowd(self:Remaining):
-    "Runs that share a process: seeds that are trained together"
+    "Number of runs that share a process, since seeds may be trained together"
     return max(1., len(self.begun)/(self.jobs or self.most))
 
 @patch
 def _pace(self:Remaining, memory=None):
-    "Measured by expected seconds, of all runs or those of a memory"
+    "Ratio of measured to expected seconds, of all runs or of those of one memory"
     of = [n for n in self.measured if memory in (None, self.specs[n].memory)]
     return sum(self.measured[n] for n in of)/sum(self.expected[n] for n in of) if of else None
 
 # %% ../../nbs/runs/04_sweeps.ipynb #b57a644d
 @patch
 def seconds_of(self:Remaining, spec):
-    "What a whole run takes, as far as is known by now"
+    "Seconds that a whole run takes, as far as is known by now"
     if spec.name in self.measured: return self.measured[spec.name]
     return self.expected[spec.name]*(self._pace(spec.memory) or self._pace() or 1.)
 
 @patch
 def done(self:Remaining):
-    "The share of all work that is done, from 0 to 1; it grows within the first epoch"
+    "Share of all work that is done, from 0 to 1; it grows within the first epoch"
     seconds = {n: self.seconds_of(s) for n,s in self.specs.items()}
     return sum(self.share[n]*seconds[n] for n in seconds)/sum(seconds.values()) if seconds else 1.
 
 @patch
 def left(self:Remaining):
-    "Seconds until the last run is done: those under way go on, the others follow in order where a process is free"
+    "Seconds until the last run is done; waiting runs follow in order wherever a process becomes free"
     now,jobs = self.clock(),self.jobs or self.most
     rest = {n: self.seconds_of(s)*(1-self.share[n]) for n,s in self.specs.items() if self.share[n] < 1}
     if not rest: return 0.
@@ -339,7 +350,7 @@ def left(self:Remaining):
 
 # %% ../../nbs/runs/04_sweeps.ipynb #75488b6f
 def _greeted(address, seconds=8):
-    "Greet the head node at this address; why it does not answer, or None if it does"
+    "Greet the head node at this address; None if it answers, otherwise the reason why it does not"
     try:
         host,_,port = address.removeprefix('ray://').rpartition(':')
         if not (host and port.isdigit()): return 'expected host:port'
@@ -351,7 +362,7 @@ def _greeted(address, seconds=8):
     except (OSError, OverflowError) as e: return str(e)
 
 def no_answer(address, seconds=15):
-    "As `_greeted`, and within this time whatever a name server does"
+    "Like `_greeted`, but returns within this time even if a name server does not answer"
     found = queue.Queue()
     threading.Thread(target=lambda: found.put(_greeted(address)), daemon=True).start()
     try: return found.get(timeout=seconds)
@@ -360,11 +371,11 @@ def no_answer(address, seconds=15):
 # %% ../../nbs/runs/04_sweeps.ipynb #1c39b38b
 @contextmanager
 def loopback():
-    "What Ray starts meanwhile on this machine keeps to the loopback address and asks nobody outside"
+    "Make Ray, started meanwhile on this machine, use the loopback address and contact no other machine"
     settings = dict(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER='0', RAY_USAGE_STATS_ENABLED='0')
     was = {k: os.environ.get(k) for k in settings}
     os.environ.update(settings)
-    constants = sys.modules.get('ray._private.ray_constants')   # where Ray, once imported, keeps the first setting
+    constants = sys.modules.get('ray._private.ray_constants')   # Ray keeps the setting of its first import here
     enabled = getattr(constants, 'ENABLE_RAY_CLUSTER', None)
     if enabled: constants.ENABLE_RAY_CLUSTER = False
     try: yield
@@ -373,7 +384,7 @@ def loopback():
         for k,v in was.items(): os.environ.update({k: v}) if v is not None else os.environ.pop(k, None)
 
 def _known_address(given):
-    "Where the cluster is by option, environment, or Ray's own note on this machine; None: start one"
+    "Address of the cluster from the option, the environment or Ray's own file; None: start a cluster"
     given = given or os.environ.get('RAY_ADDRESS')
     if given in (None, 'local'): return None
     if given != 'auto': return given
@@ -384,7 +395,7 @@ def _known_address(given):
 
 # %% ../../nbs/runs/04_sweeps.ipynb #06bf24ca
 class RayEngine:
-    "Runs as tasks of a Ray cluster; one CPU each, and one GPU on `device='cuda'`"
+    "Do runs as tasks of a Ray cluster, each with one CPU, and one GPU if the device is a GPU"
     def __init__(self, jobs, folder, device, deadline, address=None):
         if not find_spec('ray'):
             raise ValueError("engine='ray': Ray is missing. Get it with: pip install 'mcrm_nb[ray]'")
@@ -403,8 +414,9 @@ class RayEngine:
     def free(self): return len(self.running) < self.jobs
     def start(self, specs): self.running[self.task.remote(specs, *self.args)] = specs
 
+# %% ../../nbs/runs/04_sweeps.ipynb #e836873e
 def _ray_joined(address, engine):
-    "Ray, connected to the cluster at an address, or to one that is started here; a busy machine may need two tries"
+    "Ray, connected to the cluster at an address or to a new one here, which may need two tries on a busy machine"
     import ray
     env = {k: os.environ[k] for k in ('MCRM_NB_DATA', 'PYTHONPATH') if k in os.environ}
     engine.ours = not ray.is_initialized()
@@ -415,7 +427,7 @@ def _ray_joined(address, engine):
             else:
                 with loopback(): ray.init('local', include_dashboard=False, **options)
             break
-        except Exception as e:   # Ray has no class for it
+        except Exception as e:   # Ray has no exception class for it
             ray.shutdown()
             why = str(e).strip().splitlines() or [type(e).__name__]
             if last or address:
@@ -426,7 +438,7 @@ def _ray_joined(address, engine):
 # %% ../../nbs/runs/04_sweeps.ipynb #21dad6fc
 @patch
 def events(self:RayEngine, seconds):
-    "As `LocalEngine.events`; how far a run is, its worker notes in the cluster's table of keys and values"
+    "Like `LocalEngine.events`; workers store their progress in the cluster's key-value table"
     if not self.running: return
     done,_ = self.ray.wait(list(self.running), timeout=seconds)
     for task in done:
@@ -436,13 +448,14 @@ def events(self:RayEngine, seconds):
     if time.time() < self.looked+2: return
     self._ask_head()
     self.looked = time.time()
-    for specs in self.running.values() if not self.silent else ():   # who asks a head node that is gone, waits
+    for specs in self.running.values() if not self.silent else ():   # a question to a lost head node would block
         for spec in specs:
             if (row_share := _note(self.args[0], spec)): yield specs,'at',(spec, *row_share)
 
+# %% ../../nbs/runs/04_sweeps.ipynb #018f1d59
 @patch
 def _ask_head(self:RayEngine):
-    "A `ConnectionError` if the head node has not answered five times in a row, ten seconds or more"
+    "Raise a `ConnectionError` if the head node has not answered five times in a row, ten seconds or more"
     why = no_answer(self.head)
     self.silent = self.silent+1 if why else 0
     if self.silent < 5: return
@@ -452,7 +465,7 @@ def _ask_head(self:RayEngine):
 @patch
 def stop(self:RayEngine):
     with _deaf():
-        if not self.silent:   # else there is nobody to tell
+        if not self.silent:   # otherwise the head node is lost and cannot cancel tasks
             for task in self.running: self.ray.cancel(task, force=True)
         if self.ours: self.ray.shutdown()
 
@@ -462,7 +475,7 @@ engines['ray'] = RayEngine
 def _key(folder, spec): return f'mcrm_nb {folder} {spec.name}'.encode()
 
 def _ray_piece(specs, folder, *args):
-    "In a worker of the cluster: an attempt that notes twice a second how far it is"
+    "The work of a cluster's worker: an attempt that stores its progress twice a second"
     from ray.experimental import internal_kv
     last = {}
     def on_progress(spec, rows, share):
@@ -475,7 +488,7 @@ def _ray_piece(specs, folder, *args):
         for spec in last: internal_kv._internal_kv_del(_key(folder, spec))
 
 def _note(folder, spec):
-    "Last row and share done of a run under way, or None"
+    "Last row and share done of an unfinished run, or None"
     from ray.experimental import internal_kv
     with suppress(Exception):   # a cluster that is busy, or gone
         if said := internal_kv._internal_kv_get(_key(folder, spec)): return json.loads(said)

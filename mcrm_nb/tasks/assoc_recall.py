@@ -20,7 +20,7 @@ def assoc_recall_sequences(
     rows:int=3,  # Rows of an item
     least:int=2, # Items of the shortest sequence
     most:int=8,  # Items of the longest sequence
-)->list:         # (input, target, answers, eligible) of every sequence
+)->list:         # Tuple (input, target, answers, eligible) of every sequence
     "Sequences of associative recall"
     out,size = [],rows+1
     for items in rng.randint(least, most+1, n):
@@ -48,6 +48,7 @@ def assoc_recall_question(
     range_of(least, most, 'items')
     return bit_question('assoc_recall', f'Associative recall, {least} to {most} items of {rows} rows', bits+2, bits)
 
+# %% ../../nbs/tasks/43_assoc_recall.ipynb #9949b80d
 def assoc_recall(
     bits:int=8,         # Data bits of a row
     rows:int=3,         # Rows of an item
@@ -57,7 +58,7 @@ def assoc_recall(
     eval_steps:int=8,   # Batches of a validation, and of a test
     eval_rows:int=64,   # Sequences of each of them
 )->Task:
-    "Associative recall, from generated sequences without end"
+    "Associative recall, from endless generated sequences"
     sizes = dict(bits=bits, rows=rows, least=least, most=most)
     return endless_recall(assoc_recall_question(**sizes), assoc_recall_sequences, sizes, bits*math.log(2), steps,
                           eval_steps, eval_rows)

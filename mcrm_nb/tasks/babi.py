@@ -29,10 +29,10 @@ from fastai.metrics import Metric
 @dataclass
 class Story:
     "A story with its questions, as numbers"
-    words:list        # Numbers of the words; 3 where an answer word is asked for
+    words:list        # Numbers of the words; 3 in the place of an answer word
     answers:list      # Numbers of the answer words, in order
-    asked:list        # For every word 0, or which question of the story it answers, from 1
-    question:list     # For every word, whether it is part of a question
+    asked:list        # Number of the question that each word answers, from 1; 0 for none
+    question:list     # Whether each word is part of a question
     task:int          # Number of the task, 1 to 20
 
 # %% ../../nbs/tasks/46_babi.ipynb #36aa2975
@@ -46,8 +46,8 @@ def read_stories(
     text:str,     # Content of a file
     lexicon:dict, # Number of every word; new words are added
     task:int=0,   # Number of the task
-    name:str='',  # Name of the file, for errors
-)->list:          # of `Story`
+    name:str='',  # Name of the file, for error messages
+)->list:          # List of `Story`
     "The stories of a file"
     out,story = [],None
     for k,line in enumerate(text.split('\n'), 1):
@@ -76,9 +76,9 @@ def read_stories(
 refreshes = 'words','story','code'
 
 def story_batch(
-    stories,             # of `Story`
+    stories,             # List of `Story`
     refreshed:str='words', # Words that may be reproduced: all 'words', those of the 'story' alone, or as in the 'code'
-)->tuple:                # x, target, source, answers, eligible, asked and tasks
+)->tuple:                # Tensors x, target, source, answers, eligible, asked and tasks
     "A batch of stories"
     x,asked = padded([np.array(s.words) for s in stories]),padded([np.array(s.asked) for s in stories])
     question = padded([np.array(s.question) for s in stories])
@@ -94,31 +94,35 @@ babi_archive = DataFile('babi-en-10k.tar.gz', 2_703_566,
                         '5a21807b966ed5727dc591678cba3c521ba033ea2957b561e72f1806447d4056', (), True)
 
 def _texts(content, where):
-    "Content of every file of an archive: name -> text"
+    "Texts of the files in an archive, by name"
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             return {m.name: tar.extractfile(m).read().decode() for m in tar.getmembers() if m.name.endswith('.txt')}
     except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError) as e:
         raise DataError(f'{where}: a damaged archive ({e}); nothing was taken from it') from e
 
+# %% ../../nbs/tasks/46_babi.ipynb #67b1c408
+def _all_texts(path):
+    "Texts of an archive or a folder by name, and the checksum of an archive"
+    if path is None:
+        return _texts(data_bytes(babi_archive, download=False), babi_archive.path),dict(archive=babi_archive.sha256)
+    at = Path(path).expanduser()
+    if at.is_dir(): return {str(p): p.read_text() for p in sorted(at.rglob('*.txt'))},{}
+    if not at.is_file(): raise DataError(f'path={path!r}: expected an archive or a folder with the bAbI files')
+    content = at.read_bytes()
+    return _texts(content, at),dict(archive=hashlib.sha256(content).hexdigest())
+
 # %% ../../nbs/tasks/46_babi.ipynb #40da2606
 def babi_texts(
-    path:str=None,
-    # Archive or folder with the files of one language and size; None: `babi-en-10k.tar.gz` in the data folder
-)->tuple:          # (task, 'train' or 'test') -> (name, text), and a word on where each part is from
+    path:str=None, # Archive or folder with the files of one language; None: `babi-en-10k.tar.gz` in the data folder
+)->tuple:          # Name and text by (task, 'train' or 'test'), and notes on their origin for the record
     "The files of the twenty tasks"
-    if path is None: texts,said = _texts(data_bytes(babi_archive, download=False),
-                                         babi_archive.path),dict(archive=babi_archive.sha256)
-    elif (at := Path(path).expanduser()).is_dir(): texts,said = {str(p): p.read_text()
-                                                                 for p in sorted(at.rglob('*.txt'))},{}
-    elif at.is_file(): texts,said = _texts(content := at.read_bytes(),
-                                           at),dict(archive=hashlib.sha256(content).hexdigest())
-    else: raise DataError(f'path={path!r}: expected an archive or a folder with the bAbI files')
+    texts,said = _all_texts(path)
     found = {}
     for name,text in texts.items():
         if not (m := re.search(r'qa(\d+)_[\w-]*_(train|test)\.txt$', name)): continue
         key = int(m[1]),m[2]
-        if key not in found or len(text) > len(found[key][1]): found[key] = name,text   # of two sizes the larger one
+        if key not in found or len(text) > len(found[key][1]): found[key] = name,text   # of two sizes, the larger one
     if lack := [f'qa{t} {part}' for t in range(1, 21) for part in ('train', 'test') if (t, part) not in found]:
         raise DataError(f'{path or babi_archive.path}: expected 20 tasks, missing are {", ".join(lack)}')
     said['sha256'] = hashlib.sha256(''.join(found[k][1] for k in sorted(found)).encode()).hexdigest()[:16]
@@ -127,7 +131,7 @@ def babi_texts(
     return found,said
 
 # %% ../../nbs/tasks/46_babi.ipynb #49e941f5
-_last = {}   # checksum of the files -> what was read from them, of the last files only: reading takes seconds
+_last = {}   # stories of the last files that were read, by checksum, since reading takes seconds
 
 def _read(texts, sha256):
     "The dictionary, and the training and test stories of every task"
@@ -142,11 +146,11 @@ def _read(texts, sha256):
 # %% ../../nbs/tasks/46_babi.ipynb #ba199f42
 def babi_stories(
     path:str=None,          # Archive or folder, see `babi_texts`
-    valid_share:float=.1,   # Share of the training stories of every task that is held back to choose by
-    longest:int=800,        # Words of a training story; longer ones are left out
-    too_long:str='drop',    # 'drop' longer training stories, or 'error'
+    valid_share:float=.1,   # Share of the training stories of every task that is held back for validation
+    longest:int=800,        # Largest number of words of a training story
+    too_long:str='drop',    # Treatment of longer training stories: 'drop' or 'error'
     tasks:tuple=None,       # Numbers of the tasks; None: all twenty
-)->tuple:                   # stories to learn from, to choose by and of the test; dictionary; notes for the record
+)->tuple:                   # Stories to learn from, for validation and of the test; dictionary; notes for the record
     "The stories of bAbI in three parts"
     if not 0 <= valid_share < 1: raise ValueError(f'valid_share={valid_share!r}: expected a share from 0 to below 1')
     whole(longest=longest)
@@ -169,7 +173,7 @@ def babi_stories(
 
 # %% ../../nbs/tasks/46_babi.ipynb #df0e0ce2
 class WordModel(RecallModel):
-    "A recurrent layer that reads words through a table, with a score for every word at every step"
+    "A recurrent layer that reads embedded words, with a score for every word at every step"
     def __init__(self, rnn, n_out, layers=(), bound=20., std=None):
         super().__init__(rnn, n_out, layers, bound, std)
         self.embedding = nn.Embedding(n_out, rnn.input_size)
@@ -183,11 +187,11 @@ class WordModel(RecallModel):
 
 # %% ../../nbs/tasks/46_babi.ipynb #d35dc5c5
 def right_questions(
-    output,  # (batch, steps, words)
-    target,  # (batch, steps)
-    asked,   # Question that a step answers, 0 for none, (batch, steps)
-):           # right ones of every story, and all of its questions
-    "Questions of which all answer words are right"
+    output,  # Scores of shape (batch, steps, words)
+    target,  # Numbers of the words, of shape (batch, steps)
+    asked,   # Number of the question that a step answers, 0 for none, of shape (batch, steps)
+):           # Numbers of right questions and of all questions of every story
+    "The questions of which all answer words are right"
     n = int(asked.max())+1
     wrong = torch.zeros(len(asked), n, dtype=torch.long, device=asked.device)
     wrong.scatter_add_(1, asked.long(), (output.argmax(-1) != target).long())
@@ -201,7 +205,7 @@ def _errors(task, output, target, source, answers, eligible, asked, tasks):
 
 # %% ../../nbs/tasks/46_babi.ipynb #d870f0e9
 class MeanError(Metric):
-    "The mean over the tasks of the share of wrong questions, in percent; without questions a task does not count"
+    "The mean over the tasks of the share of wrong questions, in percent; tasks without questions do not count"
     def __init__(self, failed=False): self.__name__,self.failed = 'failed_tasks' if failed else 'mean_error',failed
     def reset(self): self.wrong,self.all = np.zeros(21),np.zeros(21)
     def accumulate(self, learn):
@@ -226,7 +230,7 @@ class StoryQuestion(RecallQuestion):
         return WordModel(make(self.input_size, hidden_size, batch_first=True, **options), self.n_out, self.layers,
                          self.bound, std)
     def readout(self, width):
-        "Number of parameters of table and head"
+        "Number of parameters of embedding and head"
         return self.n_out*(width+1+self.input_size)
     def step_losses(self, output, target, source, answers, eligible, *more):
         "Loss of the answer and of the reproduction at every step; an answer place has nothing to reproduce"
@@ -235,7 +239,7 @@ class StoryQuestion(RecallQuestion):
 
 # %% ../../nbs/tasks/46_babi.ipynb #95738526
 class StoryLoader(DataLoader):
-    "Batches of stories, padded to the longest; the order is a function of `seed` and `epoch`"
+    "Batches of stories, padded to the longest; the order depends only on `seed` and `epoch`"
     n_inp = 1
     def __init__(self, stories, bs, shuffle=False, seed=0, device=None, refreshed='words'):
         self.stories,self.seed,self.epoch,self.refreshed = stories,seed,0,refreshed
@@ -243,28 +247,28 @@ class StoryLoader(DataLoader):
     def __iter__(self):
         n = len(self.stories)
         rows = list(range(n))
-        if self.shuffle: rows = torch.randperm(n,
-                                               generator=torch.Generator().manual_seed(2**20*self.seed
-                                                                                       + self.epoch)).tolist()
+        if self.shuffle:
+            draw = torch.Generator().manual_seed(2**20*self.seed + self.epoch)
+            rows = torch.randperm(n, generator=draw).tolist()
         for k in range(0, n - (self.bs-1 if self.drop_last else 0), self.bs):
             batch = story_batch([self.stories[r] for r in rows[k:k+self.bs]], self.refreshed)
             yield batch if self.device is None else tuple(t.to(self.device) for t in batch)
         self.epoch += 1
     def new(self, dataset=None, cls=None, **kwargs):
-        "The same stories again: fastai asks for it (`get_preds`)"
+        "The same stories again, which fastai calls in `get_preds`"
         return type(self)(self.stories, self.bs, self.shuffle, self.seed, self.device, self.refreshed)
 
 # %% ../../nbs/tasks/46_babi.ipynb #9044e32b
 @dataclass
 class StoryData:
-    "Stories to learn from, to choose by and of the test"
+    "Stories to learn from, for validation and for the test"
     train:list          # Stories to learn from
     valid:list          # Stories to choose an epoch by
-    test:list           # Stories of the test
+    test:list           # Stories for the reported score
     settings:dict=field(default_factory=dict)   # Names and values that say how the data were made
     symbols:list=None   # Words that the numbers stand for
     refreshed:str='words' # Words that may be reproduced, see `story_batch`
-    stackable:bool=False # Stories differ in length: seeds are trained one by one
+    stackable:bool=False # Whether several seeds may be trained at once; no, since stories differ in length
     def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
         "fastai `DataLoaders`; evaluation takes stories in order of length, so that little is padded"
         by_length = lambda part: sorted(part, key=lambda s: len(s.words))
@@ -278,8 +282,8 @@ class StoryData:
 
 # %% ../../nbs/tasks/46_babi.ipynb #5cb4e995
 def babi_question(
-    width:int=64,           # Numbers of a word in the table
-    n_words:int=160,        # Words of the dictionary; the data tell
+    width:int=64,           # Width of the embedding of a word
+    n_words:int=160,        # Words of the dictionary; the data determine it
     tasks:tuple=None,       # Numbers of the tasks; None: all twenty
 )->StoryQuestion:
     "The question of bAbI: the answer words of every question in a story"
@@ -299,12 +303,11 @@ def babi_question(
 def trivial_babi(
     train, # Stories to learn from
     part,  # Stories to answer
-)->tuple:  # mean error in percent, and loss per word, of an answer that does not read
-    "What the most frequent answer of every task scores"
+)->tuple:  # Mean error in percent, and loss per word
+    "The scores of the most frequent answer of every task"
     count,errors,nats = {},{},0.
-    told = lambda s: [tuple(a for a,q in zip(s.answers, filter(None, s.asked)) if q == n) for n in range(1,
-                                                                                                         max(s.asked)
-                                                                                                         +1)]
+    told = lambda s: [tuple(a for a,q in zip(s.answers, filter(None, s.asked)) if q == n)
+                      for n in range(1, max(s.asked)+1)]
     for s in train:
         of = count.setdefault(s.task, {})
         for a in told(s): of[a] = of.get(a, 0)+1
@@ -318,16 +321,16 @@ def trivial_babi(
 # %% ../../nbs/tasks/46_babi.ipynb #24dbf09c
 def babi(
     path:str=None,          # Archive or folder, see `babi_texts`
-    valid_share:float=.1,   # Share of the training stories of every task that is held back to choose by
-    longest:int=800,        # Words of a training story; longer ones are left out
-    too_long:str='drop',    # 'drop' longer training stories, or 'error'
+    valid_share:float=.1,   # Share of the training stories of every task that is held back for validation
+    longest:int=800,        # Largest number of words of a training story
+    too_long:str='drop',    # Treatment of longer training stories: 'drop' or 'error'
     tasks:tuple=None,       # Numbers of the tasks; None: all twenty
-    width:int=64,           # Numbers of a word in the table
+    width:int=64,           # Width of the embedding of a word
     refreshed:str='words',  # Words that may be reproduced, see `story_batch`
     n_train:int=None,       # Training stories of every task, from the front; None: all
     n_test:int=None,        # Test and validation stories of every task, from the front; None: all
 )->Task:
-    "bAbI: all tasks together, a story read once"
+    "bAbI: all tasks together, each story read once"
     one_of('refreshed', refreshed, refreshes)
     parts,lexicon,said = babi_stories(path, valid_share, longest, too_long, tasks)
     first = lambda stories, n: [s for t in range(1, 21) for s in [s for s in stories if s.task == t][:n]]

@@ -21,15 +21,15 @@ from fastai.data.load import DataLoader
 
 # %% ../../nbs/tasks/00_contract.ipynb #42e9692c
 class TensorLoader(DataLoader):
-    "Batches by indexing whole tensors; the order is a function of `seed` and `epoch`"
+    "Batches by indexing whole tensors; the order depends only on `seed` and `epoch`"
     n_inp = 1   # the first tensor of a batch is the input, all others are targets
     def __init__(self,
-        tensors:tuple,       # inputs and targets, same first axis
-        bs:int=32,           # rows per batch
-        shuffle:bool=False,  # a new order every epoch?
-        drop_last:bool=False,# leave out a last, smaller batch?
-        seed:int=0,          # of the orders
-        device=None,         # where batches go
+        tensors:tuple,       # Inputs and targets with the same first axis
+        bs:int=32,           # Rows per batch
+        shuffle:bool=False,  # Whether every epoch has a new order
+        drop_last:bool=False, # Whether to leave out a last, smaller batch
+        seed:int=0,          # Random seed of the orders
+        device=None,         # Device on which batches are delivered
     ):
         if len({len(t) for t in tensors}) != 1:
             raise ValueError(f'tensors: expected the same number of rows in each, got {[len(t) for t in tensors]}')
@@ -46,23 +46,25 @@ class TensorLoader(DataLoader):
             if len(at) == self.bs or not self.drop_last: yield tuple(t[at] for t in self.tensors)
         self.epoch += 1
 
-    def new(self, dataset=None, cls=None, **kwargs):
-        "A loader like this one, with other settings or rows: fastai asks for it (`get_preds`, `export`)"
-        n = None if dataset is None else len(dataset)
-        keep = dict(bs=self.bs, shuffle=self.shuffle, drop_last=self.drop_last, seed=self.seed, device=self.device)
-        known = {k: v for k,v in kwargs.items() if k in keep}
-        return type(self)(tuple(t[:n] for t in self.tensors) if n in (None, 0) else dataset.tensors,
-                          **{**keep, **known})
+# %% ../../nbs/tasks/00_contract.ipynb #81122ce1
+@patch
+def new(self:TensorLoader, dataset=None, cls=None, **kwargs):
+    "A loader like this one with other settings or rows, which fastai calls in `get_preds` and `export`"
+    n = None if dataset is None else len(dataset)
+    keep = dict(bs=self.bs, shuffle=self.shuffle, drop_last=self.drop_last, seed=self.seed, device=self.device)
+    known = {k: v for k,v in kwargs.items() if k in keep}
+    return type(self)(tuple(t[:n] for t in self.tensors) if n in (None, 0) else dataset.tensors,
+                      **{**keep, **known})
 
 # %% ../../nbs/tasks/00_contract.ipynb #e626d737
 @dataclass
 class Question:
-    "What is asked of a memory; known before any data are loaded, and enough to build a model"
+    "A question put to a memory: known before any data are loaded, and enough to build a model"
     name:str            # Short name, for tables and files
     title:str           # Title, for people
     input_size:int      # Features per step; None: as wide as the memory's output (a tied embedding)
     n_out:int           # Numbers per answer
-    every_step:bool     # True: an answer at every step; False: one after the last
+    every_step:bool     # Whether to answer at every step, or once after the last
     loss:Callable       # Loss of answer and targets, a mean
     loss_unit:str       # Name of what the loss measures
     baseline:float=None # Loss of the trivial answer; None: it follows from the data
@@ -72,7 +74,7 @@ class Question:
     from_loss:Callable=None  # Reported score from the loss; None: the metric, or the loss itself
     better:str='lower'       # Which scores are better, 'lower' or 'higher'
     terms:dict=None          # Names and functions of the loss's terms, each of answer and targets; None: the loss alone
-    streams:bool=False       # True: batches are consecutive windows of the same streams, so their order is fixed
+    streams:bool=False       # Whether batches are consecutive windows of the same streams, in a fixed order
     references:dict=field(default_factory=dict)   # Names and scores of other predictors, such as chance or a ceiling
     further:tuple=()         # Further scores that are recorded: fastai metrics with names of their own
 
@@ -80,15 +82,16 @@ class Question:
 @patch
 def model(self:Question,
     memory,           # Key of `memories`, or anything called like `nn.LSTM`
-    hidden_size:int,  # Units
+    hidden_size:int,  # Number of units
     std:float=None,   # Standard deviation of the readout's first weights; None: torch's default
     **options,        # Options of the memory
-):                    # a `SequenceModel`
+):                    # `SequenceModel` for this question
     "The memory, by name or callable, with this question's readout; see `SequenceModel`"
     make = memories[memory] if isinstance(memory, str) else memory
     rnn = make(self.input_size, hidden_size, batch_first=True, **options)
     return SequenceModel(rnn, self.n_out, self.every_step, std)
 
+# %% ../../nbs/tasks/00_contract.ipynb #7285c69b
 @patch
 def readout(self:Question,
     width:int, # Width of the memory's output
@@ -100,8 +103,8 @@ def readout(self:Question,
 def objective(self:Question,
     answer,    # Answer of a model
     *targets,  # Targets of the same batch
-)->dict:       # name of each term -> its mean
-    "The terms of the training loss; their sum is what is trained"
+)->dict:       # Means of the terms, by name
+    "The terms of the training loss; training minimises their sum"
     terms = self.terms or {'loss': self.loss}
     return {name: term(answer, *targets) for name,term in terms.items()}
 
@@ -110,8 +113,8 @@ def objective(self:Question,
 def score(self:Question,
     loss:float,         # Mean loss
     metric:float=None,  # Mean of the question's metric, if it has one
-)->float:
-    "The reported score"
+)->float:               # Reported score
+    "The reported score of a validation"
     if self.from_loss: return self.from_loss(loss)
     return loss if metric is None else metric
 
@@ -123,13 +126,13 @@ class Data:
     valid:tuple         # Data to choose an epoch or a setting by
     test:tuple          # Data for the reported score
     settings:dict=field(default_factory=dict)   # Names and values that say how the data were made
-    stackable:bool=True # True: several seeds may be trained at once, since their batches have the same shape
+    stackable:bool=True # Whether several seeds may be trained at once, as their batches have the same shape
 
     def loaders(self,
         bs:int=32,          # Rows per batch in training
         seed:int=0,         # Random seed of the order of training batches
         device=None,        # Device on which batches are delivered
-        shuffle:bool=True,  # True: a new order every epoch
+        shuffle:bool=True,  # Whether every epoch has a new order
         eval_bs:int=None,   # Rows per batch in validation and test; None: eight times `bs`
     ):
         "fastai `DataLoaders` of training, validation and test data"
@@ -141,9 +144,10 @@ class Data:
         "A checksum of each part"
         return {k: checksum(getattr(self, k)) for k in ('train', 'valid', 'test')}
 
+# %% ../../nbs/tasks/00_contract.ipynb #49b75dba
 def checksum(
-    tensors, # A tensor, or a tuple of them
-)->str:      # sixteen hexadecimal digits
+    tensors, # Tensor, or tuple of tensors
+)->str:      # Sixteen hexadecimal digits
     "A checksum of the contents of tensors"
     h = hashlib.sha256()
     for t in tensors if isinstance(tensors, tuple) else (tensors,): h.update(t.contiguous().numpy())
@@ -151,16 +155,16 @@ def checksum(
 
 # %% ../../nbs/tasks/00_contract.ipynb #9d54dcc6
 class StreamLoader(DataLoader):
-    "Batches of endless streams, `steps` of them an epoch; they follow from `seed` and `epoch` alone"
+    "Batches of endless streams, `steps` per epoch; they depend only on `seed` and `epoch`"
     n_inp = 1
     def __init__(self,
         make:Callable,  # Generator of batches: called with the number of streams and a `torch.Generator`
-        bs:int,         # Streams
+        bs:int,         # Number of streams
         steps:int,      # Batches per epoch
         seed:int=0,     # Random seed of the streams
-        resets:bool=False, # True: the last tensor of a batch says which streams begin anew
+        resets:bool=False, # Whether the last tensor of a batch tells which streams begin anew
         device=None,    # Device on which batches are delivered
-        fixed:bool=False,  # True: every epoch is the same, as validation needs it
+        fixed:bool=False,  # Whether every epoch is the same, as validation needs it
     ):
         super().__init__(list(range(steps)), bs=None, device=device)
         self.make,self.streams,self.steps,self.seed = make,bs,steps,seed
@@ -173,22 +177,22 @@ class StreamLoader(DataLoader):
         self.epoch += 1
 
     def new(self, dataset=None, cls=None, **kwargs):
-        "The same streams again: fastai asks for it (`get_preds`)"
+        "The same streams again, which fastai calls in `get_preds`"
         return type(self)(self.make, self.streams, self.steps, self.seed, self.resets, self.device, self.fixed)
 
 # %% ../../nbs/tasks/00_contract.ipynb #83de24a9
 @dataclass
 class StreamData:
-    "Endless streams to learn from, and stretches of fixed length of other streams for validation and test"
+    "Endless streams to learn from, and parts of fixed length of other streams for validation and test"
     make:Callable       # Generator of batches: called with the number of streams and a `torch.Generator`
     steps:int           # Batches that make an epoch of training
     eval_steps:int      # Batches of a validation, and of a test
-    resets:bool=False   # True: the last tensor of a batch says which streams begin anew
+    resets:bool=False   # Whether the last tensor of a batch tells which streams begin anew
     settings:dict=field(default_factory=dict)   # Names and values that say how the data are made
-    stackable:bool=False # True: several seeds may be trained at once
+    stackable:bool=False # Whether several seeds may be trained at once
 
     def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
-        "fastai `DataLoaders` of streams; validation and test meet the same streams every time, whatever the seed"
+        "fastai `DataLoaders` of streams; validation and test use the same streams every time, whatever the seed"
         train = StreamLoader(self.make, bs, self.steps, seed+2, self.resets, device)
         others = [StreamLoader(self.make, eval_bs or bs, self.eval_steps, k, self.resets, device, fixed=True)
                   for k in (0, 1)]
@@ -203,9 +207,9 @@ class StreamData:
 class Task:
     "A question put to a memory, with the data for it; fields and methods of both are the task's own"
     def __init__(self,
-        question:Question, # What is asked
-        data,              # `Data`, `StreamData`, or anything with their methods and `settings`
-        **known,           # Fields of the question that only the data tell, such as `baseline`
+        question:Question, # Question to answer
+        data,              # `Data`, `StreamData`, or an object with their methods and `settings`
+        **known,           # Fields of the question that depend on the data, such as `baseline`
     ):
         self.question,self.data = replace(question, **known),data
 

@@ -19,10 +19,10 @@ from .recall import (Ratio, RecallData, RecallQuestion, class_loss, collate, pla
 
 # %% ../../nbs/tasks/45_convex_hull.ipynb #0d113bf5
 def hull_of(
-    points, # Array (n, 2)
+    points, # Array of shape (n, 2)
 )->list:    # Numbers of the points on the hull, from 1: counter-clockwise from the smallest, repeated at the end
     "The convex hull of points"
-    from scipy.spatial import ConvexHull   # here: no other task waits for it
+    from scipy.spatial import ConvexHull   # imported here, since no other task needs it
     corners = (ConvexHull(points).vertices + 1).tolist()   # counter-clockwise in two dimensions
     first = corners.index(min(corners))
     return [*corners[first:], *corners[:first], corners[first]]
@@ -31,7 +31,7 @@ def hull_problems(
     n:int,      # Number of problems
     points:int, # Points of each
     rng,        # `RandomState` that they are drawn with
-)->list:        # (points, hull) each
+)->list:        # Tuple (points, hull) of every problem
     "Problems with points that are uniform in the unit square"
     return [(p, hull_of(p)) for p in rng.rand(n, points, 2)]
 
@@ -39,8 +39,8 @@ def hull_problems(
 def read_hulls(
     lines,        # Lines of a file
     most:int=20,  # Problems with more points are left out
-    name:str='',  # Name of the file, for errors
-)->list:          # (points, hull) each
+    name:str='',  # Name of the file, for error messages
+)->list:          # Tuple (points, hull) of every problem
     "The problems in a file of the pointer networks"
     out = []
     for k,line in enumerate(lines, 1):
@@ -62,11 +62,11 @@ def read_hulls(
 
 # %% ../../nbs/tasks/45_convex_hull.ipynb #2c9f1e5a
 def hull_sequence(
-    points,       # Array (n, 2)
+    points,       # Array of shape (n, 2)
     hull,         # Numbers of the points on the hull, from 1
     labels=None,  # Label of every point, different numbers from 1 on; None: 1, 2, 3, ...
     most:int=20,  # Points of the largest problem
-)->tuple:         # input, target, answers, eligible
+)->tuple:         # Arrays input, target, answers, eligible
     "One problem as a sequence"
     n = len(points)
     labels = np.arange(1, n+1) if labels is None else np.asarray(labels)
@@ -95,14 +95,14 @@ def _from_files(most):
 
 # %% ../../nbs/tasks/45_convex_hull.ipynb #6b406c45
 def _drawn(problems):
-    "Function of a number, a size and a `RandomState` that returns problems from a list, with replacement"
+    "A function of number, size and `RandomState` that draws problems from a list, with replacement"
     by_size = {}
     for p in problems: by_size.setdefault(len(p[0]), []).append(p)
     draw = lambda n, points, rng: [by_size[points][k] for k in rng.randint(len(by_size[points]), size=n)]
     return draw,sorted(by_size)
 
 def _batches(problems, sizes, most, learning):
-    "A generator of batches for `StreamData`: of a random size each and with random labels, or of the sizes in turn"
+    "A generator of batches for `StreamData`: of random sizes with random labels, or of the sizes in turn"
     def make(n, draw):
         rng,turn = np.random.RandomState(torch.randint(2**31, (), generator=draw).item()),0
         while True:
@@ -114,7 +114,7 @@ def _batches(problems, sizes, most, learning):
 
 # %% ../../nbs/tasks/45_convex_hull.ipynb #c8d3184b
 def _whole_list(points, output, target, source, answers, eligible, *more):
-    "Problems of so many points, None for all, whose whole list is right, and all of them"
+    "The number of problems whose whole list is right, and of all problems, with this many points; None: any"
     width = source.shape[-1]
     right = (answers*(output[...,width:].argmax(-1) != target)).sum(1) == 0
     asked = torch.ones_like(right) if points is None else eligible.sum(1) == points
@@ -149,7 +149,7 @@ def convex_hull(
     eval_steps:int=16,      # Batches of a validation, and of a test
     eval_rows:int=64,       # Problems of each of them
 )->Task:
-    "Convex hulls, from problems without end"
+    "Convex hulls, from an endless sequence of problems"
     whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
     whole(3, least=least)
     question,tested = convex_hull_question(most, tested, layers),tuple(tested)

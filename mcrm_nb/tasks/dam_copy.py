@@ -19,12 +19,12 @@ def dam_copy_sequences(
     bits:int=8,  # Data bits of a row
     least:int=8, # Items of the shortest sequence
     most:int=32, # Items of the longest sequence
-)->list:         # (input, target, answers, eligible) of every sequence, 2(L+1) steps each
+)->list:         # Tuple (input, target, answers, eligible) of every sequence, of 2(L+1) steps each
     "Sequences of the copy task"
     out = []
     for L in rng.randint(least, most+1, n):
-        items = rng.randint(0, 2, (2*L+2, bits+2))[1:L+1,
-                                                   :bits]   # the program draws whole sequences and keeps the items
+        drawn = rng.randint(0, 2, (2*L+2, bits+2))   # the program draws whole sequences and keeps the items
+        items = drawn[1:L+1,:bits]
         x,masks = np.zeros((2*L+2, bits+2), 'f4'),np.zeros((2, 2*L+2), 'f4')
         x[0,-2],x[L+1,-1] = 1,1
         x[1:L+1,:bits] = items
@@ -53,7 +53,7 @@ def dam_copy(
     eval_steps:int=8,   # Batches of a validation, and of a test
     eval_rows:int=64,   # Sequences of each of them
 )->Task:
-    "Copying rows of bits, from generated sequences without end"
+    "Copying rows of bits, from endless generated sequences"
     sizes = dict(bits=bits, least=least, most=most)
     return endless_recall(dam_copy_question(**sizes), dam_copy_sequences, sizes, bits*math.log(2), steps, eval_steps,
                           eval_rows)

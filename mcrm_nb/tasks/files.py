@@ -14,17 +14,18 @@ from urllib.parse import quote
 # %% ../../nbs/tasks/01_files.ipynb #03e40bf2
 @dataclass(frozen=True)
 class DataFile:
-    "A file of a data set, as it must be"
-    path:str    # below the data folder
-    size:int    # bytes
-    sha256:str  # of the content
-    urls:tuple  # where it can be had, in order
-    large:bool=False # fetched only when asked for by name?
+    "Description of a file of a data set"
+    path:str    # Path below the data folder
+    size:int    # Length in bytes
+    sha256:str  # SHA-256 of the content
+    urls:tuple  # Addresses to download it from, in order
+    large:bool=False # Whether it is downloaded only when asked for by name
 
 def _files(folder, mirrors, *rows, large=False):
     return {f'{folder}/{n}': DataFile(f'{folder}/{n}', size, sha, tuple(m+quote(n) for m in mirrors), large)
             for n,size,sha in rows}
 
+# %% ../../nbs/tasks/01_files.ipynb #57d6435a
 files = {
     **_files('MNIST/raw', ('https://ossci-datasets.s3.amazonaws.com/mnist/', 'http://yann.lecun.com/exdb/mnist/'),
         ('train-images-idx3-ubyte.gz', 9_912_422, '440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609'),
@@ -46,12 +47,12 @@ files = {
 
 # %% ../../nbs/tasks/01_files.ipynb #03c60631
 def data_home()->Path:
-    "The folder for data: `MCRM_NB_DATA`, or a per-user cache folder"
+    "The data folder: `MCRM_NB_DATA`, or a cache folder of the user"
     if home := os.environ.get('MCRM_NB_DATA'): return Path(home).expanduser()
     return Path(_pooch().os_cache('mcrm_nb'))
 
 def _pooch():
-    with warnings.catch_warnings():   # its progress bar misses ipywidgets; ours does not need it
+    with warnings.catch_warnings():   # pooch warns about a missing ipywidgets, which is not needed here
         warnings.simplefilter('ignore')
         import pooch
     pooch.get_logger().setLevel('WARNING')
@@ -59,13 +60,13 @@ def _pooch():
 
 # %% ../../nbs/tasks/01_files.ipynb #4d356f8b
 class DataError(OSError):
-    "A data file is missing or not what it should be; the message says which, and what to do"
+    "A data file is missing or not what it should be; the message names the file and says what to do"
 
 def data_problem(
-    content:bytes,  # what was read
-    f:DataFile,     # what it should be
-):                  # None, or a sentence
-    "What is wrong with the bytes of a file, in words"
+    content:bytes,  # Bytes that were read
+    f:DataFile,     # Description of the file
+):                  # None, or a description of the problem
+    "A description of what is wrong with the bytes of a file"
     if len(content) != f.size:
         return f'expected {f.size:,} bytes, found {len(content):,}' + (' (cut off?)' if len(content) < f.size else '')
     found = hashlib.sha256(content).hexdigest()
@@ -75,7 +76,7 @@ def data_problem(
 def _remedy(f): return 'mcrm_nb data get' + (f" {f.path.split('/')[0]}" if f.large else '')
 
 def _reason(e):
-    "Why a download failed, in a few words"
+    "The reason why a download failed, in a few words"
     from requests import exceptions as web
     if isinstance(e, web.HTTPError) and e.response is not None: return f'HTTP {e.response.status_code}'
     if isinstance(e, web.Timeout): return 'no answer in time'
@@ -90,12 +91,13 @@ def _download(f, path):
     raise DataError(f'{f.path}: not in {data_home()}, and it could not be downloaded:\n' + '\n'.join(failed) +
                     f'\nPut the file at {path}, or set MCRM_NB_DATA to a folder that has {f.path}.')
 
+# %% ../../nbs/tasks/01_files.ipynb #4d5b8858
 def data_bytes(
-    name,               # a key of `files`, or a `DataFile`
-    download:bool=None, # fetch it if it is missing? None: unless it is large
-    home=None,          # the folder to look in; None: `data_home()`
-)->bytes:               # the checked content
-    "The content of a data file, checked as it is read; `DataError` if it is missing or wrong"
+    name,               # Key of `files`, or a `DataFile`
+    download:bool=None, # Whether to download it if it is missing; None: only if it is not large
+    home=None,          # Folder to look in; None: `data_home()`
+)->bytes:               # Checked content
+    "The content of a data file, checked as it is read; raises `DataError` if it is missing or wrong"
     if not isinstance(name, DataFile) and name not in files:
         raise DataError(f'{name!r}: expected one of {", ".join(map(repr, files))}')
     f = name if isinstance(name, DataFile) else files[name]
@@ -114,11 +116,11 @@ def data_bytes(
 
 # %% ../../nbs/tasks/01_files.ipynb #967d100d
 def write_standin(
-    folder,         # instead of the data folder
-    name:str,       # a key of `files`
-    content:bytes,  # made, in the format of that file
-)->DataFile:        # for `data_bytes(..., home=folder)`
-    "Write made content where a data file would be; the `DataFile` that describes it"
+    folder,         # Folder that takes the place of the data folder
+    name:str,       # Key of `files`
+    content:bytes,  # Generated content in the format of that file
+)->DataFile:        # Description for `data_bytes(..., home=folder)`
+    "Write generated content in place of a data file, and describe it"
     path = Path(folder)/name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -126,9 +128,9 @@ def write_standin(
 
 # %% ../../nbs/tasks/01_files.ipynb #f6455ec6
 def status(
-    folder:str='', # 'MNIST/raw', 'ptb', 'cifar10', ...; empty: all
-)->dict:
-    "Name -> 'ok', 'missing', or what is wrong with it"
+    folder:str='', # Data set, such as 'MNIST/raw', 'ptb' or 'cifar10'; empty: all
+)->dict:           # 'ok', 'missing' or the problem, by name of the file
+    "The status of every file of a data set"
     def one(f):
         path = data_home()/f.path
         if not path.exists(): return 'missing'
@@ -136,7 +138,7 @@ def status(
     return {name: one(f) for name,f in files.items() if not folder or name.startswith(folder+'/')}
 
 def have_data(
-    folder:str,  # 'MNIST/raw', 'ptb', 'cifar10', ...
+    folder:str,  # Data set, such as 'MNIST/raw', 'ptb' or 'cifar10'
 )->bool:
-    "Are all files of a data set there and right?"
+    "Whether all files of a data set are there and right"
     return all(s == 'ok' for s in status(folder).values())

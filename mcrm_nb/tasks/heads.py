@@ -8,6 +8,7 @@ __all__ = ['outputs_and_state', 'SequenceModel', 'LanguageModel']
 # %% ../../nbs/tasks/03_heads.ipynb #56a858a1
 import torch
 from torch import nn
+from fastcore.basics import patch
 from ..layers.recurrence import output_width
 
 # %% ../../nbs/tasks/03_heads.ipynb #4413bbe8
@@ -17,11 +18,11 @@ def _batch_first(rnn):
     return output_width(rnn)
 
 def outputs_and_state(
-    rnn:nn.Module, # a recurrent layer, batch first
-    x,             # (batch, steps, features)
-    hx=None,       # initial state of the layer
-    at=True,       # number of steps after which the state is taken; True: all of them
-)->tuple:          # outputs (batch, steps, width), and the state after `at` steps
+    rnn:nn.Module, # Recurrent layer, batch first
+    x,             # Input of shape (batch, steps, features)
+    hx=None,       # Initial state of the layer
+    at=True,       # Number of steps after which the state is taken; True: all of them
+)->tuple:          # Outputs of shape (batch, steps, width), and the state after `at` steps
     "Outputs at every step, and the state after some of the steps, in one pass over the input"
     if at is True or at == x.shape[1]: return rnn(x, hx)
     first,state = rnn(x[:,:at], hx)
@@ -32,10 +33,10 @@ def outputs_and_state(
 class SequenceModel(nn.Module):
     "A recurrent layer with a linear readout on the last step or on every step"
     def __init__(self,
-        rnn:nn.Module,         # a recurrent layer, batch first
-        n_out:int,             # numbers per answer: 1, or the number of classes
-        every_step:bool=False, # answer at every step? else only after the last
-        std:float=None,        # readout weights from N(0, std**2); None: torch's default
+        rnn:nn.Module,         # Recurrent layer, batch first
+        n_out:int,             # Numbers per answer: 1, or the number of classes
+        every_step:bool=False, # Whether to answer at every step, or only after the last
+        std:float=None,        # Standard deviation of the readout's first weights; None: torch's default
     ):
         super().__init__()
         if rnn.bidirectional and not every_step:
@@ -44,30 +45,32 @@ class SequenceModel(nn.Module):
         if std is not None: nn.init.normal_(self.head.weight, 0, std)
 
     def forward(self,
-        x,                     # (batch, steps, input_size)
-        hx=None,               # initial state of the layer
-        with_state=False,      # True: return the final state, too; a number: the state after that many steps
-    ):                         # (batch, n_out) or (batch, steps, n_out); with_state: that and the state
+        x,                     # Input of shape (batch, steps, input_size)
+        hx=None,               # Initial state of the layer
+        with_state=False,      # Whether to return the final state, too; a number: the state after that many steps
+    ):                         # Answers (batch, n_out) or (batch, steps, n_out); with the state if asked for
         "The answers to a batch of sequences"
         y,state = outputs_and_state(self.rnn, x, hx, with_state or True)
         y = self.head(y if self.every_step else y[:,-1])
         return (y, state) if with_state else y
 
-    def state_after(self,
-        x,        # (batch, steps, input_size)
-        hx=None,  # initial state of the layer
-    ):            # the layer's final state
-        "The state after a batch of sequences, with no answer computed"
-        return self.rnn(x, hx)[1]
+# %% ../../nbs/tasks/03_heads.ipynb #b1eb39ea
+@patch
+def state_after(self:SequenceModel,
+    x,        # Input of shape (batch, steps, input_size)
+    hx=None,  # Initial state of the layer
+):            # Final state of the layer
+    "The state after a batch of sequences, with no answer computed"
+    return self.rnn(x, hx)[1]
 
 # %% ../../nbs/tasks/03_heads.ipynb #db42f1f3
 class LanguageModel(nn.Module):
     "Next-symbol prediction with one matrix as embedding and decoder"
     def __init__(self,
-        rnn:nn.Module,   # a recurrent layer, batch first, with an input as wide as its output
-        n_symbols:int,   # size of the alphabet or vocabulary
-        bound:float=.1,  # embedding from U(-bound, bound)
-        context:int=0,   # first steps of every input that get no scores
+        rnn:nn.Module,   # Recurrent layer, batch first, with an input as wide as its output
+        n_symbols:int,   # Size of the alphabet or vocabulary
+        bound:float=.1,  # Bound of the embedding's first weights, uniform in (-bound, bound)
+        context:int=0,   # Number of first steps of every input that get no scores
     ):
         super().__init__()
         width = _batch_first(rnn)
@@ -79,18 +82,20 @@ class LanguageModel(nn.Module):
         self.context = context
 
     def forward(self,
-        x,                     # (batch, steps) of symbol numbers
-        hx=None,               # initial state of the layer
-        with_state=False,      # True: return the final state, too; a number: the state after that many steps
-    ):                         # scores (batch, steps-context, n_symbols); with_state: those and the state
+        x,                     # Symbol numbers of shape (batch, steps)
+        hx=None,               # Initial state of the layer
+        with_state=False,      # Whether to return the final state, too; a number: the state after that many steps
+    ):                         # Scores (batch, steps-context, n_symbols); with the state if asked for
         "A score for every symbol as the next, at every step after the context"
         y,state = outputs_and_state(self.rnn, self.embedding(x), hx, with_state or True)
         y = nn.functional.linear(y[:,self.context:], self.embedding.weight, self.bias)
         return (y, state) if with_state else y
 
-    def state_after(self,
-        x,        # (batch, steps) of symbol numbers
-        hx=None,  # initial state of the layer
-    ):            # the layer's final state
-        "The state after a batch of texts, with no scores computed"
-        return self.rnn(self.embedding(x), hx)[1]
+# %% ../../nbs/tasks/03_heads.ipynb #fb8145ac
+@patch
+def state_after(self:LanguageModel,
+    x,        # Symbol numbers of shape (batch, steps)
+    hx=None,  # Initial state of the layer
+):            # Final state of the layer
+    "The state after a batch of texts, with no scores computed"
+    return self.rnn(self.embedding(x), hx)[1]

@@ -18,7 +18,7 @@ def nth_farthest_sequences(
     rng,           # `RandomState` that they are drawn with
     vectors:int=8, # Vectors of a sequence
     dims:int=16,   # Numbers of a vector
-)->list:           # (input, target, answers, eligible) of every sequence, one step for each vector
+)->list:           # Tuple (input, target, answers, eligible) of every sequence, one step for each vector
     "Sequences of Nth farthest"
     out,V,hot = [],vectors,np.eye(vectors, dtype='f4')
     for _ in range(n):
@@ -37,7 +37,7 @@ def nth_farthest_sequences(
 
 # %% ../../nbs/tasks/44_nth_farthest.ipynb #74d253fc
 def _right(output, target, source, answers, *more):
-    "Right answers of a batch, and all of them"
+    "The number of right answers in a batch, and of all answers"
     width = source.shape[-1]
     return (answers*(output[...,width:].argmax(-1) == target)).sum(),answers.sum()
 
@@ -58,6 +58,7 @@ def nth_farthest_question(
         of_input=values_loss,
         width=width, layers=tuple(layers), references={'n and m, but no distances': 2/vectors, 'any label': 1/vectors})
 
+# %% ../../nbs/tasks/44_nth_farthest.ipynb #c10a5c38
 def nth_farthest(
     vectors:int=8,      # Vectors of a sequence
     dims:int=16,        # Numbers of a vector
@@ -66,7 +67,7 @@ def nth_farthest(
     eval_steps:int=50,  # Batches of a validation, and of a test
     eval_rows:int=64,   # Sequences of each of them
 )->Task:
-    "Nth farthest, from generated sequences without end"
+    "Nth farthest, from endless generated sequences"
     question,nats = nth_farthest_question(vectors, dims, layers),(vectors-1)/vectors*math.log(vectors-1)
     return endless_recall(question, nth_farthest_sequences, dict(vectors=vectors, dims=dims), nats, steps,
                           eval_steps, eval_rows, layers=list(layers))

@@ -27,17 +27,17 @@ from fastai.metrics import Metric
 
 # %% ../../nbs/tasks/40_recall.ipynb #9118bd69
 def padded(
-    arrays,  # Arrays (steps, ...) of different lengths
-):           # tensor (rows, longest, ...)
-    "Arrays as rows of one tensor, filled up with zeros"
+    arrays,  # Arrays of shape (steps, ...), of different lengths
+):           # Tensor of shape (rows, longest, ...)
+    "Arrays as rows of one tensor, padded with zeros"
     shape = len(arrays),max(map(len, arrays)),*arrays[0].shape[1:]
     out = np.zeros(shape, arrays[0].dtype)
     for row,a in zip(out, arrays): row[:len(a)] = a
     return torch.from_numpy(out)
 
 def collate(
-    sequences, # (input, target, answers, eligible) each, with the same number of steps inside a sequence
-)->tuple:      # x, target, source, answers, eligible
+    sequences, # Sequences, each a tuple (input, target, answers, eligible) of arrays of equal length
+)->tuple:      # Tensors x, target, source, answers, eligible
     "A batch of sequences"
     x,target,answers,eligible = map(padded, zip(*sequences))
     return x, target, x, answers, eligible
@@ -45,21 +45,22 @@ def collate(
 # %% ../../nbs/tasks/40_recall.ipynb #b42127a9
 def endless(
     sequences:Callable, # Function of a number of rows and a `RandomState` that returns sequences for `collate`
-)->Callable:            # as `StreamData` wants it
-    "A generator of batches without end"
+)->Callable:            # Generator of batches for `StreamData`
+    "An endless generator of batches"
     def make(n, draw):
         rng = np.random.RandomState(torch.randint(2**31, (), generator=draw).item())
         while True: yield collate(sequences(n, rng))
     return make
 
+# %% ../../nbs/tasks/40_recall.ipynb #add6c0f4
 @dataclass
 class RecallData(StreamData):
-    "Generated sequences without end to learn from, and fixed ones for validation and test"
+    "Endless generated sequences to learn from, and fixed ones for validation and test"
     eval_rows:int=64   # Rows per batch in validation and test
-    others:tuple=()    # Generators of validation and test if they are not those of training
+    others:tuple=()    # Generators of validation and test, if they differ from that of training
 
     def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
-        "fastai `DataLoaders`; validation and test meet the same sequences every time, whatever the seed"
+        "fastai `DataLoaders`; validation and test use the same sequences every time, whatever the seed"
         train,others = StreamLoader(self.make, bs, self.steps, seed+2, device=device),self.others or [self.make]*2
         return DataLoaders(train, *[StreamLoader(make, eval_bs or self.eval_rows, self.eval_steps, k, device=device,
                                                  fixed=True)
@@ -74,23 +75,23 @@ class RecallData(StreamData):
 
 # %% ../../nbs/tasks/40_recall.ipynb #9e035d92
 def bits_loss(
-    logits,  # (..., channels)
-    target,  # zeros and ones, (..., channels)
-):           # (...,)
+    logits,  # Logits of shape (..., channels)
+    target,  # Zeros and ones of shape (..., channels)
+):           # Losses of shape (...,)
     "Cross-entropy of every bit in nats, summed over the channels"
     return F.binary_cross_entropy_with_logits(logits, target, reduction='none').sum(-1)
 
 def class_loss(
-    logits,  # (..., classes)
-    target,  # class numbers, (...,)
-):           # (...,)
+    logits,  # Logits of shape (..., classes)
+    target,  # Class numbers of shape (...,)
+):           # Losses of shape (...,)
     "Cross-entropy of the class in nats"
     return F.cross_entropy(logits.flatten(0, -2), target.flatten().long(), reduction='none').view(target.shape)
 
 def values_loss(
-    values,  # (..., channels)
-    target,  # (..., channels)
-):           # (...,)
+    values,  # Values of shape (..., channels)
+    target,  # Target values of the same shape
+):           # Losses of shape (...,)
     "Squared error, mean over the channels"
     return (values-target).square().mean(-1)
 
@@ -99,18 +100,18 @@ def values_loss(
 class RecallQuestion(Question):
     "A question with answers at marked steps of a sequence; its batches are those of `collate`"
     of_answer:Callable=bits_loss # Loss of every step's answer and target
-    of_input:Callable=None       # Loss of every step's reproduction and input; None: nothing is reproduced in this task
-    width:int=None               # Number of first outputs that are the reproduction; None: the answer is it
+    of_input:Callable=None       # Loss of every step's reproduction and input; None: the task reproduces nothing
+    width:int=None               # Number of first outputs that are the reproduction; None: the answer serves as it
     least:float=1.               # Lower bound of the answers' weight if inputs are reproduced, too
     layers:tuple=()              # Widths of the ReLU layers between the memory and the output
-    bound:float=20.              # Bound of the absolute value of every output; None for no bound
+    bound:float=20.              # Bound of the absolute value of every output; None: no bound
 
     def split(self, output):
         "The part of an output that is the reproduction, and the part that is the answer"
         return (output, output) if self.width is None else (output[...,:self.width], output[...,self.width:])
 
     def step_losses(self, output, target, source, answers, eligible, *more):
-        "Loss of the answer and of the reproduction at every step, (batch, steps) each"
+        "Losses of the answer and of the reproduction at every step, of shape (batch, steps) each"
         again,told = self.split(output)
         return self.of_answer(told, target), None if self.of_input is None else self.of_input(again, source)
 
@@ -132,13 +133,14 @@ class Bound(nn.Module):
     def forward(self, x): return x.clamp(-self.bound, self.bound)
     def extra_repr(self): return f'{self.bound:g}'
 
+# %% ../../nbs/tasks/40_recall.ipynb #c87dcb66
 class RecallModel(SequenceModel):
     "A recurrent layer with a head of ReLU layers, an affine layer and a bound, at every step"
     def __init__(self,
         rnn:nn.Module,    # Recurrent layer, batch first
         n_out:int,        # Numbers per answer
         layers:tuple=(),  # Widths of the ReLU layers
-        bound:float=20.,  # Bound of the outputs; None for none
+        bound:float=20.,  # Bound of the outputs; None: no bound
         std:float=None,   # Standard deviation of the last layer's first weights; None: 1/sqrt(inputs)
     ):
         super().__init__(rnn, n_out, every_step=True)
@@ -183,10 +185,10 @@ class Ratio(Metric):
 
 # %% ../../nbs/tasks/40_recall.ipynb #ec0e898a
 def answer_likelihood(
-    logits,   # (batch, steps, channels)
-    target,   # (batch, steps, channels)
-    answers,  # Ones at steps with an answer, (batch, steps)
-):
+    logits,   # Logits of shape (batch, steps, channels)
+    target,   # Bits of the same shape
+    answers,  # Ones at steps with an answer, of shape (batch, steps)
+):            # Likelihood, a number
     "The 'accuracy' of DAM's authors: exp of minus the mean cross-entropy of a channel over the answers"
     return (-(answers*bits_loss(logits, target)).sum()/(logits.shape[-1]*answers.sum())).exp()
 
@@ -194,7 +196,7 @@ def _likelihood(logits, target, source, answers, *more):
     return (answers*bits_loss(logits, target)).sum(),logits.shape[-1]*answers.sum()
 
 def _wrong(bits, logits, target, answers):
-    "Wrong bits of every step, (batch, steps)"
+    "Numbers of wrong bits at every step, of shape (batch, steps)"
     return answers*((logits[...,:bits] > 0) != (target[...,:bits] > .5)).sum(-1)
 
 def _bit_errors(bits, logits, target, source, answers, *more):
@@ -203,13 +205,13 @@ def _bit_errors(bits, logits, target, source, answers, *more):
 def _perfect(bits, logits, target, source, answers, *more):
     return (_wrong(bits, logits, target, answers).sum(1) == 0).sum(),len(logits)
 
+# %% ../../nbs/tasks/40_recall.ipynb #d83d9219
 def bit_scores(
     bits:int, # Number of channels with data, the first ones
-)->tuple:     # three metrics
+)->tuple:     # Three metrics
     "The likelihood as the authors report it, the share of wrong bits, and the share of perfect sequences"
-    return (Ratio('likelihood', _likelihood, lambda nats: math.exp(-nats)), Ratio('bit_error',
-                                                                                  partial(_bit_errors, bits)),
-            Ratio('perfect', partial(_perfect, bits)))
+    return (Ratio('likelihood', _likelihood, lambda nats: math.exp(-nats)),
+            Ratio('bit_error', partial(_bit_errors, bits)), Ratio('perfect', partial(_perfect, bits)))
 
 # %% ../../nbs/tasks/40_recall.ipynb #bd7589b8
 def flags_only(
@@ -232,7 +234,7 @@ def whole(
     floor:int=1, /, # Smallest value that makes sense
     **numbers,      # Settings by name
 ):
-    "A `ValueError` that names the first setting that is not a whole number of at least `floor`"
+    "Raise a `ValueError` that names the first setting that is not a whole number of at least `floor`"
     for name,v in numbers.items():
         if not isinstance(v, int) or isinstance(v, bool) or v < floor:
             raise ValueError(f'{name}={v!r}: expected a whole number of at least {floor}')
@@ -242,7 +244,7 @@ def range_of(
     most:int,  # Largest number
     name:str,  # Word for what is counted
 ):
-    "A `ValueError` if a range of whole numbers is empty"
+    "Raise a `ValueError` if a range of whole numbers is empty"
     if most < least: raise ValueError(f'least={least}, most={most}: expected a range of {name}, got an empty one')
 
 # %% ../../nbs/tasks/40_recall.ipynb #57db2e0c
@@ -251,9 +253,9 @@ def bit_question(
     title:str,       # Title, for people
     input_size:int,  # Features per step
     bits:int,        # Bits of an answer
-    flags:bool=True, # True: two flags stand beside the bits, and bits of the input may be reproduced
+    flags:bool=True, # Whether two flags stand beside the bits and bits of the input may be reproduced
 )->RecallQuestion:
-    "A question that is answered with bits: scores, references and losses"
+    "A question whose answers are bits, with its scores, references and losses"
     likelihood,*others = bit_scores(bits)
     known = {'flags, and no bit': flags_only(bits)} if flags else {}
     return RecallQuestion(name, title, input_size=input_size, n_out=bits + 2*flags, every_step=True, loss=None,
@@ -264,7 +266,7 @@ def bit_question(
 
 # %% ../../nbs/tasks/40_recall.ipynb #89041343
 def endless_recall(
-    question:RecallQuestion, # What is asked
+    question:RecallQuestion, # Question of the task
     sequences:Callable,      # Function of a number of sequences, a `RandomState` and `sizes`
     sizes:dict,              # Sizes of the sequences by name
     nats:float,              # Loss of an answer of which nothing is known
@@ -273,7 +275,7 @@ def endless_recall(
     eval_rows:int,           # Sequences of each of them
     **settings,              # Further settings that the record names
 )->Task:
-    "A recall task from generated sequences without end"
+    "A recall task with endless generated sequences"
     whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
     lengths = dict(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
     data = RecallData(endless(lambda n, rng: sequences(n, rng, **sizes)), steps, eval_steps,

@@ -26,10 +26,10 @@ tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memo
 
 # %% ../../nbs/tasks/05_registry.ipynb #0ef7da1ec
 def task_maker(
-    name:str,    # a key of `tasks`
-    settings=(), # names of settings it will be given
-):               # the function that makes a `Task`
-    "What makes the task of that name; a setting that it does not know is an error that names those it knows"
+    name:str,    # Key of `tasks`
+    settings=(), # Names of the settings that it will be given
+):               # Function that makes a `Task`
+    "The function that makes a task; an unknown setting raises an error that names the known ones"
     module,attr = tasks[one_of('task', name, tasks)].split(':')
     make = getattr(import_module(module), attr)
     for k in settings:
@@ -37,18 +37,19 @@ def task_maker(
             raise ValueError(f'data: {k!r} is unknown to {name!r}, expected {", ".join(known)}')
     return make
 
+# %% ../../nbs/tasks/05_registry.ipynb #eb8842cc
 def make_question(
     name:str,   # Key of `tasks`
-    **settings, # Settings of the task, of which those of the question count
+    **settings, # Settings of the task; those that only concern the data are ignored
 )->Question:
-    "The question of the task of that name, without its data"
+    "The question of a task by name, without its data"
     make = task_maker(name, settings)
     ask = getattr(import_module(make.__module__), make.__name__+'_question')
     return ask(**{k: v for k,v in settings.items() if k in signature(ask).parameters})
 
 def make_task(
-    name:str,   # a key of `tasks`
-    **settings, # of the task
-):              # a `Task`
-    "The task of that name"
+    name:str,   # Key of `tasks`
+    **settings, # Settings of the task
+):              # `Task`
+    "The task with this name"
     return task_maker(name, settings)(**settings)

@@ -15,7 +15,7 @@ from .recall import RecallQuestion, bit_question, endless_recall, range_of, whol
 
 # %% ../../nbs/tasks/41_repr_recall.ipynb #8cd187a4
 def _numbers(items, size, rng):
-    "Distinct numbers from 1 to 2**size - 2 in ascending order: draw, throw doubles away, draw what is missing"
+    "Distinct numbers from 1 to 2**size - 2 in ascending order: draw, drop duplicates, draw the missing ones"
     found = np.empty(0, np.int64)
     while len(found) < items:
         found = np.unique(np.concatenate([rng.randint(1, 2**size-1, size=items-len(found)), found]))
@@ -33,7 +33,7 @@ def repr_recall_sequences(
     least:int=8,     # Questions of the shortest sequence
     most:int=16,     # Questions of the longest sequence
     order:str='sorted', # Order of the numbers of a segment over the items, 'sorted' or 'shuffled'
-)->list:             # (input, target, answers, eligible) of every sequence; nothing is reproduced in this task
+)->list:             # Tuple (input, target, answers, eligible) of every sequence; this task reproduces nothing
     "Sequences of representation recall"
     out,size,half = [],bits//segments,segments//2
     for asked in rng.randint(least, most+1, n):
@@ -87,7 +87,7 @@ def repr_recall(
     eval_steps:int=8,   # Batches of a validation, and of a test
     eval_rows:int=64,   # Sequences of each of them
 )->Task:
-    "Representation recall, from generated sequences without end"
+    "Representation recall, from endless generated sequences"
     sizes = dict(bits=bits, segments=segments, items=items, least=least, most=most, order=order)
     return endless_recall(repr_recall_question(**sizes), repr_recall_sequences, sizes, bits//2*math.log(2), steps,
                           eval_steps, eval_rows)

@@ -10,31 +10,31 @@ from torch.nn import functional as F
 
 # %% ../../nbs/tasks/04_scores.ipynb #a4661898
 def step_cross_entropy(
-    scores,  # (batch, steps, classes)
-    target,  # (batch, steps); -100 is left out
+    scores,  # Scores of shape (batch, steps, classes)
+    target,  # Classes of shape (batch, steps); steps with -100 do not count
 ):
     "Cross-entropy in nats, averaged over all steps that count"
     return F.cross_entropy(scores.flatten(0, 1), target.flatten())
 
 # %% ../../nbs/tasks/04_scores.ipynb #d85a18ee
 def accuracy(
-    scores, # (rows, classes)
-    target, # (rows,)
+    scores, # Scores of shape (rows, classes)
+    target, # Classes of shape (rows,)
 ):
     "Share of rows whose highest score is the target's"
     return (scores.argmax(-1) == target).float().mean()
 
 # %% ../../nbs/tasks/04_scores.ipynb #f80ce9c1
 def binary_accuracy(
-    scores, # (rows, 1): above 0 means class 1
-    target, # (rows, 1): 0 or 1
+    scores, # Scores of shape (rows, 1); above 0 means class 1
+    target, # Classes of shape (rows, 1), 0 or 1
 ):
     "Share of rows whose score is on the target's side of 0"
     return ((scores > 0) == (target > .5)).float().mean()
 
 def share_loss(
-    train,  # targets to learn from, 0 or 1
-    test,   # targets to answer
+    train,  # Targets to learn from, 0 or 1
+    test,   # Targets to answer
 )->float:
     "Cross-entropy in nats of always answering the share of ones in `train`"
     share = train.mean().expand_as(test)

@@ -13,11 +13,11 @@ class WindowLoader(DataLoader):
     "Consecutive windows of parallel streams: symbols (streams, window), next symbols (streams, stride)"
     n_inp = 1
     def __init__(self,
-        tokens,           # 1-D tensor of symbol numbers
-        bs:int,           # streams
-        window:int,       # steps of a batch
-        stride:int=None,  # steps from one window to the next, the last so many count; None: `window`
-        device=None,      # where batches go
+        tokens,           # Symbol numbers, a tensor with one axis
+        bs:int,           # Number of streams
+        window:int,       # Steps of a batch
+        stride:int=None,  # Steps from one window to the next, which are also those that count; None: `window`
+        device=None,      # Device on which batches are delivered
     ):
         stride = stride or window
         if not 1 <= stride <= window: raise ValueError(f'stride={stride}: expected 1 to window={window}')
@@ -31,7 +31,7 @@ class WindowLoader(DataLoader):
         self.window,self.stride,self.tokens = window,stride,tokens
 
     def new(self, dataset=None, cls=None, **kwargs):
-        "The same windows again: fastai asks for it (`get_preds`)"
+        "The same windows again, which fastai calls in `get_preds`"
         return type(self)(self.tokens, len(self.streams), self.window, self.stride, self.device)
 
     def __iter__(self):

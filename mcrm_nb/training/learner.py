@@ -31,16 +31,16 @@ optimizers = dict(adam=torch.optim.Adam, rmsprop=torch.optim.RMSprop, sgd=torch.
 def optimizer(
     name:str,  # Key of `optimizers`
     **kwargs,  # Options of the optimiser beside the learning rate
-):             # an `opt_func` for a fastai `Learner`
-    "The optimiser of that name, torch's or TensorFlow's, with its defaults"
+):             # Function that a fastai `Learner` takes as `opt_func`
+    "The optimiser with this name, torch's or TensorFlow's, with its own defaults"
     return partial(OptimWrapper, opt=optimizers[one_of('opt', name, optimizers)], **kwargs)
 
 # %% ../../nbs/training/00_learner.ipynb #26002b9a
 class Objective:
-    "The loss of a question, as a Learner calls it; the terms of the last batch are in `terms`"
+    "The loss of a question in the form that a Learner calls; `terms` holds the terms of the last batch"
     def __init__(self,
         question,       # A `Question` or `Task`
-        refresh=0.,     # Probability that an eligible step is reproduced; see `Refreshing`, which sets it in training
+        refresh=0.,     # Probability that an eligible step is reproduced; `Refreshing` sets it during training
     ):
         if not 0 <= refresh <= 1: raise ValueError(f'refresh={refresh!r}: expected a probability from 0 to 1')
         if refresh and getattr(question, 'of_input', None) is None:
@@ -56,7 +56,7 @@ class Objective:
 
 # %% ../../nbs/training/00_learner.ipynb #11d2235f
 class Curve(Callback):
-    "The learning curve: a row per epoch in `rows`; stops a run that has diverged"
+    "Keep the learning curve, one row per epoch, in `rows`, and stop a run that has diverged"
     order = 60
     def __init__(self): self.rows,self.diverged = [],False
     def before_fit(self): self.run = not hasattr(self.learn, 'lr_finder')
@@ -70,41 +70,44 @@ class Curve(Callback):
         self.total,self.count = self.total + self.learn.loss.detach()*n, self.count+n
 
     def after_epoch(self):
-        if not self.count: return   # a validation on its own
+        if not self.count: return   # a validation without training
         names = list(self.recorder.metric_names)[1:-1]
-        scores = {k: v for k,v in zip(names, self.recorder.values[-1]) if v is not None}   # a metric may have none
+        scores = {k: v for k,v in zip(names, self.recorder.values[-1]) if v is not None}   # a metric may have no value
         row = dict(scores, train_loss=float(self.total)/self.count,
                    **{k: float(total)/n for k,(total,n) in self.parts.items()})
         self.rows.append(dict(epoch=len(self.rows)+1, **row, seconds=time.perf_counter()-self.start))
         self.diverged = not (math.isfinite(row['train_loss']) and math.isfinite(row['valid_loss']))
         if self.diverged: raise CancelFitException
 
-    def _add_terms(self, part, n):
-        "Sum up the terms of the loss, if it has several"
-        terms = getattr(self.learn.loss_func, 'terms', {})
-        for k,v in terms.items() if len(terms) > 1 else ():
-            total,rows = self.parts.get(f'{part}_{k}', (0., 0))
-            self.parts[f'{part}_{k}'] = total + v.detach()*n, rows+n
+# %% ../../nbs/training/00_learner.ipynb #e2be3dad
+@patch
+def _add_terms(self:Curve, part, n):
+    "Add the terms of a batch's loss to the sums of the epoch, if the loss has several"
+    terms = getattr(self.learn.loss_func, 'terms', {})
+    for k,v in terms.items() if len(terms) > 1 else ():
+        total,rows = self.parts.get(f'{part}_{k}', (0., 0))
+        self.parts[f'{part}_{k}'] = total + v.detach()*n, rows+n
 
-    def table(self):
-        "The rows as a DataFrame"
-        return pd.DataFrame(self.rows)
+@patch
+def table(self:Curve):
+    "The rows as a DataFrame"
+    return pd.DataFrame(self.rows)
 
 # %% ../../nbs/training/00_learner.ipynb #b969d228
 def memory_learner(
-    dls,             # fastai DataLoaders
-    model,           # such as a `SequenceModel`
-    loss_func,       # of answer and target
-    lr:float=1e-3,   # learning rate
+    dls,             # fastai `DataLoaders`
+    model,           # Model to train, such as a `SequenceModel`
+    loss_func,       # Loss, a function of answer and target
+    lr:float=1e-3,   # Learning rate
     opt:str='adam',  # Key of `optimizers`
-    clip:float=None, # largest norm of the gradient; None: no clipping
-    clip_acts:bool=True, # False: clip before the backward pass, where nothing is to be clipped, see `ClipTooEarly`
+    clip:float=None, # Largest norm of the gradient; None: no clipping
+    clip_acts:bool=True, # Whether clipping acts; False clips before the backward pass, see `ClipTooEarly`
     opt_options=(),  # Options of the optimiser beside the learning rate: a dict, or pairs of name and value
-    carry=None,      # 'end', a number of steps or 'stale': carry the state to the next batch, see `CarryState`
-    carry_eval:bool=True, # in validation and test, too?
+    carry=None,      # Where the next batch's state is taken: 'end', a number of steps or 'stale', see `CarryState`
+    carry_eval:bool=True, # Whether to carry the state in validation and test, too
     metrics=None,    # fastai metrics
-    cbs=(),          # further callbacks: one or several
-)->Learner:          # with its learning curve in `learn.curve`
+    cbs=(),          # Further callbacks: one or several
+)->Learner:          # Learner with its learning curve in `learn.curve`
     "A fastai `Learner` for a recurrent model"
     if clip is not None and not clip > 0: raise ValueError(f'clip={clip}: expected a positive number, or None')
     clipping = [] if clip is None else [(GradientClip if clip_acts else ClipTooEarly)(clip)]
@@ -116,18 +119,18 @@ def memory_learner(
 
 # %% ../../nbs/training/00_learner.ipynb #a1151186
 class ClipTooEarly(Callback):
-    "Clip before the backward pass, when there is no gradient yet: it never acts"
+    "Clip before the backward pass, when there is no gradient yet, so that clipping never acts"
     def __init__(self,
-        max_norm:float, # largest norm of the gradient, if there were one
+        max_norm:float, # Largest norm of the gradient, if there were one
     ): self.max_norm = max_norm
     def before_backward(self): torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
 
 # %% ../../nbs/training/00_learner.ipynb #32f1edaa
 class CarryState(Callback):
-    "Hand the state from one batch to the next, its gradient cut; zero at the start of every pass"
+    "Hand the state from one batch to the next and cut its gradient; every pass over the data starts from zero"
     def __init__(self,
-        at='end',          # 'end' of the window, the step at which the next window starts, or 'stale'
-        in_eval:bool=True, # in validation and test, too?
+        at='end',          # Step whose state is handed on: 'end' of the window, a number of steps, or 'stale'
+        in_eval:bool=True, # Whether to carry the state in validation and test, too
     ):
         if at not in ('end', 'stale') and not (isinstance(at, int) and not isinstance(at, bool) and at > 0):
             raise ValueError(f"carry={at!r}: expected None, 'end', 'stale' or a positive number of steps")
@@ -139,32 +142,35 @@ class CarryState(Callback):
 
     def before_train(self): self.state,self.rows = None,None
     before_validate = before_train
-    def before_batch(self):
-        x,lead = self.xb[0],getattr(self.model, 'lead', 0)   # axes before the batch: of networks, see `SeedBatch`
-        begins = self._begin_anew(lead) if getattr(self.dl, 'resets', False) else None
-        if not (self.training or self.in_eval): return
-        n = x.shape[lead]
-        if self.at == 'stale' and self.rows != n: self.state,self.rows = None,n
-        if self.rows not in (None, n):
-            raise ValueError(f'a batch of {n} rows after one of {self.rows}: streams keep their rows, '
-                             f'so expected {self.rows} (drop_last=True leaves a smaller batch out)')
-        if isinstance(self.at, int) and self.at > x.shape[lead+1]:
-            raise ValueError(f'carry={self.at}: expected at most {x.shape[lead+1]}, the steps of a window')
-        more = () if begins is None else (begins,)   # a model of streams clears its state within the window itself
-        self.learn.xb,self.rows = (x, self.state, self.at if isinstance(self.at, int) else True, *more),n
 
     def after_pred(self):
         if not (self.training or self.in_eval): return
         self.learn.pred,state = self.pred
         self.state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
 
+# %% ../../nbs/training/00_learner.ipynb #f0d6ff17
+@patch
+def before_batch(self:CarryState):
+    x,lead = self.xb[0],getattr(self.model, 'lead', 0)   # number of axes before the batch axis, see `SeedBatch`
+    begins = self._begin_anew(lead) if getattr(self.dl, 'resets', False) else None
+    if not (self.training or self.in_eval): return
+    n = x.shape[lead]
+    if self.at == 'stale' and self.rows != n: self.state,self.rows = None,n
+    if self.rows not in (None, n):
+        raise ValueError(f'a batch of {n} rows after one of {self.rows}: streams keep their rows, '
+                         f'so expected {self.rows} (drop_last=True leaves a smaller batch out)')
+    if isinstance(self.at, int) and self.at > x.shape[lead+1]:
+        raise ValueError(f'carry={self.at}: expected at most {x.shape[lead+1]}, the steps of a window')
+    more = () if begins is None else (begins,)   # a model of streams clears its state within the window itself
+    self.learn.xb,self.rows = (x, self.state, self.at if isinstance(self.at, int) else True, *more),n
+
 # %% ../../nbs/training/00_learner.ipynb #93a726ba
 @patch
 def _begin_anew(self:CarryState, lead):
-    "Take the resets out of the batch, and clear the state of those streams; resets of every step are handed on"
+    "Take the resets out of the batch and clear the states of those streams; resets of every step are handed on"
     *targets,reset = self.yb
     self.learn.yb = tuple(targets)
-    begins = reset if reset.dim() > lead+1 else None   # of every step of the window; else of its first step alone
+    begins = reset if reset.dim() > lead+1 else None   # resets of every step; otherwise of the first step alone
     if self.state is None: return begins
     if begins is not None: reset = begins[...,0]
     if 'starts_at_zero' in getattr(self.model.rnn, 'exempt', {}):
@@ -178,13 +184,13 @@ def _begin_anew(self:CarryState, lead):
 
 # %% ../../nbs/training/00_learner.ipynb #677f88f9
 def scheduled_lr(
-    lr:float,        # learning rate of the first epoch
-    schedule:dict,   # None, `dict(every, factor)` or `dict(window, factor, after, ties)`
-    losses,          # validation loss of every epoch so far
-)->float:            # learning rate of the next epoch
-    """The learning rate after some epochs. With `every`, multiplied by `factor` after that many epochs, again and
-    again; with `window`, after each epoch past the first `after` whose loss exceeds all of the `window` before it
-    (with `ties`: reaches them all)."""
+    lr:float,        # Learning rate of the first epoch
+    schedule:dict,   # Schedule: None, `dict(every, factor)` or `dict(window, factor, after, ties)`
+    losses,          # Validation losses of the epochs so far
+)->float:            # Learning rate of the next epoch
+    """The learning rate after some epochs. With `every`, `factor` multiplies it each time that many epochs have passed.
+    With `window`, `factor` multiplies it after each epoch past the first `after` whose loss exceeds every one of the
+    `window` losses before it; with `ties`, a loss equal to the largest of them counts, too."""
     if not schedule: return lr
     s,losses = dict(schedule),list(losses)
     if 'every' in s: return lr*s['factor']**(len(losses)//s['every'])
@@ -210,27 +216,27 @@ class Perplexity(AvgLoss):
 
 # %% ../../nbs/training/00_learner.ipynb #fb910903
 def build(
-    task,                  # a `Task`
-    memory,                # a key of `memories`, or anything called like `nn.LSTM`
-    hidden_size:int=None,  # units, or
-    n_params:int=None,     # parameters to come close to, readout included
-    lr:float=1e-3,         # learning rate
+    task,                  # `Task` to train on
+    memory,                # Key of `memories`, or anything called like `nn.LSTM`
+    hidden_size:int=None,  # Number of units; give this or `n_params`
+    n_params:int=None,     # Number of parameters to come close to, readout included
+    lr:float=1e-3,         # Learning rate
     opt:str='adam',        # Key of `optimizers`
-    clip:float=None,       # largest norm of the gradient
-    clip_acts:bool=True,   # see `memory_learner`
-    bs:int=32,             # rows per batch
-    eval_bs:int=None,      # in validation and test; None: the task's own
-    shuffle:bool=True,     # a new order of the training data every epoch, if the task allows one?
+    clip:float=None,       # Largest norm of the gradient; None: no clipping
+    clip_acts:bool=True,   # Whether clipping acts, see `memory_learner`
+    bs:int=32,             # Rows per batch in training
+    eval_bs:int=None,      # Rows per batch in validation and test; None: the task's own number
+    shuffle:bool=True,     # Whether to draw a new order of the training data every epoch, if the task allows it
     opt_options=(),        # Options of the optimiser beside the learning rate: a dict, or pairs of name and value
-    carry=None,            # carry the state over batches, see `CarryState`
-    carry_eval:bool=True,  # in validation and test, too?
-    std:float=None,        # readout weights from N(0, std**2); None: the task's own
-    options=(),            # of the memory: a dict, or pairs of name and value
-    refresh:float=0.,      # Probability that a step is reproduced, of those that may be: see `Refreshing`
-    seed:int=0,            # of weights and of the order of batches
-    device=None,           # default: a GPU if there is one
-    cbs=(),                # further callbacks: one or several
-)->Learner:
+    carry=None,            # Where the next batch's state is taken, see `CarryState`; None: every batch starts from zero
+    carry_eval:bool=True,  # Whether to carry the state in validation and test, too
+    std:float=None,        # Standard deviation of the readout's first weights; None: the task's own
+    options=(),            # Options of the memory: a dict, or pairs of name and value
+    refresh:float=0.,      # Probability that an eligible step is reproduced, see `Refreshing`
+    seed:int=0,            # Random seed of the weights and of the order of batches
+    device=None,           # Device to train on; None: a GPU if there is one, otherwise the CPU
+    cbs=(),                # Further callbacks: one or several
+)->Learner:                # Learner with its learning curve in `learn.curve`
     "A Learner for a memory on a task, not yet trained"
     if (hidden_size is None) == (n_params is None):
         raise ValueError(f'hidden_size={hidden_size}, n_params={n_params}: expected exactly one of the two')
@@ -251,9 +257,9 @@ def fit(
     task,          # `Task` to train on
     memory,        # Key of `memories`, or anything called like `nn.LSTM`
     epochs:int,    # Passes over the training data, at least one
-    progress:bool=False, # True: show fastai's progress bar and a line per epoch
+    progress:bool=False, # Whether to show fastai's progress bar and a line per epoch
     **kwargs
-)->Learner:        # trained; its learning curve is in `learn.curve`
+)->Learner:        # Trained Learner with its learning curve in `learn.curve`
     "Train a memory on a task"
     if type(epochs) is not int or epochs < 1: raise ValueError(f'epochs={epochs!r}: expected a positive whole number')
     learn = build(task, memory, **kwargs)
