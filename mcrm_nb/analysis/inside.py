@@ -124,7 +124,9 @@ def plot_heat(
     ax.imshow(m.T, aspect='auto', cmap='RdBu', vmin=-1, vmax=1, interpolation='nearest')
     ax.set_xticks(range(len(text)), ['␣' if s == ' ' else s for s in text], fontsize=6, family='monospace')
     ax.tick_params(length=0, pad=1)
-    ax.set(yticks=[]); ax.set_ylabel(f'{m.shape[1]} units', fontsize=8); ax.grid(False)
+    ax.set(yticks=[])
+    ax.set_ylabel(f'{m.shape[1]} units', fontsize=8)
+    ax.grid(False)
     ax.set_title(title, loc='left', fontsize=9)
     return ax
 
@@ -179,7 +181,9 @@ def plot_neurons(
     for y in range(len(units)):
         for x,s in enumerate(text): ax.text(x, y, s, ha='center', va='center', fontsize=6.5, family='monospace')
     ax.set_yticks(range(len(units)), [f'{k}' for k in units], fontsize=7)
-    ax.set(xticks=[]); ax.grid(False); ax.tick_params(length=0)
+    ax.set(xticks=[])
+    ax.grid(False)
+    ax.tick_params(length=0)
     ax.set_title(title, loc='left', fontsize=9)
     return ax
 
