@@ -9,6 +9,7 @@ __all__ = ['optimizers', 'optimizer', 'Objective', 'Curve', 'memory_learner', 'C
 # %% ../../nbs/training/00_learner.ipynb #371eb76b
 import math, time
 from functools import partial, reduce
+from numbers import Real
 
 import pandas as pd
 import torch
@@ -240,6 +241,8 @@ def build(
     "A Learner for a memory on a task, not yet trained"
     if (hidden_size is None) == (n_params is None):
         raise ValueError(f'hidden_size={hidden_size}, n_params={n_params}: expected exactly one of the two')
+    if not hasattr(task, 'loaders'): raise TypeError(f'task={task!r}: expected a task with its data, such as adding()')
+    if not (isinstance(lr, Real) and lr > 0): raise ValueError(f'lr={lr!r}: expected a positive number')
     if hidden_size is None:
         hidden_size = hidden_size_for(memory, task.input_size, n_params, task.readout, **dict(options))
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
