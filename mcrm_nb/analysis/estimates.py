@@ -22,16 +22,16 @@ from fastai.basics import Callback, CancelFitException   # after ours: the packa
 
 # %% ../../nbs/analysis/05_estimates.ipynb #c8218f39
 def _same_time(spec):
-    "The settings that the time of an epoch depends on"
+    "Select the settings that the time of an epoch depends on"
     data = {k: v for k,v in spec.data if k != 'seed'}
     rest = [spec.hidden_size, spec.bs, spec.eval_bs, spec.carry, spec.opt, dict(spec.options), data]
     return spec.task, spec.memory, json.dumps(rest, sort_keys=True, default=str)
 
 def known_times(
-    records:dict,       # from `read_records`
+    records:dict,       # Records as from `read_records`
     device:str='cpu',   # Device, 'cpu' or 'cuda'
-)->list:                # of (spec, alone, seconds per epoch, what the time depends on), one per record
-    "The recorded seconds of an epoch of every run that was done on one such device"
+)->list:                # Tuples (spec, alone, seconds per epoch, settings that matter), one per record
+    "List the recorded seconds per epoch of every run that was done on one such device"
     out = []
     for r in records.values():
         made,kind = r['made_on'],device.split(':')[0]
@@ -43,23 +43,23 @@ def known_times(
 
 # %% ../../nbs/analysis/05_estimates.ipynb #4a6c208e
 class EpochTime(NamedTuple):
-    "How long an epoch takes, and how that is known"
+    "The time of an epoch and its source"
     seconds:float  # Seconds per epoch and run; NaN where nothing is known
     source:str     # 'recorded', 'nearest', 'measured' or 'unknown'
 
 def _differences(a, b):
-    "In how many settings of size and data two runs differ"
+    "Count the settings of size and data in which two runs differ"
     pairs = [(a.hidden_size, b.hidden_size), (a.bs, b.bs)]
     one,two = dict(a.data),dict(b.data)
     return sum(x != y for x,y in pairs) + sum(one.get(k) != two.get(k) for k in {*one, *two} - {'seed'})
 
 # %% ../../nbs/analysis/05_estimates.ipynb #5a49c82d
 def epoch_time(
-    spec,        # `RunSpec`
-    known:list,  # from `known_times`
-    together:int=1, # Seeds that are trained at once
+    spec,        # `RunSpec` of the run
+    known:list,  # Times as from `known_times`
+    together:int=1, # Number of seeds that are trained at once
 )->EpochTime:
-    "The time of an epoch by the records: of the same run, or of the nearest"
+    "Take the time of an epoch from the records: of the same run, or of the nearest"
     key,alone = _same_time(spec),together == 1
     same = [(a, t) for _,a,t,k in known if k == key]
     if like := [t for a,t in same if a == alone]: return EpochTime(median(like), 'recorded')
@@ -75,7 +75,7 @@ class FirstBatches(Callback):
     "Time the first batches of a training, then stop it"
     order = 80
     def __init__(self,
-        max_seconds:float, # Seconds after which no further batch is begun
+        max_seconds:float, # Seconds after which no further batch starts
     ): self.max_seconds,self.times = max_seconds,[]
 
     def _now(self):
@@ -91,11 +91,11 @@ class FirstBatches(Callback):
 
 # %% ../../nbs/analysis/05_estimates.ipynb #e6344a3e
 def measured_time(
-    spec,                  # `RunSpec`
+    spec,                  # `RunSpec` of the run
     device:str='cpu',      # Device to measure on
-    max_seconds:float=2.,  # Seconds after which no further batch is begun
+    max_seconds:float=2.,  # Seconds after which no further batch starts
 )->EpochTime:
-    "The time of an epoch by its first batches; data are made, or fetched if they are missing"
+    "Measure the time of an epoch by its first batches; missing data are made or fetched"
     first = FirstBatches(max_seconds)
     settings = {k: getattr(spec, k) for k in training_fields}
     learn = build(make_task(spec.task, **dict(spec.data)), spec.memory, device=device, cbs=[first], **settings)
@@ -106,18 +106,19 @@ def measured_time(
 class Piece(NamedTuple):
     "A piece of a plan with its time"
     specs:tuple    # `RunSpec`s that are done at once
-    seconds:float  # Seconds that they take; NaN where nothing is known
-    total:float    # Seconds of this piece and all known ones before it
+    seconds:float  # Seconds that they take; NaN if unknown
+    total:float    # Seconds of this piece and of all known pieces before it
     source:str     # Source of the number, see `EpochTime`
 
+# %% ../../nbs/analysis/05_estimates.ipynb #b3607010
 def plan_times(
-    specs,             # `RunSpec`s in order, such as a plan's
-    device:str='cpu',  # Device that will be used
-    together:int=None, # Seeds trained at once; None: 16 on a GPU, else 1, as in `sweep`
+    specs,             # `RunSpec`s in order, for example of a plan
+    device:str='cpu',  # Device of the runs
+    together:int=None, # Number of seeds trained at once; None: 16 on a GPU, else 1, as in `sweep`
     records:dict=None, # Records to learn from; None: those of the package
-    measure:bool=False,# True: measure the runs that have no record
-)->list:               # of `Piece`
-    "The pieces of a plan with their times, one after the other"
+    measure:bool=False,# Whether to measure the runs that have no record
+)->list:               # `Piece`s in order
+    "Split a plan into its pieces and give each its time"
     known,out,total,seen = known_times(read_records() if records is None else records, device),[],0.,{}
     for g in groups(specs, together or (16 if device.startswith('cuda') else 1)):
         key = _same_time(g[0]),g[0].scale,len(g) == 1
@@ -130,19 +131,19 @@ def plan_times(
 
 # %% ../../nbs/analysis/05_estimates.ipynb #65142e14
 def estimate(
-    specs,             # A run, or several that differ in their seed and are trained at once
+    specs,             # `RunSpec`, or several that differ in their seed and are trained at once
     records:dict=None, # Records to learn from; None: those of the package
-    device:str='cpu',  # Device that will be used
-    measure:bool=False,# True: measure what has no record
-)->float:              # seconds; NaN where nothing is known
-    "How long all epochs take on a machine like that of the records"
+    device:str='cpu',  # Device of the runs
+    measure:bool=False,# Whether to measure runs without a record
+)->float:              # Seconds; NaN if unknown
+    "Estimate how long all epochs take on a machine like that of the records"
     specs = list(specs) if isinstance(specs, (list, tuple)) else [specs]
     return plan_times(specs, device, len(specs), records, measure)[-1].total or math.nan
 
 def say_time(
-    seconds:float, # Seconds
-)->str:
-    "In words, to two digits"
+    seconds:float, # Number of seconds
+)->str:            # Words such as '2.2 hours'
+    "Write a time in words, to two digits"
     if not math.isfinite(seconds): return 'unknown'
     for unit,n in ('days', 86400), ('hours', 3600), ('minutes', 60):
         if seconds >= 1.5*n: return f'{seconds/n:.2g} {unit}' if seconds < 100*n else f'{seconds/n:.0f} {unit}'

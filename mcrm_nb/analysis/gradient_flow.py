@@ -12,22 +12,13 @@ from ..layers.registry import own_layer
 # %% ../../nbs/analysis/04_gradient_flow.ipynb #4357aaf6
 keep_gate = dict(lstm=(1, 'f'), gru=(0, 'z'), mcrm=(1, 'z'), nested_lstm=(2, 'inner_f'))   # state and gate
 
-# %% ../../nbs/analysis/04_gradient_flow.ipynb #bc3010df
-def gradient_flow(
-    memory:str,    # a key of `keep_gate`
-    layer,         # its layer, of one level and direction, or torch's
-    x,             # input, (steps, batch, input_size)
-    lags:int,      # how far back
-    draws:int=12,  # backward passes
-    seed:int=0,    # of their random weights
-    cut=(),        # gates that let no gradient through to what they were made from
-)->tuple:          # two tensors (lags+1,): the derivative's size at every lag, and that of the keeping gate alone
-    "How strongly a memory depends on itself some steps ago"
-    if len(x) <= lags: raise ValueError(f'lags={lags}: expected less than the {len(x)} steps of the input')
-    layer,(at,gate) = own_layer(layer),keep_gate[memory]
+# %% ../../nbs/analysis/04_gradient_flow.ipynb #5c1068ef
+def _unrolled(memory, layer, x, lags, cut):
+    "Run a layer over `x`: its memory at the last `lags+1` steps, with a graph, and the keeping gate between them"
+    at,gate = keep_gate[memory]
     cell,given = layer.cell,{**{k: getattr(layer, k+'_l0').detach() for k in layer.names}, **layer.options}
     state = (x.new_zeros(x.shape[1], layer.hidden_size),)*len(layer.states)
-    x,ms,kept = x.detach(),[],[]
+    ms,kept = [],[]
     for t,xt in enumerate(x):
         if t == len(x)-1-lags: xt = xt.clone().requires_grad_()   # from here on, with all that follows from the memory
         a = cell.gates(xt, state, **given)
@@ -36,6 +27,21 @@ def gradient_flow(
             if a[k].requires_grad: a[k].register_hook(torch.zeros_like)
         state = cell.update(a, state, **layer.options)
         if t >= len(x)-1-lags: ms.append(state[at])
+    return ms,kept
+
+# %% ../../nbs/analysis/04_gradient_flow.ipynb #bc3010df
+def gradient_flow(
+    memory:str,    # Key of `keep_gate`
+    layer,         # Layer of that memory, of one level and direction, or torch's
+    x,             # Input, shape (steps, batch, input_size)
+    lags:int,      # Largest lag
+    draws:int=12,  # Number of backward passes
+    seed:int=0,    # Random seed of their weights
+    cut=(),        # Gates that let no gradient through to what they were made from
+)->tuple:          # Two tensors (lags+1,): the derivative's size at every lag, and that of the keeping gate alone
+    "Measure how strongly a memory depends on itself some steps ago"
+    if len(x) <= lags: raise ValueError(f'lags={lags}: expected less than the {len(x)} steps of the input')
+    ms,kept = _unrolled(memory, own_layer(layer), x.detach(), lags, cut)
     gen,total = torch.Generator().manual_seed(seed),0.
     for _ in range(draws):
         v = torch.randn(ms[-1].shape, generator=gen, dtype=x.dtype)

@@ -30,7 +30,7 @@ from ..tasks.penn_treebank import encode
 class Reader:
     "A trained character model, ready to read"
     def __init__(self,
-        record:Path, # of a run whose weights were kept
+        record:Path, # Record of a run whose weights were kept
     ):
         self.record = read_record(record)
         spec = RunSpec(**self.record['spec'])
@@ -44,9 +44,9 @@ class Reader:
 
 # %% ../../nbs/analysis/02_inside.ipynb #0da62840
 def untrained(
-    reader, # a `Reader`
-)->Reader:  # of the same memory and sizes, its weights as they are before training
-    "The reader before it learnt anything"
+    reader, # Trained `Reader`
+)->Reader:  # Reader of the same memory and sizes, with the weights from before its training
+    "Make the reader as it was before training"
     new = copy.copy(reader)
     torch.manual_seed(reader.seed)
     units = reader.layer.hidden_size
@@ -56,11 +56,11 @@ def untrained(
 
 # %% ../../nbs/analysis/02_inside.ipynb #dacc70ca
 def readers(
-    memory:str=None,   # only this memory's
-    seed:int=None,     # only this seed's
-    folder:Path=None,  # where records and weights are; default: the package's
+    memory:str=None,   # Memory of the readers; default: all
+    seed:int=None,     # Seed of the readers; default: all
+    folder:Path=None,  # Folder of records and weights; default: the package's
 )->list:
-    "The trained readers of the plan `inside`, as far as there are weights"
+    "Load the trained readers of the plan `inside` whose weights exist"
     at = [(s, Path(folder or shipped_records())/f'{s.name}.json') for s in read_plan('inside').specs]
     return [Reader(p) for s,p in at if p.exists() and weights_of(p).exists()
             and memory in (None, s.memory) and seed in (None, s.seed)]
@@ -69,20 +69,21 @@ def readers(
 shown_states = dict(lstm=dict(c=1), gru=dict(h=0), nested_lstm=dict(c=1, inner=2), mcrm=dict(c=1))
 
 def encode_text(
-    reader,   # a `Reader`
-    text:str, # of its alphabet
-)->torch.Tensor:
-    "The text as the reader's numbers, (characters,)"
+    reader,   # `Reader` whose alphabet is used
+    text:str, # Text in the reader's alphabet
+)->torch.Tensor: # shape (characters,)
+    "Encode a text as the reader's numbers"
     if strange := sorted(set(text) - set(reader.number)):
         raise ValueError(f'text: expected characters of the alphabet, got {" ".join(map(repr, strange))}; '
                          f'known are {"".join(sorted(reader.number))}')
     return encode(text, reader.number)
 
+# %% ../../nbs/analysis/02_inside.ipynb #d612d125
 def states_over(
-    reader,  # a `Reader`
-    numbers, # of the characters, (characters,) or (characters, streams)
-)->dict:     # name of the memory -> (characters, units) or (characters, streams, units)
-    "Every memory unit after every character"
+    reader,  # `Reader` that reads
+    numbers, # Numbers of the characters, shape (characters,) or (characters, streams)
+)->dict:     # Name of the memory -> shape (characters, units) or (characters, streams, units)
+    "Compute every memory unit after every character"
     x = reader.model.embedding(numbers if numbers.dim() == 2 else numbers[:,None])
     layer,cell = reader.layer,reader.layer.cell
     weights = {k: getattr(layer, k+'_l0') for k in layer.names}
@@ -92,6 +93,7 @@ def states_over(
     if 'inner' in out: out['inner'] = out['inner'].tanh()
     return out if numbers.dim() == 2 else {k: v[:,0] for k,v in out.items()}
 
+# %% ../../nbs/analysis/02_inside.ipynb #6d865783
 warm_up_text = '''<eos> the company said its <unk> unit will sell N N of the shares for about $ N million <eos> mr.
 <unk> was n't available for comment <eos> in the third quarter sales rose N N to $ N billion from $ N billion a year
 earlier <eos> analysts said the results were better than expected <eos> the dollar fell against the <unk> and bond
@@ -101,19 +103,20 @@ example = "the board of <unk> corp. said <unk> sales rose N N to $ N million <eo
 
 # %% ../../nbs/analysis/02_inside.ipynb #3b180386
 def sign_changes(
-    m, # a memory, (characters, ...)
-)->torch.Tensor:
-    "How often each unit changes its sign, per character"
+    m, # States of a memory, shape (characters, ...)
+)->torch.Tensor: # shape (...)
+    "Count the sign changes of each unit, per character"
     return ((m[1:] >= 0) != (m[:-1] >= 0)).float().mean(0)
 
+# %% ../../nbs/analysis/02_inside.ipynb #6b4d4527
 def plot_heat(
-    m,          # a memory, (characters, units)
-    text:str,   # one character for each row of `m`
-    title:str,
-    ax=None,    # where to draw; default: a new figure
-    sort=True,  # units by their sign changes?
-):              # the axes
-    "Every unit over the text: red negative, blue positive, each scaled by its own largest value"
+    m,          # States of a memory, shape (characters, units)
+    text:str,   # Text, one character for each row of `m`
+    title:str,  # Title of the panel
+    ax=None,    # Axes to draw on; default: a new figure
+    sort=True,  # Whether to sort the units by their sign changes
+):              # Axes with the drawing
+    "Draw every unit over the text: red negative, blue positive, each scaled by its own largest value"
     m = torch.as_tensor(m)
     ax = ax or plt.subplots(figsize=(.085*len(text)+.6, 2.6))[1]
     if sort: m = m[:,(sign_changes(m) + 1e-6*m.mean(0).sign()).argsort(stable=True)]
@@ -121,7 +124,9 @@ def plot_heat(
     ax.imshow(m.T, aspect='auto', cmap='RdBu', vmin=-1, vmax=1, interpolation='nearest')
     ax.set_xticks(range(len(text)), ['␣' if s == ' ' else s for s in text], fontsize=6, family='monospace')
     ax.tick_params(length=0, pad=1)
-    ax.set(yticks=[]); ax.set_ylabel(f'{m.shape[1]} units', fontsize=8); ax.grid(False)
+    ax.set(yticks=[])
+    ax.set_ylabel(f'{m.shape[1]} units', fontsize=8)
+    ax.grid(False)
     ax.set_title(title, loc='left', fontsize=9)
     return ax
 
@@ -129,11 +134,11 @@ def plot_heat(
 memory_names = dict(c='$c$', h='$h$', inner=r'inner $\tanh(c)$')
 
 def figure_8(
-    readers,  # to compare
-    text:str, # to be read
+    readers,  # `Reader`s to compare
+    text:str, # Text to read
     lead:str=warm_up_text, # Text that is read first and not shown
-):            # the figure
-    "The paper's Figure 8: every memory unit of every reader over a text"
+):            # Figure with a panel per memory
+    "Draw the paper's Figure 8: every memory unit of every reader over a text"
     seen = [(f'{labels[r.memory]}, {memory_names[k]}', m[len(lead):])
             for r in readers for k,m in states_over(r, encode_text(r, lead+text)).items()]
     fig,axs = plt.subplots(len(seen), 1, figsize=(.085*len(text)+.6, 2.1*len(seen)), layout='constrained',
@@ -144,7 +149,7 @@ def figure_8(
     return fig
 
 def _scale(fig, axs):
-    "What the colours mean, beside the panels"
+    "Draw the scale of the colours beside the panels"
     bar = fig.colorbar(axs[0,0].images[0], ax=axs[:,0], shrink=.25, aspect=30, pad=.01, ticks=[-1, 0, 1])
     bar.ax.set_ylim(-1, 1)
     bar.set_label("share of the unit's largest value", fontsize=8)
@@ -152,41 +157,44 @@ def _scale(fig, axs):
 
 # %% ../../nbs/analysis/02_inside.ipynb #3065fe4a
 def neurons_of_interest(
-    m,          # a memory over a text, (characters, units)
-    n:int=6,    # how many
-)->list:        # numbers of units, slow to fast
-    "Units that change their sign at all, evenly from the slowest to the fastest"
+    m,          # States of a memory over a text, shape (characters, units)
+    n:int=6,    # Number of units
+)->list:        # Numbers of the units, slow to fast
+    "Choose units that change their sign, evenly from the slowest to the fastest"
     rate = sign_changes(torch.as_tensor(m))
     alive = [k for k in rate.argsort(stable=True).tolist() if rate[k] > 0]
     at = np.linspace(0, len(alive)-1, min(n, len(alive))).round().astype(int)
     return [alive[k] for k in at]
 
+# %% ../../nbs/analysis/02_inside.ipynb #ae75b3ed
 def plot_neurons(
-    m,         # a memory, (characters, units)
-    text:str,  # one character for each row of `m`
-    units,     # which
-    title:str='',
-    ax=None,   # where to draw; default: a new figure
-):             # the axes
-    "Single units over the text: a line for each, characters on a ground of red (negative) or blue (positive)"
+    m,         # States of a memory, shape (characters, units)
+    text:str,  # Text, one character for each row of `m`
+    units,     # Numbers of the units
+    title:str='', # Title of the panel
+    ax=None,   # Axes to draw on; default: a new figure
+):             # Axes with the drawing
+    "Draw single units over the text: a line for each, characters on a ground of red (negative) or blue (positive)"
     m = torch.as_tensor(m)[:,list(units)]
     ax = ax or plt.subplots(figsize=(.085*len(text)+.6, .24*len(units)+.3))[1]
     ax.imshow(m.T/m.abs().amax(0)[:,None].clamp(min=1e-9), aspect='auto', cmap='RdBu', vmin=-1.6, vmax=1.6)
     for y in range(len(units)):
         for x,s in enumerate(text): ax.text(x, y, s, ha='center', va='center', fontsize=6.5, family='monospace')
     ax.set_yticks(range(len(units)), [f'{k}' for k in units], fontsize=7)
-    ax.set(xticks=[]); ax.grid(False); ax.tick_params(length=0)
+    ax.set(xticks=[])
+    ax.grid(False)
+    ax.tick_params(length=0)
     ax.set_title(title, loc='left', fontsize=9)
     return ax
 
 # %% ../../nbs/analysis/02_inside.ipynb #ac7fbc33
 def figure_neurons(
-    readers,   # to compare
-    text:str,  # to be read
-    n:int=6,   # units of each
+    readers,   # `Reader`s to compare
+    text:str,  # Text to read
+    n:int=6,   # Number of units of each memory
     lead:str=warm_up_text, # Text that is read first and not shown
-):             # the figure
-    "Neurons of interest of every reader over a text"
+):             # Figure with a panel per memory
+    "Draw the neurons of interest of every reader over a text"
     seen = [(f'{labels[r.memory]}, {memory_names[k]}', m[len(lead):])
             for r in readers for k,m in states_over(r, encode_text(r, lead+text)).items()]
     fig,axs = plt.subplots(len(seen), 1, figsize=(.085*len(text)+.6, (.2*n+.3)*len(seen)), layout='constrained',
@@ -197,18 +205,18 @@ def figure_neurons(
 
 # %% ../../nbs/analysis/02_inside.ipynb #a1876cb6
 def _ground(v):
-    "A colour for a value in -1..1 that black and white letters can be read on"
+    "A light colour for a value in -1..1, as a background for black letters"
     r,g,b = (178, 24, 43) if v < 0 else (33, 102, 172)
     a = min(abs(v), 1.)
     return ''.join(f'{round(255+(c-255)*a*.75):02x}' for c in (r, g, b))
 
 def neurons_html(
-    m,        # a memory, (characters, units)
-    text:str, # one character for each row of `m`
-    units,    # which
-    title:str='',
+    m,        # States of a memory, shape (characters, units)
+    text:str, # Text, one character for each row of `m`
+    units,    # Numbers of the units
+    title:str='', # Title above the lines
 )->str:
-    "Single units over the text as HTML: red negative, blue positive, values as tooltips"
+    "Write single units over the text as HTML: red negative, blue positive, values as tooltips"
     m = torch.as_tensor(m)
     def line(k):
         top = m[:,k].abs().max().clamp(min=1e-9)
@@ -219,42 +227,46 @@ def neurons_html(
     return ('<div style="font-family:monospace;white-space:pre-wrap;color:#111;background:#fff;padding:.4em">' +
             head + ''.join(map(line, units)) + '</div>')
 
+# %% ../../nbs/analysis/02_inside.ipynb #08965c79
+def _show(out, reader, text, part, n):
+    "Draw the heat map and the coloured text into the widget `out`"
+    from IPython.display import HTML, display
+    with out:
+        out.clear_output(wait=True)
+        try: m = states_over(reader, encode_text(reader, text))[part]
+        except (ValueError, RuntimeError) as e: return print(e)
+        plot_heat(m, text, str(reader))
+        plt.show()
+        display(HTML(neurons_html(m, text, neurons_of_interest(m, n))))
+
 # %% ../../nbs/analysis/02_inside.ipynb #1e2900ca
 def explore(
-    text:str='the company said <unk> shares rose N N to $ N <eos> ', # to begin with
-):                # a widget
+    text:str='the company said <unk> shares rose N N to $ N <eos> ', # Text to begin with
+):                # Widget with its controls
     "In JupyterLab: type a text, choose a reader and units, see the heat map and the coloured text"
     try: import ipywidgets as w
     except ImportError:
         raise ImportError("explore: ipywidgets is missing. Get it with: pip install 'mcrm_nb[explore]'") from None
-    from IPython.display import HTML, display
     there = {str(r): r for r in readers()}
     if not there: raise ValueError('explore: expected trained readers in the package, found none')
     who = w.Dropdown(options=list(there), description='reader', layout=w.Layout(width='32em'))
     what,typed = w.Dropdown(description='memory'), w.Text(value=text, description='text', layout=w.Layout(width='60em'))
-    many = w.IntSlider(value=6, min=1, max=20, description='units')
+    many,out = w.IntSlider(value=6, min=1, max=20, description='units'), w.Output()
     def names(_=None):
         what.options = list(shown_states[there[who.value].memory])
         what.value = what.options[0]
-    who.observe(names, 'value'); names()
-    out = w.Output()
-    def draw(_=None):
-        with out:
-            out.clear_output(wait=True)
-            try: m = states_over(there[who.value], encode_text(there[who.value], typed.value))[what.value]
-            except (ValueError, RuntimeError) as e: return print(e)
-            plot_heat(m, typed.value, who.value)
-            plt.show()
-            display(HTML(neurons_html(m, typed.value, neurons_of_interest(m, many.value))))
+    def draw(_=None): _show(out, there[who.value], typed.value, what.value, many.value)
+    who.observe(names, 'value')
+    names()
     for c in who,what,typed,many: c.observe(draw, 'value')
     draw()
     return w.VBox([who, what, typed, many, out])
 
 # %% ../../nbs/analysis/02_inside.ipynb #b0b28439
 def page_data(
-    reader, # a `Reader`
-)->dict:    # for JSON
-    "A reader for a page without Python: its alphabet, its weights in half precision, and which states to show"
+    reader, # `Reader` to pack
+)->dict:    # Data that JSON can hold
+    "Pack a reader for a page without Python: its alphabet, its weights in half precision, and the states to show"
     layer,kind = reader.layer,vars(reader.layer.cell)['kernel']
     half = lambda w: dict(shape=[*w.shape], data=b64encode(w.detach().half().numpy().tobytes()).decode())
     arranged = cores[kind].arrange({k: getattr(layer, k+'_l0') for k in layer.names}, **layer.options)
@@ -268,10 +280,11 @@ def page_data(
                 shown={names[k]: dict(state=s, squashed=k == 'inner') for k,s in shown_states[reader.memory].items()},
                 weights={k: half(w) for k,w in weights.items()})
 
+# %% ../../nbs/analysis/02_inside.ipynb #0349351e
 def explorer_page(
-    path:Path,     # the file to write
-    site:str='.',  # where the documentation is, for links
-    which=None,    # `Reader`s; default: the first seed of every memory
+    path:Path,     # File to write
+    site:str='.',  # Address of the documentation, for links
+    which=None,    # `Reader`s on the page; default: the first seed of every memory
 ):
     "Write the explorer as one HTML file that needs nothing else"
     import mcrm_nb

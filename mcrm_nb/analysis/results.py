@@ -26,23 +26,23 @@ from ..studies.registry import check, experiments, reported, settings, spec_for,
 # %% ../../nbs/analysis/00_results.ipynb #dbfafd3d
 def score_of(
     record:dict,      # Record of a finished run
-    protocol:str,     # 'paper', 'code' or 'fair'
+    protocol:str,     # Protocol, 'paper', 'code' or 'fair'
     part:str='test',  # Data on which the paper and its code report, 'test' or 'validation'
-)->float:
-    "The score that a protocol reports: `fair` the test score of the best epoch, the others as the paper does"
+)->float:             # Score
+    "Take the score that a protocol reports: `fair` the test score of the best epoch, the others as the paper does"
     if protocol == 'fair': return record['best']['score']
     return record['best']['valid_score'] if part == 'validation' else record['last']['score']
 
 # %% ../../nbs/analysis/00_results.ipynb #55e973ab
 def results(
-    experiment:str,      # a key of `experiments`
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'hour' or 'full'
-    records:dict=None,   # from `read_records`; default: those of the package
+    experiment:str,      # Key of `experiments`
+    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
+    scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
+    records:dict=None,   # Records from `read_records`; default: those of the package
     memories=None,       # Keys of `memories`; None: those of the experiment's study
-    **change,            # fields of `RunSpec` set otherwise
-)->pd.DataFrame:         # a row per run: memory, seed, score, ...
-    "What is on record for an experiment"
+    **change,            # Fields of `RunSpec` to change
+)->pd.DataFrame:         # A row per run: memory, seed, score, ...
+    "Collect the recorded runs of an experiment"
     memories = memories or study_of(experiment).memories
     check(experiment, memories[0], protocol, scale)
     records = read_records() if records is None else records
@@ -55,21 +55,19 @@ def results(
             if r is None: continue
             done = r['status'] == 'finished'
             score = score_of(r, protocol, part) if done else np.nan
-            rows.append(dict(memory=m, seed=s, score=score, status=r['status'],
-                             parameters=r['parameters'], epochs=len(r['curve']), seconds=r['seconds'],
-                             device=r['made_on']['device_name'], name=r['name']))
-    return pd.DataFrame(rows, columns=['memory', 'seed', 'score', 'status', 'parameters', 'epochs', 'seconds',
-                                       'device', 'name'])
+            rows.append((m, s, score, r['status'], r['parameters'], len(r['curve']), r['seconds'],
+                         r['made_on']['device_name'], r['name']))
+    return pd.DataFrame(rows, columns='memory seed score status parameters epochs seconds device name'.split())
 
 # %% ../../nbs/analysis/00_results.ipynb #b3186cb2
 def verdict(
-    values,        # ours, one per seed
-    theirs:float,  # the paper's
-    better:str,    # 'lower' or 'higher'
-    scale:str,     # of ours
-    lost:int=0,    # runs that diverged
-)->str:
-    "What our scores say about the paper's"
+    values,        # Our scores, one per seed
+    theirs:float,  # Score of the paper
+    better:str,    # Direction, 'lower' or 'higher'
+    scale:str,     # Scale of our runs
+    lost:int=0,    # Number of runs that diverged
+)->str:            # Verdict
+    "Judge a score of the paper by ours"
     if theirs is None: return 'not in the paper'
     if scale != 'full' or not len(values) and not lost: return 'not yet run at full scale'
     if lost: return f'{lost} of {lost+len(values)} diverged'
@@ -82,11 +80,11 @@ def verdict(
 
 # %% ../../nbs/analysis/00_results.ipynb #17869588b
 def against(
-    runs:pd.DataFrame,  # from `results`
-    better:str,         # 'lower' or 'higher'
-    memory:str='mcrm',  # compared with every other
+    runs:pd.DataFrame,  # Runs from `results`
+    better:str,         # Direction, 'lower' or 'higher'
+    memory:str='mcrm',  # Memory that is compared with every other
 )->pd.DataFrame:
-    "One memory against each other one"
+    "Compare one memory with each other one"
     mine = runs[runs.memory == memory].score.dropna()
     rows = {}
     for other in runs.memory.unique():
@@ -96,20 +94,20 @@ def against(
         ahead = d < 0 if better == 'lower' else d > 0
         word = 'better' if ahead else 'worse'
         lost = runs[runs.memory.isin([memory, other])].score.isna().any()
-        said = ('diverged runs' if lost else 'no finished run' if np.isnan(d) else 'one seed' if np.isnan(half) else
-                'no difference seen' if abs(d) <= half else word)
-        rows[other] = {'difference': d, '± 95 %': half, labels[memory]: said}
+        verdict_ = ('diverged runs' if lost else 'no finished run' if np.isnan(d) else 'one seed' if np.isnan(half) else
+                    'no difference seen' if abs(d) <= half else word)
+        rows[other] = {'difference': d, '± 95 %': half, labels[memory]: verdict_}
     return pd.DataFrame(rows).T.rename(index=labels)
 
 # %% ../../nbs/analysis/00_results.ipynb #065cf7bc
 def table(
-    experiment:str,      # a key of `experiments`
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'hour' or 'full'
-    records:dict=None,   # from `read_records`; default: those of the package
-    **change,            # fields of `RunSpec` set otherwise
-)->pd.DataFrame:         # a row per memory
-    "Ours beside the paper's: mean, 95 % interval, seeds, and what it says"
+    experiment:str,      # Key of `experiments`
+    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
+    scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
+    records:dict=None,   # Records from `read_records`; default: those of the package
+    **change,            # Fields of `RunSpec` to change
+)->pd.DataFrame:         # A row per memory
+    "Put our scores beside the paper's: mean, 95 % interval, seeds and verdict"
     runs,better = results(experiment, protocol, scale, records, **change),experiments[experiment].better
     sources = reported(experiment)
     theirs,rows = sources.get('paper', {}), {}
@@ -126,12 +124,12 @@ def table(
 
 # %% ../../nbs/analysis/00_results.ipynb #2a48390e
 def curves(
-    experiment:str,      # a key of `experiments`
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'hour' or 'full'
-    records:dict=None,   # from `read_records`; default: those of the package
-)->pd.DataFrame:         # a row per run and epoch: memory, seed, epoch, train_loss, valid_loss, ...
-    "The recorded learning curves of an experiment"
+    experiment:str,      # Key of `experiments`
+    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
+    scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
+    records:dict=None,   # Records from `read_records`; default: those of the package
+)->pd.DataFrame:         # A row per run and epoch: memory, seed, epoch, train_loss, valid_loss, ...
+    "Collect the recorded learning curves of an experiment"
     records = read_records() if records is None else records
     runs = results(experiment, protocol, scale, records)
     parts = [pd.DataFrame(records[r.name_]['curve']).assign(memory=r.memory, seed=r.seed)
@@ -142,7 +140,7 @@ def curves(
 
 # %% ../../nbs/analysis/00_results.ipynb #2a48390ec
 def _draw_curves(rows, task):
-    "Training and validation loss side by side"
+    "Draw training and validation loss side by side"
     import matplotlib.pyplot as plt
     style()
     fig,axes = plt.subplots(1, 2, figsize=(9.5, 3.2), sharey=True, layout='constrained')
@@ -151,17 +149,18 @@ def _draw_curves(rows, task):
     for ax,y,what in zip(axes, ('train_loss', 'valid_loss'), ('training', 'validation')):
         plot_curves(rows, y, task['baseline'], task['unit'], labels, log, ax)
         ax.set_title(f'{what}', loc='left')
-    axes[0].get_legend().remove(); axes[1].set_ylabel('')
+    axes[0].get_legend().remove()
+    axes[1].set_ylabel('')
     return fig
 
 # %% ../../nbs/analysis/00_results.ipynb #2a48390ed
 def draw(
-    experiment:str,      # a key of `experiments`
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'hour' or 'full'
-    records:dict=None,   # from `read_records`; default: those of the package
-):                       # a figure, or None if nothing is on record
-    "The curves of training and validation loss side by side, as in the paper's figures 3 to 7"
+    experiment:str,      # Key of `experiments`
+    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
+    scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
+    records:dict=None,   # Records from `read_records`; default: those of the package
+):                       # Figure, or None if nothing is on record
+    "Draw the curves of training and validation loss side by side, as in the paper's figures 3 to 7"
     records = read_records() if records is None else records
     rows = curves(experiment, protocol, scale, records)
     if not len(rows): return None
@@ -174,11 +173,11 @@ def draw(
 
 # %% ../../nbs/analysis/00_results.ipynb #062d64d9
 def worse_than_trivial(
-    rows,            # from `curves`
-    baseline:float,  # loss of the trivial answer
-    over:float=1.1,  # validation loss above this many times the baseline
-)->pd.DataFrame:     # a row per memory that has such epochs
-    "Epochs in which validation is worse than the trivial answer while training is better"
+    rows,            # Rows from `curves`
+    baseline:float,  # Loss of the trivial answer
+    over:float=1.1,  # Factor: validation losses above this many times the baseline count
+)->pd.DataFrame:     # A row per memory that has such epochs
+    "Count the epochs in which validation is worse than the trivial answer while training is better"
     bad = rows[(rows.valid_loss > over*baseline) & (rows.train_loss < baseline)].groupby('memory', sort=False)
     t = pd.DataFrame({'epochs worse than the trivial answer': bad.size(),
                       'of': rows.groupby('memory', sort=False).size(), 'highest validation loss': bad.valid_loss.max()})
@@ -186,11 +185,11 @@ def worse_than_trivial(
 
 # %% ../../nbs/analysis/00_results.ipynb #33a3b056
 def score_text(
-    experiment:str,     # a key of `experiments`
+    experiment:str,     # Key of `experiments`
     value:float,        # Score
-    half:float=np.nan,  # Half the width of its interval
-)->str:
-    "A score as it is printed: accuracies in percent; the mean is never coarser than its interval"
+    half:float=np.nan,  # Half-width of its interval
+)->str:                 # Text of the score
+    "Write a score: accuracies in percent; the mean is never coarser than its interval"
     if value is None or np.isnan(value): return ''
     percent = experiments[experiment].better == 'higher'
     if percent: return f'{100*value:.1f}' + ('' if np.isnan(half) else f' ± {100*half:.1f}') + ' %'
@@ -202,16 +201,16 @@ def score_text(
     return f'({text})e{power}' if power else text
 
 def as_printed(
-    experiment:str, # a key of `experiments`
+    experiment:str, # Key of `experiments`
     value:float,    # Published score
-)->str:
-    "A published score with all of its digits"
+)->str:             # Text of the score
+    "Write a published score with all of its digits"
     if value is None or pd.isna(value): return ''
     return f'{100*value:g} %' if experiments[experiment].better == 'higher' else f'{value:g}'
 
 # %% ../../nbs/analysis/00_results.ipynb #817b3410
 def _settled(experiment, memory, protocol, scale):
-    "Everything that a run is told, and its number of parameters: name -> value as text"
+    "Collect the settings of a run and its number of parameters: name -> value as text"
     spec,x = spec_for(experiment, memory, protocol, scale),experiments[experiment]
     n = parameters_of(memory, x.input_size, spec.hidden_size, x.readout, **dict(spec.options))
     apart = ('protocol', 'scale', 'data', 'schedule') + ('shuffle',)*x.streams   # text keeps its order
@@ -221,10 +220,10 @@ def _settled(experiment, memory, protocol, scale):
 
 # %% ../../nbs/analysis/00_results.ipynb #767a4ce2
 def protocol_differences(
-    experiment:str,      # a key of `experiments`
-    scale:str='full',   # 'quick', 'hour' or 'full'
-)->pd.DataFrame:         # index: setting and memories; a column per protocol, and the finding behind it
-    "The settings in which the protocols differ"
+    experiment:str,      # Key of `experiments`
+    scale:str='full',   # Scale, 'quick', 'hour' or 'full'
+)->pd.DataFrame:         # Index: setting and memories; a column per protocol, and the finding behind it
+    "Find the settings in which the protocols differ"
     rows,compared = {},study_of(experiment).memories
     for m in compared:
         told = {p: _settled(experiment, m, p, scale) for p in protocols}
@@ -242,20 +241,20 @@ def protocol_differences(
 
 # %% ../../nbs/analysis/00_results.ipynb #6d2dc1a8
 def scale_differences(
-    experiment:str,      # a key of `experiments`
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    memory:str='mcrm',   # whose sizes are shown
-)->pd.DataFrame:         # a row per setting, a column per scale
-    "The settings in which the scales differ"
+    experiment:str,      # Key of `experiments`
+    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
+    memory:str='mcrm',   # Memory whose sizes are shown
+)->pd.DataFrame:         # A row per setting, a column per scale
+    "Find the settings in which the scales differ"
     told = pd.DataFrame({s: _settled(experiment, memory, protocol, s) for s in scales})
     return told[told.nunique(axis=1) > 1].sort_index()
 
 # %% ../../nbs/analysis/00_results.ipynb #01e33628
 def overview(
-    experiment:str,     # a key of `experiments`
-    records:dict=None,  # from `read_records`; default: those of the package
-)->pd.DataFrame:        # index: protocol and scale, `fair` first
-    "What is on record for an experiment: runs, seeds, epochs, hours, device"
+    experiment:str,     # Key of `experiments`
+    records:dict=None,  # Records from `read_records`; default: those of the package
+)->pd.DataFrame:        # Index: protocol and scale, `fair` first
+    "Summarise what is on record for an experiment: runs, seeds, epochs, hours, device"
     records = read_records() if records is None else records
     rows = {}
     for s in scales:
@@ -272,10 +271,10 @@ def overview(
 
 # %% ../../nbs/analysis/00_results.ipynb #d1a4b572
 def check_runs(
-    experiment:str,     # a key of `experiments`
-    records:dict=None,  # from `read_records`; default: those of the package
-)->int:                 # how many runs were looked at
-    "What must hold for all that is on record of an experiment; an `AssertionError` says what does not"
+    experiment:str,     # Key of `experiments`
+    records:dict=None,  # Records from `read_records`; default: those of the package
+)->int:                 # Number of runs that were checked
+    "Check all records of an experiment; an `AssertionError` says what does not hold"
     records = read_records() if records is None else records
     names = set()
     for p in protocols:
@@ -293,8 +292,9 @@ def check_runs(
             names |= set(of)
     return len(names)
 
+# %% ../../nbs/analysis/00_results.ipynb #85d85d64
 def _same_data(runs):
-    "Are validation and test data equal, and training data too wherever the settings of the data are?"
+    "Whether validation and test data are equal, and training data too where the settings of the data are"
     settings = [json.dumps(r['spec']['data'], sort_keys=True) for r in runs]
     held = {(r['task']['sha256'].get('valid'), r['task']['sha256'].get('test')) for r in runs}
     learnt = {(s, r['task']['sha256']['train']) for s,r in zip(settings, runs)}
@@ -302,13 +302,13 @@ def _same_data(runs):
 
 # %% ../../nbs/analysis/00_results.ipynb #32e59b25
 def relative_loss(
-    experiment:str,      # a key of `experiments`
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'hour' or 'full'
-    records:dict=None,   # from `read_records`; default: those of the package
-    **change,            # fields of `RunSpec` set otherwise
-)->pd.DataFrame:         # as `results`, with a column `share`
-    "Every run's loss, where its score is taken, as a share of the trivial answer's"
+    experiment:str,      # Key of `experiments`
+    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
+    scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
+    records:dict=None,   # Records from `read_records`; default: those of the package
+    **change,            # Fields of `RunSpec` to change
+)->pd.DataFrame:         # Runs as from `results`, with a column `share`
+    "Compute every run's loss, where its score is taken, as a share of the trivial loss"
     records = read_records() if records is None else records
     part = study_of(experiment).reported_on.get(experiment, 'test')
     def loss(r):
@@ -320,25 +320,25 @@ def relative_loss(
 
 # %% ../../nbs/analysis/00_results.ipynb #5df81ebb
 def beside_trivial(
-    experiment:str,      # a key of `experiments`
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'hour' or 'full'
-    records:dict=None,   # from `read_records`; default: those of the package
-    below:float=.5,      # the share that counts as having learnt
-    **change,            # fields of `RunSpec` set otherwise
-)->pd.DataFrame:         # a row per memory
-    "Loss as a share of the trivial answer's: lowest and highest seed, and how many seeds are below a share"
+    experiment:str,      # Key of `experiments`
+    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
+    scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
+    records:dict=None,   # Records from `read_records`; default: those of the package
+    below:float=.5,      # Share that counts as having learnt
+    **change,            # Fields of `RunSpec` to change
+)->pd.DataFrame:         # A row per memory
+    "Summarise the share of the trivial loss: lowest and highest seed, and the number of seeds below a share"
     by = relative_loss(experiment, protocol, scale, records, **change).groupby('memory', sort=False).share
     out = {'seeds': by.size(), 'lowest': by.min(), 'highest': by.max()}
     return pd.DataFrame(out | {f'below {below:g}': by.agg(lambda v: (v < below).sum())}).rename(index=labels)
 
 # %% ../../nbs/analysis/00_results.ipynb #37cc4d3b
 def comparisons(
-    experiment:str,     # a key of `experiments`
-    records:dict=None,  # from `read_records`; default: those of the package
-    memory:str='mcrm',  # compared with every other
-)->pd.DataFrame:        # a row per other memory; columns: the paper, then each protocol and scale on record
-    "Where a memory is better, where worse and where no difference is seen, in the paper and on record"
+    experiment:str,     # Key of `experiments`
+    records:dict=None,  # Records from `read_records`; default: those of the package
+    memory:str='mcrm',  # Memory that is compared with every other
+)->pd.DataFrame:        # A row per other memory; columns: the paper, then each protocol and scale on record
+    "Judge where a memory is better, worse, or no difference is seen, in the paper and on record"
     records,x,study = read_records() if records is None else records, experiments[experiment], study_of(experiment)
     others,out = [m for m in study.memories if m != memory],{}
     if theirs := reported(experiment).get('paper'):
@@ -353,10 +353,10 @@ def comparisons(
 
 # %% ../../nbs/analysis/00_results.ipynb #414fef6c
 def formatted(
-    experiment:str,       # a key of `experiments`
-    t:pd.DataFrame,       # from `table`
-)->pd.DataFrame:          # memories without a run left out
-    "The table of an experiment with its scores as text, the paper's as they stand there"
+    experiment:str,       # Key of `experiments`
+    t:pd.DataFrame,       # Table from `table`
+)->pd.DataFrame:          # Table as text, without memories that have no run
+    "Write the scores of an experiment's table as text, those of the paper as printed"
     t = t[t.seeds > 0]
     sources,notes = reported(experiment),study_of(experiment).notes
     t = t.assign(**{k: t[k].map(partial(as_printed, experiment)) for k in sources},
@@ -366,11 +366,11 @@ def formatted(
 
 # %% ../../nbs/analysis/00_results.ipynb #ab9336e1
 def display_experiment(
-    experiment:str,       # a key of `experiments`
-    *which,               # protocols, 'fair' if none is named
-    records:dict=None,    # from `read_records`; default: those of the package
+    experiment:str,       # Key of `experiments`
+    *which,               # Protocols; default: 'fair'
+    records:dict=None,    # Records from `read_records`; default: those of the package
 ):
-    "In a notebook: curves and table of every scale that has runs, beside `fair` of its own; and where there are none"
+    "Display, in a notebook, curves and table of every scale with runs of its own, and name the others"
     import matplotlib.pyplot as plt
     from IPython.display import display
     records,gaps = read_records() if records is None else records,[]
@@ -389,24 +389,24 @@ def display_experiment(
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b02
 def experiment_of(
-    spec, # `RunSpec`
-)->str:   # a key of `experiments`; None: there is none for this task
-    "The experiment that a run belongs to; of several the one that fixes most settings"
+    spec, # `RunSpec` of the run
+)->str:   # Key of `experiments`; None if the task has none
+    "Find the experiment of a run; of several, the one that fixes most settings"
     data = dict(spec.data)
     fits = lambda x: x.task == spec.task and all(k in data and data[k] == v for k,v in x.data.items())
     return max((e for e,x in experiments.items() if fits(x)), key=lambda e: len(experiments[e].data), default=None)
 
 def _usual(spec):
-    "The run that its experiment, protocol and scale stand for; None where one of them is not known"
+    "Make the run of the same experiment, protocol and scale; None where one of them is unknown"
     e = experiment_of(spec)
     if not e or spec.protocol not in protocols or spec.scale not in scales: return None
     return spec_for(e, spec.memory, spec.protocol, spec.scale, spec.seed)
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b2b
 def changes_of(
-    spec, # `RunSpec`
-)->dict:  # name -> value, settings of the task as 'data.name'
-    "The settings in which a run differs from its protocol and scale (without them: from the defaults), sizes apart"
+    spec, # `RunSpec` of the run
+)->dict:  # Name -> value, settings of the task as 'data.name'
+    "Find the settings in which a run differs from its protocol and scale, or else from the defaults, without sizes"
     apart,usual = ('task', 'memory', 'hidden_size', 'seed', 'protocol', 'scale', 'keep_weights'),_usual(spec)
     names = [f for f in fields(spec) if f.name not in apart]
     def flat(s):
@@ -418,7 +418,7 @@ def changes_of(
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b2c
 def _in_order(column):
-    "Places to sort by: experiments and memories as they are registered, other texts by the numbers in them"
+    "Compute places to sort by: experiments and memories as registered, other texts by the numbers in them"
     known = dict(experiment=experiments, memory=labels).get(column.name, ())
     place = {k: i for i,k in enumerate(known)}
     split = lambda v: tuple(float(p) if i % 2 else p for i,p in enumerate(re.split(r'(\d+(?:\.\d+)?)', str(v))))
@@ -428,9 +428,9 @@ def _in_order(column):
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b04
 def all_runs(
-    records:dict, # from `read_records`
-)->pd.DataFrame:  # a row per run, with the name of its `group`: protocol, scale and what was set otherwise
-    "Every run of some records, also those that belong to no protocol and scale"
+    records:dict, # Records from `read_records`
+)->pd.DataFrame:  # A row per run, with the name of its `group`: protocol, scale and what was set otherwise
+    "List every run of some records, also those that belong to no protocol and scale"
     rows,shown = [],lambda v: 'none' if v is None else f'{v}'
     for r in records.values():
         spec = RunSpec(**r['spec'])
@@ -454,7 +454,7 @@ def all_runs(
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b4b
 def _sizes(runs):
-    "For each run the units that all have, or about how many parameters"
+    "Name the size of each run: the units if all have the same, else the approximate number of parameters"
     if runs.units.nunique() == 1: return [f'hidden_size={u}' for u in runs.units]
     ordered = runs.parameters.sort_values()
     budget = (ordered > 1.1*ordered.shift(fill_value=0)).cumsum()   # a new one where the sizes jump by a tenth
@@ -464,10 +464,10 @@ def _sizes(runs):
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b07
 def draw_runs(
     names,        # Names of runs, of one experiment
-    records:dict, # from `read_records`
+    records:dict, # Records from `read_records`
     title:str='', # Title of the figure
-):                # the figure
-    "The learning curves of some runs"
+):                # Figure with two panels
+    "Draw the learning curves of some runs"
     of = lambda n, field: records[n]['spec'][field]
     parts = [pd.DataFrame(records[n]['curve']).assign(memory=of(n, 'memory'), seed=of(n, 'seed')) for n in names]
     rows = pd.concat(parts, ignore_index=True).astype(dict(train_loss=float, valid_loss=float))

@@ -23,10 +23,10 @@ from ..studies.plans import read_plan
 
 # %% ../../nbs/analysis/01_tables.ipynb #bf3c11dd
 def on_record(
-    experiment:str,    # a key of `experiments`
-    records:dict=None, # from `read_records`; default: those of the package
-)->dict:               # (protocol, scale) -> DataFrame of runs; full scale first, `fair` first
-    "All that is on record for an experiment"
+    experiment:str,    # Key of `experiments`
+    records:dict=None, # Records from `read_records`; default: those of the package
+)->dict:               # Dictionary (protocol, scale) -> data frame of runs; full scale first, `fair` first
+    "Collect all recorded runs of an experiment"
     records = read_records() if records is None else records
     found = {(p, s): results(experiment, p, s, records) for s in scales[::-1] for p in ('fair', 'paper', 'code')}
     asked_as = lambda r, p: any(records[n]['spec']['protocol'] == p for n in r['name'])
@@ -34,11 +34,11 @@ def on_record(
 
 # %% ../../nbs/analysis/01_tables.ipynb #5c0e0002
 def short_score(
-    experiment:str,     # a key of `experiments`
+    experiment:str,     # Key of `experiments`
     value:float,        # Score
-    half:float=np.nan,  # Half the width of its interval
-)->str:
-    "A short score: the uncertainty of its last digits in brackets, after ± if it is wide; accuracies in percent"
+    half:float=np.nan,  # Half-width of its interval
+)->str:                 # Text of the score
+    "Write a short score: the uncertainty of its last digits in brackets, after ± if it is wide; accuracies in percent"
     if value is None or not math.isfinite(value): return ''
     percent = experiment in experiments and experiments[experiment].better == 'higher'
     value,half = (100*value, 100*half) if percent else (value, half)
@@ -56,21 +56,21 @@ def short_score(
 
 # %% ../../nbs/analysis/01_tables.ipynb #5c0e0005
 def caption(
-    experiment:str, # a key of `experiments`
-)->str:
-    "What the scores of an experiment are and which way is better"
+    experiment:str, # Key of `experiments`
+)->str:             # Name of the score and its direction
+    "Name the score of an experiment and the direction that is better"
     q = experiments[experiment].question
     return f'{q.score_name or q.loss_unit}, {q.better} is better'
 
 # %% ../../nbs/analysis/01_tables.ipynb #5c0e0006
 def side_by_side(
     which=None,        # Keys of `experiments`, all of one study; None: the main table of the MCRM study
-    records:dict=None, # from `read_records`; default: those of the package
-    scale:str=None,    # only this scale
-    protocol:str=None, # only this protocol
+    records:dict=None, # Records from `read_records`; default: those of the package
+    scale:str=None,    # Scale of the runs; None: all
+    protocol:str=None, # Protocol of the runs; None: all
     text=score_text,   # Writer of a score: `score_text`, `short_score`, or `as_numbers` for `long_table`
-)->pd.DataFrame:       # index: experiment and whose scores; a column per memory, then seeds, epochs, device
-    "The paper's scores and ours"
+)->pd.DataFrame:       # Index: experiment and source of the scores; a column per memory, then seeds, epochs, device
+    "Put the paper's scores and ours side by side"
     records = read_records() if records is None else records
     which = which or study_named('mcrm').main
     study,rows = study_of(which[0]),{}
@@ -84,6 +84,7 @@ def side_by_side(
             if scale in (None, s) and protocol in (None, p): rows[title, f'{p}, {s}'] = _row(e, runs, text)
     return _table(rows, study.memories)
 
+# %% ../../nbs/analysis/01_tables.ipynb #0ebc95e3
 def _table(rows, memories):
     "Rows under their experiment, a column per memory and three on how they were made"
     index = pd.MultiIndex.from_tuples(rows, names=['experiment', 'scores'])
@@ -92,7 +93,7 @@ def _table(rows, memories):
 
 # %% ../../nbs/analysis/01_tables.ipynb #5c0e0007
 def _row(experiment, runs, text, memories=None):
-    "One row of the table: a score per memory, and how the runs were made"
+    "Write one row of the table: a score per memory, and how the runs were made"
     def score(m):
         r = runs[runs.memory == m]
         lost,known = int((r.status == 'diverged').sum()), r.score.dropna()
@@ -105,14 +106,14 @@ def _row(experiment, runs, text, memories=None):
 
 # %% ../../nbs/analysis/01_tables.ipynb #5c0e007b
 def own_side_by_side(
-    records:dict,      # Records of one's own alone
+    records:dict,      # Records of one's own runs
     which=None,        # Keys of `experiments`; None: all that have a record
-    scale:str=None,    # only this scale
-    protocol:str=None, # only this protocol
+    scale:str=None,    # Scale of the runs; None: all
+    protocol:str=None, # Protocol of the runs; None: all
     text=score_text,   # Writer of a score, as in `side_by_side`
     whose='yours: ',   # Beginning of the name of every row
 )->pd.DataFrame:       # as `side_by_side`; a row is named by protocol, scale, and what was set otherwise
-    "Runs of one's own by experiment and settings, with means over their seeds"
+    "List runs of one's own by experiment and settings, with means over their seeds"
     runs,rows,used = all_runs(records),{},{}
     for (e, group),r in runs.groupby(['experiment', 'group'], sort=False) if len(runs) else ():
         if which and e not in which or scale not in (None, *r.scale) or protocol not in (None, *r.protocol): continue
@@ -123,13 +124,13 @@ def own_side_by_side(
 
 # %% ../../nbs/analysis/01_tables.ipynb #ee3882e0
 def as_numbers(experiment, value, half=np.nan):
-    "Marks a table whose cells `long_table` takes apart"
+    "Keep a score as numbers, for `long_table`"
     return value, half, None, 0
 
 def long_table(
-    t:pd.DataFrame, # from `side_by_side` or `own_side_by_side`, with `text=as_numbers`
-)->pd.DataFrame:    # a row per experiment, kind of scores and memory
-    "The scores of a table as numbers, accuracies as shares of one"
+    t:pd.DataFrame, # Table from `side_by_side` or `own_side_by_side`, with `text=as_numbers`
+)->pd.DataFrame:    # A row per experiment, kind of scores and memory
+    "Write the scores of a table as numbers, accuracies as shares of one"
     title = {x.title: caption(e) for e,x in experiments.items()}
     rows = [{'experiment': e, 'scores': who, 'memory': m, 'score': cell[0], 'half_interval': cell[1], 'runs': cell[2],
              'diverged': cell[3], 'unit': title.get(e, ''), 'epochs': row.epochs, 'device': row.device}
@@ -138,12 +139,12 @@ def long_table(
 
 # %% ../../nbs/analysis/01_tables.ipynb #feba9371
 def _plain(frame, more=lambda s: s):
-    "A frame whose texts hold no line breaks or control characters, each written by `more`"
+    "Clean the texts of a frame of line breaks and control characters, then apply `more` to each"
     clean = lambda v: more(re.sub(r'[\x00-\x1f\x7f-\x9f]+', ' ', v)) if isinstance(v, str) else v
     frame = frame.reset_index().rename(columns=clean)
     return frame.apply(lambda column: column.map(clean)) if len(frame) else frame
 
-# what begins like a formula would be computed by a spreadsheet
+# a spreadsheet would compute a text that begins like a formula
 _no_formula = lambda s: f"'{s}" if re.match(r'[=+@-]', s) and not re.fullmatch(r'-[\d.e ±%()-]+', s) else s
 formats = dict(md=lambda t: _plain(t, lambda s: re.sub(r'([\\\\|`*_<>\[\]])', r'\\\1', s)).to_markdown(index=False),
                csv=lambda t: _plain(t, _no_formula).to_csv(index=False),
@@ -151,10 +152,10 @@ formats = dict(md=lambda t: _plain(t, lambda s: re.sub(r'([\\\\|`*_<>\[\]])', r'
 
 # %% ../../nbs/analysis/01_tables.ipynb #5c0e000d
 def group_table(
-    records:dict, # from `read_records`
+    records:dict, # Records from `read_records`
     names=None,   # Names of runs of one experiment; None: all
-)->pd.DataFrame:  # a row per memory, and one for the trivial answer where the record has it
-    "What came of some runs: units, parameters, mean score over seeds with its interval, time"
+)->pd.DataFrame:  # A row per memory, and one for the trivial answer where the record has it
+    "Summarise some runs: units, parameters, mean score over seeds with its interval, time"
     runs = all_runs({n: records[n] for n in names} if names is not None else records)
     first = records[runs.name[0]]['task']
     e,score,rows = runs.experiment[0],first['score'],{}
@@ -170,12 +171,12 @@ def group_table(
 
 # %% ../../nbs/analysis/01_tables.ipynb #93803a51
 def draw_table(
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'hour' or 'full'
-    records:dict=None,   # from `read_records`; default: those of the package
+    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
+    scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
+    records:dict=None,   # Records from `read_records`; default: those of the package
     study:str='mcrm',    # Key of `studies`
-):                       # a figure, or None if nothing is on record
-    "Every recorded score of a protocol and a scale, a panel per experiment; the paper's too at its own scale"
+):                       # Figure, or None if nothing is on record
+    "Draw every recorded score of a protocol and a scale, a panel per experiment; the paper's too at its own scale"
     import matplotlib.pyplot as plt
     style()
     records = read_records() if records is None else records
@@ -186,26 +187,32 @@ def draw_table(
     high = math.ceil(len(found)/wide)
     fig,axes = plt.subplots(high, wide, figsize=(2.7*wide+.4, 2.9*high+.3), layout='constrained', squeeze=False)
     for ax in axes.flat[len(found):]: ax.axis('off')
-    for ax,(e,runs) in zip(axes.flat, found.items()):
-        _panel(ax, e, runs)
-        if scale == 'full' and (theirs := reported(e).get('paper')):
-            ax.plot(range(len(compared)), [theirs.get(m, np.nan) for m in compared], 'k_', ms=14, label='paper')
-        task = records[runs['name'].iloc[0]]['task']
-        if task['score'] == task['unit']: ax.axhline(task['trivial'], color='0.3', ls='--', lw=1)
-        way = f"{task['score']}, {experiments[e].better} is better"
-        ax.set_title(f'{experiments[e].title}\n{way}', loc='left', fontsize=8.5)
+    for ax,(e,runs) in zip(axes.flat, found.items()): _finished_panel(ax, e, runs, records, compared, scale)
     _explain(fig, axes.flat[-1] if len(found) < high*wide else None)
     fig.suptitle(f'Protocol {protocol}, scale {scale}', x=0, ha='left')
     return fig
 
+# %% ../../nbs/analysis/01_tables.ipynb #2f685aa6
+def _finished_panel(ax, e, runs, records, compared, scale):
+    "Draw a panel with the paper's scores, the trivial answer and a title"
+    _panel(ax, e, runs)
+    if scale == 'full' and (theirs := reported(e).get('paper')):
+        ax.plot(range(len(compared)), [theirs.get(m, np.nan) for m in compared], 'k_', ms=14, label='paper')
+    task = records[runs['name'].iloc[0]]['task']
+    if task['score'] == task['unit']: ax.axhline(task['trivial'], color='0.3', ls='--', lw=1)
+    way = f"{task['score']}, {experiments[e].better} is better"
+    ax.set_title(f'{experiments[e].title}\n{way}', loc='left', fontsize=8.5)
+
 # %% ../../nbs/analysis/01_tables.ipynb #bbfff53a
 def _ends(v, log):
-    "Mean and the ends of its 95 % interval; on a logarithmic axis those of the logarithm"
+    "Compute the mean and the ends of its 95 % interval; on a logarithmic axis those of the logarithm"
     mean,half = interval(np.log(v) if log else v)
     ends = mean + np.nan_to_num(half)*np.array([-1, 0, 1])
     return np.exp(ends) if log else ends
 
+# %% ../../nbs/analysis/01_tables.ipynb #b2470769
 def _panel(ax, experiment, runs):
+    "Draw the scores of an experiment into a panel"
     reach,compared = {},study_of(experiment).memories
     known = runs.score.dropna()
     log = len(known) > 0 and known.min() > 0 and known.max() > 20*known.min()   # on a logarithmic axis
@@ -225,15 +232,20 @@ def _panel(ax, experiment, runs):
     low,high = known.min(),known.max()
     if log: ax.set(yscale='log', ylim=(low/2, high*2))
     else: ax.set_ylim(low-.25*(high-low), high+.25*(high-low))
+    _arrows(ax, {i: (color_of(compared[i]), *ends) for i,ends in reach.items()})
+
+# %% ../../nbs/analysis/01_tables.ipynb #94691031
+def _arrows(ax, reach):
+    "Mark each interval that leaves the panel by an arrow"
     low,high = ax.get_ylim()
-    for i,(least,_,most) in reach.items():   # an interval that runs out of the panel gets an arrow
-        at = dict(color=color_of(compared[i]), ms=5, clip_on=False, zorder=5)
+    for i,(color,least,_,most) in reach.items():
+        at = dict(color=color, ms=5, clip_on=False, zorder=5)
         if most > high: ax.plot(i+.22, high, '^', **at)
         if least < low: ax.plot(i+.22, low, 'v', **at)
 
 # %% ../../nbs/analysis/01_tables.ipynb #8bb49f59
 def _explain(fig, ax):
-    "What the marks mean, in a panel that is free or below all panels"
+    "Draw the legend, in a panel that is free or below all panels"
     from matplotlib.lines import Line2D
     marks = [Line2D([], [], color='0.4', ls='', marker='o', ms=4, alpha=.6, label='a run (seed)'),
              Line2D([], [], color='0.4', marker='s', ms=4,
@@ -247,13 +259,13 @@ def _explain(fig, ax):
 
 # %% ../../nbs/analysis/01_tables.ipynb #6dd04f2c
 def claims(
-    protocol:str='fair', # 'paper', 'code' or 'fair'
-    scale:str='quick',   # 'quick', 'hour' or 'full'
-    records:dict=None,   # from `read_records`; default: those of the package
-    memory:str='mcrm',   # compared with every other
+    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
+    scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
+    records:dict=None,   # Records from `read_records`; default: those of the package
+    memory:str='mcrm',   # Memory that is compared with every other
     study:str='mcrm',    # Key of `studies`
-)->pd.DataFrame:         # experiments by other memories
-    "Where one memory is better, where worse, and where the records cannot tell"
+)->pd.DataFrame:         # Verdicts, experiments by other memories
+    "Judge where one memory is better, where worse, and where no difference is seen"
     records = read_records() if records is None else records
     rows = {experiments[e].title: against(r, experiments[e].better, memory)[labels[memory]]
             for e in study_named(study).main
@@ -262,8 +274,8 @@ def claims(
     return pd.DataFrame(rows).T.reindex(columns=others).fillna('not on record')
 
 # %% ../../nbs/analysis/01_tables.ipynb #7843c473
-def evidence_runs()->dict: # part of the plan -> experiment -> memory -> names of its runs
-    "The runs of the plan 'evidence'"
+def evidence_runs()->dict: # Part of the plan -> experiment -> memory -> names of its runs
+    "List the runs of the plan 'evidence'"
     out = {}
     for s in read_plan('evidence').specs:
         out.setdefault(part_of(s), {}).setdefault(experiment_of(s), {}).setdefault(s.memory, []).append(s.name)
@@ -271,8 +283,8 @@ def evidence_runs()->dict: # part of the plan -> experiment -> memory -> names o
 
 def evidence_progress(
     records:dict=None,  # Records from `read_records`; None: those of the package
-)->pd.DataFrame:        # a row per part
-    "How many runs of every part of the evidence plan are on record, and which experiments are complete"
+)->pd.DataFrame:        # A row per part
+    "Count the recorded runs of every part of the evidence plan, and name the complete experiments"
     records,rows = read_records() if records is None else records, {}
     for part,by in evidence_runs().items():
         missing = {e: [n for names in m.values() for n in names if n not in records] for e,m in by.items()}
@@ -286,8 +298,8 @@ def judged_evidence(
     part:str,           # First letter, or more, of a part of the plan
     family:int,         # Number of comparisons that the rule corrects for
     records:dict=None,  # Records from `read_records`; None: those of the package
-)->pd.DataFrame:        # a row per experiment and other memory; None if no experiment is complete
-    "Every comparison of MCRM with another memory that a part of the evidence plan can make so far, by its rule"
+)->pd.DataFrame:        # A row per experiment and other memory; None if no experiment is complete
+    "Judge every comparison of MCRM with another memory that a part of the evidence plan allows so far"
     records,found = read_records() if records is None else records, {}
     by = next(m for name,m in evidence_runs().items() if name.startswith(part))
     for e,names in by.items():

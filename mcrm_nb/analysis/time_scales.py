@@ -21,53 +21,60 @@ from ..statistics import interval
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #b3134ca1
 def autocorrelation(
-    m,         # a memory, (characters, streams, units)
-    most:int,  # largest lag
-)->torch.Tensor: # (lags, units), 1 at lag 0
-    "Autocorrelation of every unit, its mean in each stream taken off"
+    m,         # States of a memory, shape (characters, streams, units)
+    most:int,  # Largest lag
+)->torch.Tensor: # shape (lags, units), 1 at lag 0
+    "Compute the autocorrelation of every unit, less its mean in each stream"
     m = (m - m.mean(0)).double()
     n = 2*len(m)
     power = torch.fft.rfft(m, n, dim=0).abs().square().sum(1)
     c = torch.fft.irfft(power, n, dim=0)[:most+1]/torch.arange(len(m), len(m)-most-1, -1)[:,None]
     return (c/c[0].clamp(min=1e-30)).float()
 
+# %% ../../nbs/analysis/03_time_scales.ipynb #a5c0f1f4
 def memory_time(
-    rho,  # (lags, units)
-)->torch.Tensor: # characters; the largest lag where it does not fall so far
-    "Lag at which an autocorrelation falls to 1/e"
+    rho,  # Autocorrelation, shape (lags, units)
+)->torch.Tensor: # Characters, shape (units,); the largest lag where it does not fall so far
+    "Find the lag at which an autocorrelation falls to 1/e"
     below = rho < 1/np.e
     k = below.float().argmax(0).clamp(min=1)
     up,down = rho.gather(0, k[None]-1)[0],rho.gather(0, k[None])[0]
     t = k-1 + (up-1/np.e)/(up-down)
     return torch.where(below.any(0), t, torch.tensor(float(len(rho)-1)))
 
-def spread(m)->torch.Tensor: "Standard deviation of each unit within the streams"; return m.var(0).mean(0).sqrt()
+# %% ../../nbs/analysis/03_time_scales.ipynb #ffb4370e
+def spread(
+    m,        # States of a memory, shape (characters, streams, units)
+)->torch.Tensor: # shape (units,)
+    "Compute the standard deviation of each unit within the streams"
+    return m.var(0).mean(0).sqrt()
 
 def mean_gap(
-    events, # (characters, streams, units), whether it happens there
-)->torch.Tensor:
-    "Characters from one event to the next, on average; all of them where there is none"
+    events, # Whether an event happens, shape (characters, streams, units)
+)->torch.Tensor: # Characters, shape (units,)
+    "Average the characters from one event to the next; all characters where there is no event"
     return len(events)*events.shape[1]/events.sum((0, 1)).clamp(min=1)
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #691091f5
 def streams(
-    text:str,        # a long one
-    n:int=16,        # streams
-    length:int=4000, # characters of each
+    text:str,        # Long text
+    n:int=16,        # Number of streams
+    length:int=4000, # Characters of each stream
 )->list:
-    "Equal pieces of a text, one after the other"
+    "Cut a text into streams of equal length"
     if len(text) < n*length: raise ValueError(f'text: expected at least {n*length:,} characters, got {len(text):,}')
     return [text[k*length:(k+1)*length] for k in range(n)]
 
+# %% ../../nbs/analysis/03_time_scales.ipynb #9d1669d9
 measures = 'time','left','run','hold','spread'
 
 def unit_times(
-    reader,         # a `Reader`
-    texts:list,     # of equal length
-    skip:int=500,   # first characters that do not count
-    most:int=1000,  # largest lag
-)->pd.DataFrame:    # a row for every unit of every memory of the reader, with `measures`
-    "How long every unit holds and how often it changes"
+    reader,         # `Reader` to measure
+    texts:list,     # Streams of equal length
+    skip:int=500,   # Number of first characters that do not count
+    most:int=1000,  # Largest lag
+)->pd.DataFrame:    # A row for every unit of every memory of the reader, with `measures`
+    "Measure how long every unit holds and how often it changes"
     numbers = torch.stack([encode_text(reader, t) for t in texts], 1)
     rows = []
     for name,m in states_over(reader, numbers).items():
@@ -78,52 +85,58 @@ def unit_times(
             hold=mean_gap((m[1:]-m[:-1]).abs() > spread(m)), spread=spread(m))))
     return pd.concat(rows, ignore_index=True)
 
+# %% ../../nbs/analysis/03_time_scales.ipynb #81af8c69
 def _shipped(name):
     import mcrm_nb
     at = Path(mcrm_nb.__file__).parent/'records'/'inside'/f'{name}.csv'
     return pd.read_csv(at) if at.exists() else None
 
 def shipped_units()->pd.DataFrame:
-    "The numbers in the package, as `unit_times` gives them; None if there are none"
+    "Read the numbers of the package, as `unit_times` gives them; None if there are none"
     return _shipped('units')
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #57bc75ed
-min_spread = .01   # a spread below this: the unit does not move
+min_spread = .01   # a unit with a spread below this does not move
 
-def active_units(units:pd.DataFrame)->pd.DataFrame: "Units that move at all"; return units[units.spread >= min_spread]
+def active_units(
+    units:pd.DataFrame, # Units as from `unit_times`
+)->pd.DataFrame:        # Rows of the units that move
+    "Select the units that move"
+    return units[units.spread >= min_spread]
 
 def unit_name(
-    memory, # a key of `memories`
-    part,   # which of its memories
+    memory, # Key of `memories`
+    part,   # State of the memory that is shown
 )->str:
-    "A memory's name in tables"
+    "Name a memory for tables"
     return labels[memory] + (', inner' if part == 'inner' else '')
 
+# %% ../../nbs/analysis/03_time_scales.ipynb #1c761441
 def with_interval(
-    values, # one for each seed
+    values, # Numbers, one for each seed
 )->str:
-    "Mean and half width of its 95 % interval"
+    "Write a mean and the half-width of its 95 % interval"
     mean,half = interval(list(values))
-    return f'{mean:.2f}' + (f' ± {half:.2f}' if len(values) > 2 else '')   # of two seeds an interval says nothing
+    return f'{mean:.2f}' + (f' ± {half:.2f}' if len(values) > 2 else '')   # too wide for two seeds
 
 def per_memory(
-    units,   # as from `unit_times`
-    measure, # of the rows of one seed: a number
+    units,   # Units as from `unit_times`
+    measure, # Function from the rows of one seed to a number
 )->pd.Series:
-    "Mean over seeds and half width of its 95 % interval, by memory, as text"
+    "Write the mean over seeds and the half-width of its 95 % interval, by memory"
     by = units.groupby(['memory', 'part', 'seed'], sort=False).apply(measure, include_groups=False)
     out = by.groupby(['memory', 'part'], sort=False).apply(with_interval)
     out.index = [unit_name(*k) for k in out.index]
     return out
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #ae3d665a
-min_share = .1   # a group with fewer of the points than this is no kind of its own
+min_share = .1   # a group with a smaller share of the points does not count as a kind
 
 def count_modes(
-    points,      # numbers
-    width:float, # of the bell curve
+    points,      # Numbers
+    width:float, # Width of the bell curve
 )->int:
-    "How many peaks of the smoothed points have at least the share `min_share` of them between their valleys"
+    "Count the peaks of the smoothed points with at least the share `min_share` of them between their valleys"
     grid = np.linspace(points.min()-3*width, points.max()+3*width, 400)
     density = np.exp(-((grid[:,None]-points[None])/width)**2/2).sum(1)
     tops = find_peaks(density)[0]
@@ -133,11 +146,11 @@ def count_modes(
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #4b185f45
 def silverman(
-    points,         # numbers
-    draws:int=300,  # new samples
-    seed:int=0,     # of the samples
-)->float:           # small where one peak is not enough
-    "p value of Silverman's test for a single peak, small peaks left aside"
+    points,         # Numbers
+    draws:int=300,  # Number of new samples
+    seed:int=0,     # Random seed of the samples
+)->float:           # p-value, small where one peak is not enough
+    "Test for a single peak by Silverman's method, without small peaks"
     points = np.asarray(points, dtype=float)
     mean,var,n = points.mean(),points.var(),len(points)
     widths = var**.5*np.geomspace(2, .02, 60)
@@ -151,10 +164,10 @@ def silverman(
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #7972f892
 def peak_tests(
-    units:pd.DataFrame,   # as from `unit_times`
-    still_too:bool=False, # with the units that do not move?
-)->pd.DataFrame:          # a row by memory, part and seed; p for each measure
-    "`silverman` of the logarithms of memory time, run and hold of all units that move, or of all"
+    units:pd.DataFrame,   # Units as from `unit_times`
+    still_too:bool=False, # Whether to include the units that do not move
+)->pd.DataFrame:          # A row by memory, part and seed; p-values of each measure
+    "Apply `silverman` to the logarithms of memory time, run and hold of the units that move, or of all"
     each = (units if still_too else active_units(units)).groupby(['memory', 'part', 'seed'], sort=False)
     def p(t):
         t = t[np.isfinite(t) & (t > 0)]   # a unit that never moves may have no such number
@@ -163,9 +176,9 @@ def peak_tests(
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #8aa76c00
 def named_features(
-    text:str, # a stream
-)->dict:      # name -> (characters,)
-    "What can be said of every place in a text"
+    text:str, # Stream of text
+)->dict:      # Name of the feature -> values, shape (characters,)
+    "Compute the named features of every place in a text"
     def inside(pattern):
         x = np.zeros(len(text))
         for m in re.finditer(pattern, text): x[m.start():m.end()] = 1
@@ -179,11 +192,11 @@ def named_features(
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #df18bca2
 def followers(
-    reader,     # a `Reader`
-    texts:list, # streams of equal length
-    skip:int=500, # first characters that do not count
-)->pd.DataFrame:  # a row for every memory of the reader and every feature: best unit, score
-    "The unit that follows each named feature best, and how well on streams that it was not chosen by"
+    reader,     # `Reader` to search
+    texts:list, # Streams of equal length
+    skip:int=500, # Number of first characters that do not count
+)->pd.DataFrame:  # A row for every memory of the reader and every feature: best unit, score
+    "Find the unit that follows each named feature best, and its score on other streams"
     numbers = torch.stack([encode_text(reader, t) for t in texts], 1)
     features = [named_features(t) for t in texts]
     half,rows = len(texts)//2,[]
@@ -197,14 +210,15 @@ def followers(
                              score=(judged[unit]*chosen[unit].sign()).item()))
     return pd.DataFrame(rows)
 
+# %% ../../nbs/analysis/03_time_scales.ipynb #82f8b391
 def _correlation(m, y):
     m,y = m.flatten(0, 1).double(),y.flatten().double()
     m,y = m-m.mean(0),y-y.mean()
     r = (y @ m)/(y.norm()*m.norm(dim=0)).clamp(min=1e-9)
-    return torch.where(m.std(0) < 1e-3, 0., r)   # what does not move follows nothing
+    return torch.where(m.std(0) < 1e-3, 0., r)   # a unit that does not move follows nothing
 
 def shipped_followers()->pd.DataFrame:
-    "The search's result in the package, as `followers` gives it; None if there is none"
+    "Read the result of the search in the package, as `followers` gives it; None if there is none"
     return _shipped('followers')
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #85678b39
@@ -212,8 +226,8 @@ def two_kinds(
     units:pd.DataFrame,      # Units as from `unit_times`
     tests:pd.DataFrame=None, # Result of `peak_tests`; None: tested here
     whole:pd.DataFrame=None, # Result of `peak_tests` with the units that do not move; None: tested here
-)->pd.DataFrame:             # a row per memory
-    "What the paper's claim about MCRM's memory comes to: slow and still units by seed, and whether there are two kinds"
+)->pd.DataFrame:             # A row per memory
+    "Judge the paper's claim about MCRM's memory: slow and still units by seed, and whether there are two kinds"
     yes = _in_every_seed(peak_tests(units) if tests is None else tests)
     also = _in_every_seed(peak_tests(units, still_too=True) if whole is None else whole)
     rows = {}
@@ -229,5 +243,5 @@ def two_kinds(
     return pd.DataFrame(rows).T.rename_axis('memory')
 
 def _in_every_seed(tests):
-    "Names of the memories in which one and the same measure has two peaks in every seed"
+    "Name the memories in which one and the same measure has two peaks in every seed"
     return [unit_name(*k) for k,t in tests.groupby(['memory', 'part'], sort=False) if (t < .05).all().any()]

@@ -17,8 +17,8 @@ from ..statistics import epochs_to, holm, logrank, median_epochs, prediction_int
 # %% ../../nbs/studies/18_evidence.ipynb #3666d640
 def part_of(
     spec, # `RunSpec` of the plan 'evidence'
-)->str:   # letter and title of the part
-    "The part of the evidence plan that a run belongs to"
+)->str:   # Letter and title of the part
+    "Name the part of the evidence plan to which a run belongs"
     d = dict(spec.data)
     rate = dict(adding=5e-3, copy=4e-3, pixel_mnist=1e-3).get(spec.task, 4. if d.get('unit') == 'word' else 2e-3)
     if spec.scale == 'quick':
@@ -41,37 +41,37 @@ compared_on = dict(   # experiment -> name of the scale, and the score on it
     char_ptb=('bits per character', float), word_ptb=('nats per word', math.log))
 
 def on_scale(
-    experiment:str, # a key of `compared_on`
-    score:float,    # a score as it is reported
-)->float:
-    "The score on the scale on which it is compared; ends of a scale are moved inside by 1e-12"
+    experiment:str, # Key of `compared_on`
+    score:float,    # Score as it is reported
+)->float:           # Score on the scale of comparison
+    "Convert a score to the scale on which it is compared; the ends of a scale are moved inside by 1e-12"
     name,f = compared_on[experiment]
     if 'odds' in name: return f(min(max(score, 1e-12), 1-1e-12))
     return f(max(score, 1e-12))
 
 # %% ../../nbs/studies/18_evidence.ipynb #e4cf2a96
 def solved_at(
-    record:dict, # a recorded run
-)->tuple:        # see `epochs_to`
-    "The epoch at which a run's validation loss fell below half the trivial loss"
+    record:dict, # Recorded run
+)->tuple:        # Epoch, and whether it was reached, see `epochs_to`
+    "Find the epoch at which a run's validation loss fell below half the trivial loss"
     losses = [math.nan if r['valid_loss'] is None else r['valid_loss'] for r in record['curve']]
     return epochs_to(losses, record['task']['baseline']/2)
 
 def final_scores(
-    experiment:str, # a key of `compared_on`
-    records:list,   # runs of one memory
-)->list:
-    "Scores on the scale of comparison, of the runs that count: on a plateau task those that solved it"
+    experiment:str, # Key of `compared_on`
+    records:list,   # Records of one memory
+)->list:            # Scores on the scale of comparison
+    "Collect the scores of the runs that count: on a plateau task those that solved it"
     count = [r for r in records if r['status'] == 'finished' and (experiment not in plateau or solved_at(r)[1])]
     return [on_scale(experiment, r['best']['score']) for r in count]
 
 # %% ../../nbs/studies/18_evidence.ipynb #8256ebce
 def compare(
-    experiment:str, # a key of `compared_on`
-    mine:list,      # records of one memory
-    theirs:list,    # records of another
-)->dict:            # what the rule looks at, p-values not yet adjusted
-    "One memory against another: time to solve where there is a plateau, and final scores"
+    experiment:str, # Key of `compared_on`
+    mine:list,      # Records of one memory
+    theirs:list,    # Records of another memory
+)->dict:            # Statistics that the rule uses, p-values not yet adjusted
+    "Compare two memories: time to solve where there is a plateau, and final scores"
     a,b = final_scores(experiment, mine), final_scores(experiment, theirs)
     out = dict(runs=(len(mine), len(theirs)), diverged=sum(r['status'] == 'diverged' for r in mine+theirs))
     if experiment in plateau:
@@ -86,11 +86,11 @@ def compare(
 
 # %% ../../nbs/studies/18_evidence.ipynb #f28bffd2
 def judge(
-    found:dict,      # (experiment, other memory) -> result of `compare`
-    family:int,      # number of comparisons planned
-    level:float=.05, # largest adjusted p-value of a finding
-)->pd.DataFrame:     # a row per comparison: adjusted p-values, and the words of the rule
-    "Apply the rule: Holm's adjustment over the family, then a word for each comparison"
+    found:dict,      # Dictionary (experiment, other memory) -> result of `compare`
+    family:int,      # Number of comparisons planned
+    level:float=.05, # Largest adjusted p-value of a finding
+)->pd.DataFrame:     # A row per comparison: adjusted p-values and the verdict
+    "Apply the rule: Holm's adjustment over the family, then a verdict for each comparison"
     rows = pd.DataFrame(list(found.values()), index=pd.MultiIndex.from_tuples(found, names=['experiment', 'against']))
     for p in ('p_time', 'p_score'):
         if p in rows: rows[p] = holm(rows[p].astype(float), family)
@@ -106,21 +106,22 @@ def judge(
 
 # %% ../../nbs/studies/18_evidence.ipynb #dd264e45
 def claimed_advantage(
-    experiment:str,  # a key of `compared_on`
-    printed:dict,    # memory -> the paper's score
-)->float:            # on the scale of comparison, never negative
-    "The distance between the printed score of MCRM and that of the best other memory"
+    experiment:str,  # Key of `compared_on`
+    printed:dict,    # Dictionary memory -> the paper's score
+)->float:            # Distance on the scale of comparison, never negative
+    "Compute the distance between the printed score of MCRM and that of the best other memory"
     others = [on_scale(experiment, v) for m,v in printed.items() if m != 'mcrm']
     best = min(others) if experiments[experiment].better == 'lower' else max(others)
     return abs(on_scale(experiment, printed['mcrm'])-best)
 
+# %% ../../nbs/studies/18_evidence.ipynb #932c86e8
 def verdict_on_print(
-    experiment:str,  # a key of `compared_on`
-    scores:list,     # ours, one per finished run, as the paper reports them
-    printed:dict,    # memory -> the paper's score
-    memory:str,      # whose cell
-)->str:              # 'reproduced', 'better than printed', 'worse than printed' or 'undecided'
-    "Could the printed score be one more of our runs?"
+    experiment:str,  # Key of `compared_on`
+    scores:list,     # Our scores, one per finished run, as the paper reports them
+    printed:dict,    # Dictionary memory -> the paper's score
+    memory:str,      # Memory whose cell is judged
+)->str:              # Verdict: 'reproduced', 'better than printed', 'worse than printed' or 'undecided'
+    "Judge whether the printed score could be one more of our runs"
     if len(scores) < 3: return 'undecided'
     low,high = prediction_interval([on_scale(experiment, s) for s in scores])
     theirs = on_scale(experiment, printed[memory])
@@ -130,9 +131,9 @@ def verdict_on_print(
 
 # %% ../../nbs/studies/18_evidence.ipynb #8185db65
 def best_rate(
-    records:list, # runs of one memory that differ in learning rate and seed
-)->float:         # the learning rate with the lowest mean of the best validation losses
-    "The learning rate that validation chooses; a diverged run counts as infinite"
+    records:list, # Records of one memory that differ in learning rate and seed
+)->float:         # Learning rate with the lowest mean of the best validation losses
+    "Choose the learning rate by validation; a diverged run counts as infinite"
     losses = {}
     for r in records:
         best = min(o['valid_loss'] for o in r['curve']) if r['status'] == 'finished' else math.inf

@@ -112,7 +112,7 @@ for mnist in 'pixel_mnist','permuted_mnist':
     _say(mnist, _everyone, _QUICK, scale='quick', epochs=8, n_params=22_850, data=dict(pool=4, n_train=10_000))
 _say('char_ptb', _everyone, _QUICK, scale='quick', epochs=5, lr=2e-3, n_params=73_050,
     data=dict(window=100, stride=80, n_train=300_000, n_valid=100_000, n_test=100_000))
-_thrown = 'ours: at 30, RNN and GRU are thrown far off at first, and few epochs do not bring them back'
+_thrown = 'ours: a rate of 30 moves RNN and GRU far off at first, and few epochs do not bring them back'
 _say('word_ptb', _everyone, _QUICK, scale='quick', epochs=5, n_params=635_800, data=dict(n_train=100_000))
 _say('word_ptb', _everyone, _thrown, scale='quick', lr=4., opt='sgd')
 
@@ -127,8 +127,7 @@ _say('word_ptb', _everyone, _thrown, scale='hour', lr=4., opt='sgd')
 
 # %% ../../nbs/studies/10_mcrm.ipynb #5ce3d522
 _say('digits', _everyone, _OURS, opt='adam', lr=1e-2, clip=1., bs=50, epochs=50)
-_say('digits', _everyone, f'{_OURS}: a size that all come near to', n_params=13_220)
-
+_say('digits', _everyone, f'{_OURS}: a size that all memories come near to', n_params=13_220)
 
 # %% ../../nbs/studies/10_mcrm.ipynb #456ddd21
 MCRM2018,BAI2018 = 'arXiv 1808.02016, Table 1','arXiv 1803.01271, Table 1'
@@ -142,10 +141,10 @@ _published = {
         permuted_mnist=(.253, .873, .857), char_ptb=(1.48, 1.37, 1.36), word_ptb=(114.50, 92.48, 78.93))}
 
 def published(
-    experiment:str, # a key of `experiments`
-    source:str,     # `MCRM2018` or `BAI2018`
-)->dict:            # memory -> score
-    "What a source reports for an experiment"
+    experiment:str, # Key of `experiments`
+    source:str,     # Source, `MCRM2018` or `BAI2018`
+)->dict:            # Dictionary memory -> score
+    "Look up the scores that a source reports for an experiment"
     return dict(zip(paper_memories, _published[source].get(experiment, ())))
 
 mcrm = Study('mcrm', paper_memories, _experiments, _settings, table1,

@@ -63,8 +63,8 @@ variants = dict(word_ptb_sgd=('word_ptb', dict(opt='sgd')))   # a script with a 
 parity_tasks = *table1, *variants
 
 def find_clone(
-    path, # folder
-)->Path:  # the folder MCRM in it, which holds the scripts
+    path, # Folder of the clone
+)->Path:  # Folder MCRM in it, which holds the scripts
     "The scripts' folder in a clone of the authors' repository; a `ValueError` names what is missing"
     path = Path(path).expanduser()
     wanted = f'path={str(path)!r}: expected a clone of {repository}, found no'
@@ -75,15 +75,15 @@ def find_clone(
 
 # %% ../../nbs/studies/19_parity.ipynb #6371f95e
 def git_hash(
-    content:bytes, # of a file
+    content:bytes, # Content of a file
 )->str:
     "The hash under which git stores a file of this content"
     return hashlib.sha1(b'blob %d\0' % len(content) + content).hexdigest()
 
 def clone_state(
-    path,            # folder of the clone
-    commit:str=None, # commit that the folder is a copy of, where it has no history of its own
-)->dict:             # commit, who says so ('git' or 'stated'), and the git hash of every Python file
+    path,            # Folder of the clone
+    commit:str=None, # Commit of which the folder is a copy, if it has no history of its own
+)->dict:             # Commit, its source ('git' or 'stated'), and the git hash of every Python file
     "Which files are executed"
     root,code = Path(path).expanduser().resolve(), find_clone(path)
     git = lambda *args: subprocess.run(['git', '-C', root, *args], capture_output=True, text=True).stdout.strip()
@@ -107,7 +107,7 @@ class OldVariable(metaclass=_EqualsTensor):
 # %% ../../nbs/studies/19_parity.ipynb #3044c7d3
 @contextlib.contextmanager
 def old_torch(
-    dtype=torch.float32, # floating-point type of new tensors
+    dtype=torch.float32, # Floating-point type of new tensors
 ):
     "torch as the scripts know it, for the time of a `with` block; generators and settings are put back"
     get,was = torch.Tensor.__getitem__,torch.get_default_dtype()
@@ -158,9 +158,9 @@ def _safe_exp(x):
 
 # %% ../../nbs/studies/19_parity.ipynb #798f0622
 def changes_for(
-    experiment:str, # a key of `scripts`
-    n:Length,       # how much data
-)->tuple:           # changes of assigned names, and names given beforehand: see `Namespace`
+    experiment:str, # Key of `scripts`
+    n:Length,       # Amount of data
+)->tuple:           # Changes of assigned names, and names given beforehand: see `Namespace`
     "What shortens a script's data"
     fewer = lambda make: lambda rows, steps: make(n.n_train if rows > 1000 else n.n_test, steps)
     if experiment == 'adding': return dict(data_generator=fewer),{}
@@ -176,7 +176,7 @@ def changes_for(
 class Sources:
     "Images and texts that the scripts are given; None: the real ones, from the data folder"
     images:dict=None # 'train' and 't10k' -> (images, (n, 28, 28) uint8; labels)
-    texts:tuple=None # training, validation and test text
+    texts:tuple=None # Training, validation and test text
 
     def digits(self, split):
         "Images and labels of 'train' or 't10k'"
@@ -219,9 +219,9 @@ def _observations(sources):
 # %% ../../nbs/studies/19_parity.ipynb #5ce41a05
 @contextlib.contextmanager
 def workplace(
-    path,            # folder of the clone
-    sources=Sources(), # images and texts
-):                   # the temporary folder
+    path,            # Folder of the clone
+    sources=Sources(), # Images and texts
+):                   # Temporary folder
     "A temporary folder in which the scripts can run"
     code = find_clone(path)
     with tempfile.TemporaryDirectory() as folder:
@@ -260,10 +260,10 @@ torch_names = dict(adam='Adam', rmsprop='RMSprop', sgd='SGD')
 
 def options_for(
     spec,          # `RunSpec` of our side
-    defaults:dict, # the script's own settings
-    n:Length,      # how much data
-    epochs:int,    # passes over the training data
-)->dict:           # name -> value
+    defaults:dict, # Settings of the script
+    n:Length,      # Amount of data
+    epochs:int,    # Number of passes over the training data
+)->dict:           # Dictionary name -> value
     "What a script is told on its command line"
     ours = dict(lr=spec.lr, clip=spec.clip, batch_size=spec.bs, optim=torch_names[spec.opt])
     short = dict(seq_len=n.get('seq_len') or n.get('window'), validseqlen=n.get('stride'), blank_len=n.get('blank'),
@@ -288,15 +288,15 @@ def _told(ns, spec, n, epochs):
 @dataclass
 class Theirs:
     "What a script did"
-    losses:list     # training losses by epoch and batch
-    reports:list    # what the script logged after each epoch
-    first:dict      # weights before the first batch
-    last:dict       # weights after the last batch
-    n_params:int    # number of parameters
-    defaults:dict   # the script's own settings
-    given:dict      # options on its command line
-    data:tuple      # training, validation and test data, in our form
-    symbols:list    # what the numbers of a text stand for; else None
+    losses:list     # Training losses by epoch and batch
+    reports:list    # Scores that the script logged after each epoch
+    first:dict      # Weights before the first batch
+    last:dict       # Weights after the last batch
+    n_params:int    # Number of parameters
+    defaults:dict   # Settings of the script
+    given:dict      # Options on its command line
+    data:tuple      # Training, validation and test data, in our form
+    symbols:list    # Symbols behind the numbers of a text; else None
 
 # %% ../../nbs/studies/19_parity.ipynb #d42b8028
 def _watch(ns):
@@ -316,13 +316,13 @@ def _weights(model): return {k: v.detach().clone() for k,v in model.state_dict()
 
 # %% ../../nbs/studies/19_parity.ipynb #52fe8948
 def run_script(
-    folder,             # from `workplace`
-    experiment:str,     # a key of `scripts`
+    folder,             # Folder from `workplace`
+    experiment:str,     # Key of `scripts`
     spec,               # `RunSpec` of our side
-    n:Length,           # how much data
-    epochs:int=2,       # passes over the training data
-    dtype=torch.float64,# floating-point type
-    sources=Sources(),  # images and texts
+    n:Length,           # Amount of data
+    epochs:int=2,       # Number of passes over the training data
+    dtype=torch.float64,# Floating-point type
+    sources=Sources(),  # Images and texts
 )->Theirs:
     "Execute one of the authors' scripts and keep what it did"
     from torchvision import datasets
@@ -363,9 +363,9 @@ def _result(ns, experiment, epochs):
 
 # %% ../../nbs/studies/19_parity.ipynb #6b47edf9
 def their_data(
-    experiment:str, # a key of `scripts`
-    names:dict,     # global names of the script
-)->tuple:           # training, validation and test data; where the script has no validation data, its test data twice
+    experiment:str, # Key of `scripts`
+    names:dict,     # Global names of the script
+)->tuple:           # Training, validation and test data; its test data twice if the script has no validation data
     "The data that a script trained on and was evaluated on"
     text = 'train_data','val_data','test_data'
     if experiments[experiment].streams: return tuple(names[k].flatten() for k in text)
@@ -379,10 +379,10 @@ def their_data(
 
 # %% ../../nbs/studies/19_parity.ipynb #1fc162d7
 def data_difference(
-    experiment:str,    # a key of `scripts`
-    theirs:Theirs,     # from `run_script`
-    n:Length,          # how much data
-    sources=Sources(), # images and texts
+    experiment:str,    # Key of `scripts`
+    theirs:Theirs,     # Result of `run_script`
+    n:Length,          # Amount of data
+    sources=Sources(), # Images and texts
 )->float:              # 0: none
     "The largest difference between a script's data and what our task makes of the same digits, images or text"
     data = theirs.data
@@ -429,7 +429,7 @@ def split_gates(w, b, prefix=''):
 # %% ../../nbs/studies/19_parity.ipynb #26b64532
 def our_weights(
     theirs:dict, # `state_dict` of a script's model
-    memory:str,  # a key of `their_names`
+    memory:str,  # Key of `their_names`
 )->dict:         # `state_dict` of our model
     "The weights of a script's model under our names"
     def ending(*names):
@@ -449,11 +449,11 @@ def our_weights(
 
 # %% ../../nbs/studies/19_parity.ipynb #860df608
 def our_task(
-    experiment:str, # a key of `scripts`
-    theirs:Theirs,  # from `run_script`
-    n:Length,       # how much data
-    dtype,          # floating-point type
-):                  # a `Task`
+    experiment:str, # Key of `scripts`
+    theirs:Theirs,  # Result of `run_script`
+    n:Length,       # Amount of data
+    dtype,          # Floating-point type
+):                  # `Task` with the data
     "Our task, on the script's data"
     cast = lambda part: tuple(t.to(dtype) if t.is_floating_point() else t for t in part)
     whole = dict(adding=lambda: adding_question(n.seq_len), copy=lambda: copy_memory_question(n.blank),
@@ -483,20 +483,20 @@ def _mean(batches, by_batch):
 @dataclass
 class Ours:
     "What our `code` did"
-    losses:list   # training losses by epoch and batch
-    valid:list    # loss on the validation data after each epoch, averaged as the script does
-    test:list     # the same on test data, for text; else empty
-    over_rows:list # loss on the validation data after each epoch, averaged over rows
-    last:dict     # weights after the last batch
-    n_params:int  # number of parameters
+    losses:list   # Training losses by epoch and batch
+    valid:list    # Loss on the validation data after each epoch, averaged as in the script
+    test:list     # The same on test data, for text; else empty
+    over_rows:list # Loss on the validation data after each epoch, averaged over rows
+    last:dict     # Weights after the last batch
+    n_params:int  # Number of parameters
 
 # %% ../../nbs/studies/19_parity.ipynb #97cf2094
 def run_ours(
-    experiment:str, # a key of `scripts`
+    experiment:str, # Key of `scripts`
     spec,           # `RunSpec`
-    task,           # from `our_task`
-    first:dict,     # weights to start from, from `our_weights`
-    epochs:int=2,   # passes over the training data
+    task,           # Task from `our_task`
+    first:dict,     # Weights to start from, from `our_weights`
+    epochs:int=2,   # Number of passes over the training data
 )->Ours:
     "Train by our `code` from given weights, and keep the loss of every batch"
     batches,language,by_batch = Batches(), experiments[experiment].streams, experiment == 'copy'
@@ -520,8 +520,8 @@ def run_ours(
 
 # %% ../../nbs/studies/19_parity.ipynb #3efccd58
 def nudged(
-    weights:dict, # name -> tensor
-)->dict:          # each number larger or smaller by one rounding
+    weights:dict, # Dictionary name -> tensor
+)->dict:          # Weights, each number larger or smaller by one rounding
     "Weights changed by the smallest relative amount"
     draw = torch.Generator().manual_seed(0)
     sign = lambda v: torch.randint(0, 2, v.shape, generator=draw).to(v.dtype)*2-1
@@ -534,11 +534,11 @@ def apart(a, b):
     return abs(a-b)/max(abs(a), abs(b)) if math.isfinite(a) and math.isfinite(b) else math.inf
 
 def first_apart(
-    theirs:list,    # losses by epoch and batch
-    ours:list,      # the same
-    tolerance:float,# of the relative difference
-    control=None,   # losses of the control, see below: differences up to `slack` times its own are allowed
-)->dict:            # epoch and batch, counted from 1, and both losses; None: nowhere
+    theirs:list,    # Their losses by epoch and batch
+    ours:list,      # Our losses by epoch and batch
+    tolerance:float,# Tolerance of the relative difference
+    control=None,   # Losses of the control, see below: differences up to `slack` times its own are allowed
+)->dict:            # Epoch and batch, counted from 1, and both losses; None if they agree
     "The first batch in which two trainings part"
     for e,(x,y) in enumerate(zip(theirs, ours)):
         for b,(p,q) in enumerate(zip(x, y)):
@@ -578,15 +578,15 @@ def _reasons(c, tolerance, control):
 
 # %% ../../nbs/studies/19_parity.ipynb #5a8aa794
 def compare_pair(
-    folder,                # from `workplace`
-    experiment:str,        # a key of `scripts`
-    memory:str,            # a key of `their_names`
-    epochs:int=2,          # passes over the training data
-    precision:str='double',# 'double' or 'single'
-    n:Length=None,         # how much data; None: that of `short_runs`
-    sources=Sources(),     # images and texts
-    hidden_size:int=None,  # units of our memory; None: those of `code`
-)->dict:                   # for the record
+    folder,                # Folder from `workplace`
+    experiment:str,        # Key of `scripts`
+    memory:str,            # Key of `their_names`
+    epochs:int=2,          # Number of passes over the training data
+    precision:str='double',# Precision, 'double' or 'single'
+    n:Length=None,         # Amount of data; None: that of `short_runs`
+    sources=Sources(),     # Images and texts
+    hidden_size:int=None,  # Units of our memory; None: those of `code`
+)->dict:                   # Entry of the record
     "Execute a script and our `code` from the same weights on the same data, and compare them batch by batch"
     name,(experiment,change) = experiment,variants.get(experiment, (experiment, {}))
     dtype,n = dtypes[one_of('precision', precision, dtypes)], n or short_runs[experiment]
@@ -640,17 +640,17 @@ def _control(ours, control):
 
 # %% ../../nbs/studies/19_parity.ipynb #787577e0
 def parity(
-    path,                  # folder of a clone of the authors' repository
-    tasks=parity_tasks,      # keys of `scripts` and `variants`
-    which=paper_memories,  # keys of `their_names`
-    epochs:int=2,          # passes over the training data
-    precision:str='double',# 'double' or 'single'
-    commit:str=None,       # commit that the folder is a copy of, where it has no history of its own
-    sources=Sources(),     # images and texts
-    on_progress=None,             # called with the record so far after every pair
-    so_far:dict=None,      # record of an earlier, unfinished check of the same files, to go on from
-    **change,              # further arguments of `compare_pair`
-)->dict:                   # the record
+    path,                  # Folder of a clone of the authors' repository
+    tasks=parity_tasks,      # Keys of `scripts` and `variants`
+    which=paper_memories,  # Keys of `their_names`
+    epochs:int=2,          # Number of passes over the training data
+    precision:str='double',# Precision, 'double' or 'single'
+    commit:str=None,       # Commit of which the folder is a copy, if it has no history of its own
+    sources=Sources(),     # Images and texts
+    on_progress=None,             # Function called with the record so far after every pair
+    so_far:dict=None,      # Record of an earlier, unfinished check of the same files, to resume
+    **change,              # Further arguments of `compare_pair`
+)->dict:                   # Record of the check
     "Execute the authors' scripts beside our `code`, pair by pair"
     for name,known,values in ('task', parity_tasks, tasks), ('memory', their_names, which):
         for v in values: one_of(name, v, known)
@@ -677,14 +677,14 @@ def _go_on(record, so_far):
 
 # %% ../../nbs/studies/19_parity.ipynb #02f8024e
 def save_parity(
-    record:dict, # from `parity`
-    out,         # file
+    record:dict, # Record from `parity`
+    out,         # File to write
 ):
     "Write a record of parity as JSON, whole or not at all"
     write_whole(Path(out), (json.dumps(record, indent=1) + '\n').encode())
 
 def shipped_parity(
-    precision:str='double', # 'double' or 'single'
+    precision:str='double', # Precision, 'double' or 'single'
 )->dict:                    # None: there is none
     "The record that the package brings"
     import mcrm_nb
@@ -693,8 +693,8 @@ def shipped_parity(
     return json.loads(path.read_text()) if path.exists() else None
 
 def other_files(
-    record:dict,    # from `parity`
-    than:dict=None, # another record; None: the one that the package brings
+    record:dict,    # Record from `parity`
+    than:dict=None, # Another record; None: the one of the package
 )->list:
     "Files that were executed for a record, and for the other with another content or not at all"
     known = (than or shipped_parity() or dict(clone=dict(files={})))['clone']['files']
@@ -706,21 +706,21 @@ def _title(experiment):
     return experiments[e].title + (', SGD' if change else '')
 
 def parity_title(
-    c:dict, # record of a pair
+    c:dict, # Record of a pair
 )->str:
     "Task and memory, for people"
     return f"{_title(c['experiment'])}, {labels[c['memory']]}"
 
 def parity_verdict(
-    c:dict, # record of a pair
+    c:dict, # Record of a pair
 )->str:
     "The verdict on a pair, with the reasons if it is different"
     return ': '.join([c['verdict'], *(['; '.join(c['why'])] if c['why'] else [])])
 
 # %% ../../nbs/studies/19_parity.ipynb #cace968d
 def parity_table(
-    record:dict, # from `parity`
-)->pd.DataFrame: # a row per pair
+    record:dict, # Record from `parity`
+)->pd.DataFrame: # A row per pair
     "How far the scripts and our `code` are apart; columns in the middle are largest relative differences"
     def row(c):
         evaluated = max((r['apart'] for r in c['evaluation']), default=None)

@@ -15,16 +15,16 @@ try: import tomllib
 except ImportError: import tomli as tomllib
 
 # %% ../../nbs/studies/02_plans.ipynb #6ed176a1b
-_mcrm = study_named('mcrm')   # what a block means that names no experiments or memories
+_mcrm = study_named('mcrm')   # the defaults of a block
 _block = dict(experiments=list(_mcrm.main), memories=list(_mcrm.memories), protocols=['fair'], scale='quick',
               seeds=[1, 2, 3], change={})
 
 def parse_plan(
-    text:str,    # TOML
-    name:str='', # Name for people, and in errors
-    **instead,   # Fields of every block to have otherwise; settings in `change` join those of the block
-):              # the `Plan`
-    "The plan that a text describes"
+    text:str,    # Text in TOML
+    name:str='', # Name of the plan, for messages
+    **instead,   # Fields to replace in every block; settings in `change` join those of the block
+):              # `Plan` with its runs
+    "Read the plan that a text describes"
     try: content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as e: raise ValueError(f'plan {name}: not TOML ({e})') from e
     from mcrm_nb.runs.sweeps import Plan   # here, since it brings torch and fastai
@@ -32,23 +32,27 @@ def parse_plan(
     specs,blocks,about = {},content.get('runs', []),_line(name, content.get('about', ''))
     if not isinstance(blocks, list) or not all(isinstance(b, dict) for b in blocks):
         raise ValueError(f'plan {name}: runs={blocks!r}: expected blocks [[runs]]')
-    for block in blocks:
-        _known(name, block, _block)
-        b = _checked(name, {**_block, **block})
-        b |= instead | dict(change=_joined(b['change'], instead.get('change', {})))
-        try:
-            change = read_change(b['change'], b['experiments'])
-            for spec in (spec_for(experiment, memory, protocol, b['scale'], seed, **change)
-                         for seed in b['seeds'] for experiment in b['experiments'] for protocol in b['protocols']
-                         for memory in b['memories']): specs.setdefault(spec.name, spec)
-        except (ValueError, TypeError, KeyError) as e:
-            raise ValueError(f'plan {name}: {e.args[0] if isinstance(e, KeyError) else e}') from None
+    for block in blocks: _add_block(specs, name, block, instead)
     if not specs: raise ValueError(f'plan {name}: expected at least one block [[runs]]')
     return Plan(name, about, list(specs.values()))
 
+# %% ../../nbs/studies/02_plans.ipynb #7877aea5
+def _add_block(specs, name, block, instead):
+    "Add the runs of a block to `specs`"
+    _known(name, block, _block)
+    b = _checked(name, {**_block, **block})
+    b |= instead | dict(change=_joined(b['change'], instead.get('change', {})))
+    try:
+        change = read_change(b['change'], b['experiments'])
+        for spec in (spec_for(experiment, memory, protocol, b['scale'], seed, **change)
+                     for seed in b['seeds'] for experiment in b['experiments'] for protocol in b['protocols']
+                     for memory in b['memories']): specs.setdefault(spec.name, spec)
+    except (ValueError, TypeError, KeyError) as e:
+        raise ValueError(f'plan {name}: {e.args[0] if isinstance(e, KeyError) else e}') from None
+
 # %% ../../nbs/studies/02_plans.ipynb #399871b3
 def _checked(name, block):
-    "The block, with values of the kinds that are expected"
+    "Check that the values of a block have the expected types"
     for k,v in _block.items():
         if not isinstance(block[k], type(v)):
             want = dict(list='a list', str='a text', dict='a table')[type(v).__name__]
@@ -60,23 +64,23 @@ def _checked(name, block):
     return block
 
 def _line(name, about):
-    "What a plan says of itself, as one line"
+    "Write the description of a plan as one line"
     line = ' '.join(about.split()) if isinstance(about, str) else ''
     if not isinstance(about, str) or not line.isprintable():
         raise ValueError(f'plan {name}: about={about!r}: expected a text')
     return line
 
 def _joined(was, now):
-    "The change of a block, and what is asked for instead; tables inside are joined, too"
+    "Join the change of a block with another one, tables inside included"
     return {**was, **{k: {**was[k], **v} if isinstance(v, dict) and isinstance(was.get(k), dict) else v
                       for k,v in now.items()}}
 
 # %% ../../nbs/studies/02_plans.ipynb #d80435d1
 def read_change(
-    change:dict, # fields of `RunSpec`, or 'n_params'; settings of the task in 'data'
-    which,       # keys of `experiments` that it is for
-)->dict:         # for `spec_for`
-    "Settings that a person gives otherwise, checked as far as names go; TOML has no None, so 'none' stands for it"
+    change:dict, # Fields of `RunSpec`, or 'n_params'; settings of the task in 'data'
+    which,       # Keys of the `experiments` concerned
+)->dict:         # Changes for `spec_for`
+    "Check the names of changed settings; TOML has no None, so 'none' stands for it"
     from mcrm_nb.runs.spec import RunSpec, mapping_fields
     from mcrm_nb.tasks.registry import task_maker
     known = {f.name for f in fields(RunSpec)} - {'task', 'memory', 'seed', 'protocol', 'scale'} | {'n_params'}
@@ -92,24 +96,25 @@ def read_change(
 
 # %% ../../nbs/studies/02_plans.ipynb #e9f4087b
 def _known(name, block, keys):
+    "Check that a block has known keys only"
     for k in block:
         if k not in keys: raise ValueError(f'plan {name}: {k!r} is unknown, expected {", ".join(keys)}')
 
 # %% ../../nbs/studies/02_plans.ipynb #9f5d39b4
 def shipped_plans()->dict:
-    "The plans that come with the package: name -> file"
+    "Find the plans that come with the package: name -> file"
     import mcrm_nb
     return {p.stem: p for p in sorted((Path(mcrm_nb.__file__).parent/'plans').glob('*.toml'))}
 
 def plan_subjects()->dict:
-    "What each shipped plan is about: name -> text; quick, since no run is worked out"
+    "Read the description of each shipped plan: name -> text; fast, since no run is computed"
     return {name: tomllib.loads(p.read_text(encoding='utf-8')).get('about', '') for name,p in shipped_plans().items()}
 
 def read_plan(
     plan:str,  # Name of a shipped plan, or a file
-    **instead, # Fields of every block to have otherwise, see `parse_plan`
-):              # the `Plan`
-    "A plan by its name or from its file"
+    **instead, # Fields to replace in every block, see `parse_plan`
+):              # `Plan` with its runs
+    "Read a plan by its name or from its file"
     path = shipped_plans().get(str(plan), Path(plan))
     if not path.is_file():
         raise ValueError(f'plan={str(plan)!r}: expected one of {", ".join(map(repr, shipped_plans()))}, or a file')

@@ -30,12 +30,12 @@ _reber,_digits = ('reber', 'reber20'), ('digit_stream', 'digit_stream15', 'digit
 # %% ../../nbs/studies/30_rsm.ipynb #6d81d700
 def rsm_parameters(
     D:int,          # Features of an input
-    g:int,          # Groups
+    g:int,          # Number of groups
     c:int,          # Cells of a group
     hidden:int=0,   # Units of the classifier's hidden layer
-    labels:int=0,   # Labels; 0: no classifier
-)->int:
-    "Parameters of a recurrent sparse memory with its decoder and classifier"
+    labels:int=0,   # Number of labels; 0: no classifier
+)->int:             # Number of parameters
+    "Count the parameters of a recurrent sparse memory with its decoder and classifier"
     n = g*c
     return 2*D*g + n*n + D + ((n+1)*hidden + (hidden+1)*labels if labels else 0)
 
@@ -43,8 +43,8 @@ def film_parameters(
     side:int=34,    # Pixels of a side of the picture
     cells=(512, 1024),  # Cells at a place, by layer
     groups=(64, 128),   # Groups at a place, by layer
-)->int:
-    "Parameters of the two convolutional layers of the published experiment"
+)->int:                 # Number of parameters
+    "Count the parameters of the two convolutional layers of the published experiment"
     (n,m),(g,k) = cells,groups
     pooled = -(-(-(-side//2))//2)
     return 2*25*g + n*n + m*n + side*side + 2*9*n*k + m*m + n*pooled*pooled
@@ -138,35 +138,35 @@ stored_per_unit = dict(gru=5, lstm=7, mcrm=7, cornn=4)   # values of a unit that
 
 def stored_by_rsm(
     D:int,        # Features of an input
-    g:int,        # Groups
+    g:int,        # Number of groups
     c:int,        # Cells of a group
     hidden:int,   # Units of the classifier's hidden layer
-    labels:int,   # Labels
+    labels:int,   # Number of labels
     traces:int=0, # Traces carried, of the memory and of the classifier
-)->int:
-    "Numbers per stream that one step of a recurrent sparse memory has to hold"
+)->int:             # Numbers per stream
+    "Count the numbers per stream that one step of a recurrent sparse memory has to hold"
     return 2*D + g + (3+traces)*g*c + hidden + labels
 
 def stored_by_window(
     memory:str,  # Key of `stored_per_unit`
     D:int,       # Features of an input
     units:int,   # Units of the layer
-    n_out:int,   # Numbers of an answer
+    n_out:int,   # Numbers in an answer
     window:int,  # Steps of a window
-)->int:
-    "Numbers per stream that truncated back-propagation has to hold"
+)->int:             # Numbers per stream
+    "Count the numbers per stream that truncated back-propagation has to hold"
     return window*(D + stored_per_unit[memory]*units + n_out)
 
 # %% ../../nbs/studies/30_rsm.ipynb #89f969f1
 def equal_memory_units(
     memory:str,    # Key of `stored_per_unit`
-    budget:int,    # Numbers in all: four times the weights, and what all streams hold
-    streams:int,   # Streams
+    budget:int,    # Total of numbers: four times the weights, and what all streams hold
+    streams:int,   # Number of streams
     D:int,         # Features of an input
-    n_out:int,     # Numbers of an answer
+    n_out:int,     # Numbers in an answer
     window:int,    # Steps of a window
-)->int:
-    "Units at which training a layer by truncated back-propagation holds as many numbers as the budget"
+)->int:               # Number of units
+    "Find the units at which training by truncated back-propagation holds as many numbers as the budget"
     def held(p):
         weights = parameters_of(memory, D, p, lambda width: n_out*(width+1))
         return 4*weights + streams*stored_by_window(memory, D, p, n_out, window)

@@ -15,15 +15,15 @@ from ..tasks.rsm_heads import Judge, Rectifier, judge_loss, rectifier_loss
 
 # %% ../../nbs/studies/32_rsm_films.ipynb #0b8736bd
 def train_rectifier(
-    model,            # A trained `FilmModel`
+    model,            # Trained `FilmModel`
     batches,          # Batches of `bouncing_balls`, such as its training loader
-    steps:int,        # Batches to learn from
-    lr:float=5e-4,    # Learning rate of both
-    noise:float=.1,   # Standard deviation of the noise on what the judge sees
+    steps:int,        # Number of batches to learn from
+    lr:float=5e-4,    # Learning rate of both networks
+    noise:float=.1,   # Standard deviation of the noise on the input of the judge
     seed:int=0,       # Random seed of the weights
-    **sizes,          # Of the `Rectifier`
-):                    # the rectifier, and a row of losses per step
-    "A rectifier for the predictions of a memory, trained beside a judge"
+    **sizes,          # Sizes of the `Rectifier`
+):                    # Rectifier, and a row of losses per step
+    "Train a rectifier for the predictions of a memory, beside a judge"
     torch.manual_seed(seed)
     size = model.rnn.input_size
     rectify,judge = Rectifier(size[0], **sizes), Judge(size, noise=noise)
@@ -41,20 +41,21 @@ def train_rectifier(
         rows.append({k: v.item() for k,v in {**losses, **{f'judge_{k}': v for k,v in told.items()}}.items()})
     return rectify.eval(), rows
 
+# %% ../../nbs/studies/32_rsm_films.ipynb #29dfada1
 def _learn(opt, losses):
-    "One step of an optimiser on the sum of some losses"
+    "Take one step of an optimiser on the sum of some losses"
     opt.zero_grad()
     sum(losses.values()).backward()
     opt.step()
 
 # %% ../../nbs/studies/32_rsm_films.ipynb #665f02ee
 def run_alone(
-    model,             # A trained `FilmModel`
-    frames,            # The true film, (steps, films, pixels)
-    primed:int=50,     # Frames that are shown
-    rectify=None,      # Applied to every prediction before it is taken in; None: nothing
-):                     # predicted frames, (steps, films, pixels)
-    "Predictions of a film of which only the first frames are shown; from then on the model sees its own predictions"
+    model,             # Trained `FilmModel`
+    frames,            # True film, shape (steps, films, pixels)
+    primed:int=50,     # Number of frames that are shown
+    rectify=None,      # Function applied to every prediction before it becomes the input; None: nothing
+):                     # Predicted frames, shape (steps, films, pixels)
+    "Predict a film of which only the first frames are shown; then the model sees its own predictions"
     if not 1 <= primed <= len(frames):
         raise ValueError(f'primed={primed}: expected a number of frames from 1 to {len(frames)}')
     state,seen,past = None,[],torch.zeros_like(frames[0])
@@ -68,12 +69,13 @@ def run_alone(
             past = frame if t < primed else made
     return torch.stack(seen)
 
+# %% ../../nbs/studies/32_rsm_films.ipynb #526996c2
 def film_of_balls(
-    films:int=8,      # Films
-    frames:int=200,   # Frames of each
+    films:int=8,      # Number of films
+    frames:int=200,   # Frames of each film
     seed:int=5,       # Random seed of the films
-):                    # (frames, films, pixels)
-    "True films, all from their first frame on"
+):                    # Frames, shape (frames, films, pixels)
+    "Make true films, all from their first frame on"
     source = balls_steps(frames, in_phase=True)(films, torch.Generator().manual_seed(seed))
     return torch.stack([b[0] for b in islice(source, frames)])
 
@@ -82,8 +84,8 @@ def film_gif(
     films:dict,       # Title of each column and its film, (steps, pixels)
     scale:int=3,      # Screen pixels per pixel
     pause:int=60,     # Milliseconds per frame
-)->bytes:             # of a GIF file
-    "An animation of films side by side"
+)->bytes:             # Content of a GIF file
+    "Make an animation of films side by side"
     from PIL import Image, ImageDraw
     side,pictures = round(next(iter(films.values())).shape[-1]**.5), []
     gap = torch.ones(side, 2)

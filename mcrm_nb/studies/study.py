@@ -37,19 +37,20 @@ def _question(task, settings):
 
 # %% ../../nbs/studies/00_study.ipynb #964affa3
 class Setting(NamedTuple):
-    "One line of the table"
-    experiment:str  # a key of `experiments`
-    protocols:str   # names, with blanks between
-    memory:str      # a key of `memories`, or '' for all
-    scale:str       # 'quick', 'hour', or '' for all
-    name:str        # a field of `RunSpec`, a setting of the task as 'data.name', or 'n_params'
-    value:object    # what it is
-    source:str      # who says so
+    "One setting of a run, with its source"
+    experiment:str  # Key of `experiments`
+    protocols:str   # Names of protocols, separated by blanks
+    memory:str      # Key of `memories`, or '' for all
+    scale:str       # Scale, 'quick', 'hour', or '' for all
+    name:str        # Field of `RunSpec`, a setting of the task as 'data.name', or 'n_params'
+    value:object    # Value of the setting
+    source:str      # Source of the value
 
+# %% ../../nbs/studies/00_study.ipynb #af554ebb
 class Settings(list):
-    "Settings in order; later ones override"
+    "A list of settings in which later ones override earlier ones"
     def say(self, experiment, protocols, source, memory='', scale='', data=None, **values):
-        "Add settings, those of the task in `data`"
+        "Add settings; those of the task go into `data`"
         values = values | {f'data.{k}': v for k,v in (data or {}).items()}
         self += [Setting(experiment, protocols, memory, scale, k, v, source) for k,v in values.items()]
 
@@ -58,7 +59,7 @@ class Settings(list):
         for memory,p in units.items(): self.say(experiment, protocols, source, memory, hidden_size=p)
 
     def of(self, experiment, protocol, memory, scale):
-        "The settings that hold: name -> `Setting`"
+        "Find the settings that hold: name -> `Setting`"
         return {s.name: s for s in self if s.experiment == experiment and protocol in s.protocols.split()
                 and s.memory in ('', memory) and s.scale in ('', scale)}
 
