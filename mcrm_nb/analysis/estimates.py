@@ -147,4 +147,5 @@ def say_time(
     if not math.isfinite(seconds): return 'unknown'
     for unit,n in ('days', 86400), ('hours', 3600), ('minutes', 60):
         if seconds >= 1.5*n: return f'{seconds/n:.2g} {unit}' if seconds < 100*n else f'{seconds/n:.0f} {unit}'
-    return f'{seconds:.2g} seconds' if seconds < 100 else f'{seconds:.0f} seconds'
+    number = f'{seconds:.2g}' if seconds < 100 else f'{seconds:.0f}'
+    return f'{number} second' + 's'*(number != '1')

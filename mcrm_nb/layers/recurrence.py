@@ -10,6 +10,7 @@ __all__ = ['inits', 'gate_words', 'elman_step', 'scan', 'reference', 'Memory', '
 # %% ../../nbs/layers/01_recurrence.ipynb #129eaeeb
 import math
 from inspect import Parameter, signature
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -606,6 +607,7 @@ def set_gate_bias(self:Recurrent,
     value:float, # Sum of the gate's biases, for every unit
 ):               # The layer itself
     "Set the bias of a gate in every layer and direction"
+    if not isinstance(value, Real): raise TypeError(f'value={value!r}: expected a number')
     for first,*rest in self.gate_bias(gate):
         first.fill_(value)
         for b in rest: b.zero_()

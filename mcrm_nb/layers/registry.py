@@ -43,13 +43,16 @@ class MemoryEntry:
 # %% ../../nbs/layers/10_registry.ipynb #1ebf3203
 labels = {}   # name -> label, for tables and figures
 
+class _UnknownName(KeyError):
+    def __str__(self): return self.args[0]   # a KeyError would put quotes around its message
+
 class Memories(dict):
     "Dict of name -> `MemoryEntry`; the error for an unknown name lists the known ones"
     def add(self, name, label, path, source, **options):
         "Register a memory: see `MemoryEntry`"
         self[name] = MemoryEntry(name, label, path, source, options)
         labels[name] = label
-    def __missing__(self, name): raise KeyError(f'memory={name!r}: expected one of {", ".join(map(repr, self))}')
+    def __missing__(self, name): raise _UnknownName(f'memory={name!r}: expected one of {", ".join(map(repr, self))}')
 
 # %% ../../nbs/layers/10_registry.ipynb #607e6bb9
 memories = Memories()

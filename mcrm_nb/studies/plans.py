@@ -117,7 +117,9 @@ def read_plan(
     "Read a plan by its name or from its file"
     path = shipped_plans().get(str(plan), Path(plan))
     if not path.is_file():
-        raise ValueError(f'plan={str(plan)!r}: expected one of {", ".join(map(repr, shipped_plans()))}, or a file')
+        missing = 'no such file; ' if path.suffix == '.toml' else ''
+        known = ', '.join(map(repr, shipped_plans()))
+        raise ValueError(f'plan={str(plan)!r}: {missing}expected one of {known}, or a file')
     try: text = path.read_text(encoding='utf-8')
     except UnicodeDecodeError as e: raise ValueError(f'plan {path.stem}: not a text in UTF-8 ({e})') from None
     return parse_plan(text, path.stem, **instead)
