@@ -38,7 +38,9 @@ def write_whole(
     part = path.with_name(f'{path.name}.{os.getpid()}.part')
     try:
         with open(part, 'wb') as f:
-            f.write(content); f.flush(); os.fsync(f.fileno())
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
         os.replace(part, path)
     except OSError as e:
         with contextlib.suppress(OSError): part.unlink()
@@ -69,7 +71,8 @@ def making(
 def _digest(tensors, text):
     h = hashlib.sha256(text.encode())
     for k in sorted(tensors):
-        h.update(k.encode()); h.update(tensors[k].contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        h.update(k.encode())
+        h.update(tensors[k].contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return h.hexdigest()
 
 def save_tensors(
@@ -197,7 +200,7 @@ _record = dict(name=_text, status="'finished' or 'diverged'", spec=_table, task=
 _task = dict(title=_text, unit=_text, score=_text, baseline=_number, trivial='a number or null', settings=_table,
              sha256=_table)
 _spec = dict(task=_text, memory=_text, hidden_size=_size, epochs=_size, seed='a number', lr=_number, protocol=_text,
-             scale=_text)   # the rest is for `RunSpec` to check
+             scale=_text)   # `RunSpec` checks the others
 _epoch = dict(epoch=_size, train_loss=_number, valid_loss=_number, seconds=_number)
 _scores = dict(loss=_number, score=_number, valid_score=_number)
 _machine = dict(mcrm_nb=_text, torch=_text, device=_text, device_name=_text)

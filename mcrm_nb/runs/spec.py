@@ -51,7 +51,7 @@ class RunSpec:
 
     def __post_init__(self):
         put = partial(object.__setattr__, self)
-        one_of('task', self.task, tasks); one_of('memory', self.memory, memories); one_of('opt', self.opt, optimizers)
+        for k,known in dict(task=tasks, memory=memories, opt=optimizers).items(): one_of(k, getattr(self, k), known)
         for k in _check_numbers(self): put(k, float(getattr(self, k)))
         for k in mapping_fields: put(k, _pairs(k, getattr(self, k)))
         _check_words(self)

@@ -13,11 +13,11 @@ from .contract import Data, Question, Task
 
 # %% ../../nbs/tasks/10_adding.ipynb #ff46f070
 def adding_data(
-    n:int,        # sequences
-    seq_len:int,  # steps, at least 2
-    seed:int=0,   # the same seed gives the same data on every machine
-    marks:str='anywhere', # 'anywhere', all pairs of steps alike, or 'halves', one in each half
-)->tuple:         # inputs (n, seq_len, 2): value and mark; targets (n, 1): the sum of the two marked values
+    n:int,        # Number of sequences
+    seq_len:int,  # Steps of a sequence, at least 2
+    seed:int=0,   # Random seed; the same seed gives the same data on every machine
+    marks:str='anywhere', # Steps that are marked: any two ('anywhere') or one in each half ('halves')
+)->tuple:         # Inputs (n, seq_len, 2), values and marks; targets (n, 1), sums of the two marked values
     "Sequences of the adding problem"
     if seq_len < 2: raise ValueError(f'seq_len={seq_len}: expected at least 2, since two steps are marked')
     gen = torch.Generator().manual_seed(seed)
@@ -51,6 +51,6 @@ def adding(
 )->Task:
     "The adding problem: remember two marked numbers and add them"
     parts = [adding_data(n, seq_len, 3*seed+k, marks) for k,n in enumerate((n_train, n_valid, n_test))]
-    other = {} if marks == 'anywhere' else dict(marks=marks)   # records of the first kind do not name it
+    other = {} if marks == 'anywhere' else dict(marks=marks)   # records of the default do not name it
     settings = dict(seq_len=seq_len, n_train=n_train, n_valid=n_valid, n_test=n_test, data_seed=seed, **other)
     return Task(adding_question(seq_len, marks), Data(*parts, settings))

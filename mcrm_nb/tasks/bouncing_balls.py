@@ -20,14 +20,14 @@ from .online import OnlineData, StepScore, StreamQuestion
 ball_radius,box_side,ball_pairs = 1.2, 10., ((1, 0), (2, 0), (2, 1))
 
 def overlapping(x):
-    "Where some ball overlaps a wall or another ball: positions (..., 3, 2) to (...)"
+    "Mask of shape (...) where a ball overlaps a wall or another ball, from positions of shape (..., 3, 2)"
     wall = (x < ball_radius).flatten(-2).any(-1) | (x > box_side-ball_radius).flatten(-2).any(-1)
     return wall | torch.stack([(x[...,i,:]-x[...,j,:]).norm(dim=-1) < 2*ball_radius for i,j in ball_pairs]).any(0)
 
 def balls_at_start(
-    n:int, # Films
-    draw,  # A `torch.Generator`
-):         # positions and velocities, (n, 3, 2) each, float64
+    n:int, # Number of films
+    draw,  # `torch.Generator`
+):         # Positions and velocities of shape (n, 3, 2) each, float64
     "Three balls each, anywhere in the box without an overlap"
     v = torch.randn(n, 3, 2, generator=draw, dtype=torch.float64)
     v = .5*v/v.flatten(1).norm(dim=-1)[:,None,None]
@@ -38,9 +38,9 @@ def balls_at_start(
 
 # %% ../../nbs/tasks/33_bouncing_balls.ipynb #188de62e
 def next_balls(
-    x, # Positions, (n, 3, 2)
-    v, # Velocities, (n, 3, 2)
-):     # positions and velocities one frame later
+    x, # Positions of shape (n, 3, 2)
+    v, # Velocities of shape (n, 3, 2)
+):     # Positions and velocities one frame later
     "One frame of motion"
     for _ in range(2):
         x = x + .5*v
@@ -66,24 +66,24 @@ def _places():
     return at[None,:], at[:,None]
 
 def balls_frame(
-    x, # Positions, (..., 3, 2)
-):     # (..., 30, 30), float32
+    x, # Positions of shape (..., 3, 2)
+):     # Frames of shape (..., 30, 30), float32
     "A picture of the balls"
     across,down = _places()
     d2 = (across - x[...,0,None,None])**2 + (down - x[...,1,None,None])**2
     return (-(d2/ball_radius**2)**4).exp().sum(-3).clamp(max=1).float()
 
 def padded_frame(
-    frame, # (..., 30, 30)
-):         # (..., 34*34)
-    "A frame with its border, as one row"
+    frame, # Frames of shape (..., 30, 30)
+):         # Rows of shape (..., 34*34)
+    "Frames with their border, each as one row"
     return F.pad(frame, (frame_border,)*4, value=.5).flatten(-2)
 
 # %% ../../nbs/tasks/33_bouncing_balls.ipynb #72fc8f70
 def balls_steps(
     frames:int=100,   # Frames of a film
-    in_phase:bool=False, # True: all streams show their first frame first
-):                    # a generator of single steps, see `windowed`
+    in_phase:bool=False, # Whether all streams begin with the first frame of a film
+):                    # Generator of single steps, see `windowed`
     "Endless streams of films, frame by frame"
     def steps(n, draw):
         x,v = balls_at_start(n, draw)
@@ -105,16 +105,16 @@ def balls_steps(
 
 # %% ../../nbs/tasks/33_bouncing_balls.ipynb #709538fa
 def frame_error(prediction, now, label=None):
-    "Squared error over the pixels inside the border: frames (..., 34*34) to (...)"
+    "Squared error over the pixels inside the border, of shape (...), from frames of shape (..., 34*34)"
     side,b = frame_pixels+2*frame_border, frame_border
     d = (prediction-now).unflatten(-1, (side, side))[...,b:-b,b:-b]
     return d.square().sum((-2, -1))
 
 @lru_cache
 def balls_anchors(
-    n:int=60,       # Films
+    n:int=60,       # Number of films
     frames:int=100, # Frames of a film
-)->dict:
+)->dict:            # Errors by name of the predictor
     "Errors of predictors that learn nothing, over all frames for which they have an answer"
     shown = [b[0] for b in islice(balls_steps(frames, in_phase=True)(n, torch.Generator().manual_seed(0)), frames)]
     film = torch.stack(shown)
@@ -129,7 +129,7 @@ _terms = dict(prediction=lambda a, now, label, counts: F.mse_loss(a, now),
 def bouncing_balls_question(
     frames:int=100,   # Frames of a film
 )->StreamQuestion:
-    "The question of bouncing balls: what does the next frame look like?"
+    "The question of bouncing balls: what the next frame looks like"
     size = (frame_pixels+2*frame_border)**2
     return StreamQuestion('bouncing_balls', f'Bouncing balls, films of {frames} frames', input_size=size, n_out=size,
         every_step=True, loss=_terms['prediction'], loss_unit='mean squared error', terms=_terms,
@@ -137,6 +137,7 @@ def bouncing_balls_question(
         metric=StepScore('frame_error', 'prediction', frame_error),
         score_name='squared error of a frame', better='lower')
 
+# %% ../../nbs/tasks/33_bouncing_balls.ipynb #abe07299
 def bouncing_balls(
     frames:int=100,       # Frames of a film
     window:int=1,         # Steps of a batch

@@ -14,10 +14,10 @@ from .scores import step_cross_entropy
 
 # %% ../../nbs/tasks/11_copy_memory.ipynb #b5019bbf
 def copy_data(
-    n:int,        # sequences
-    blank:int,    # T: steps between the last digit shown and the first digit asked for, at least 1
-    seed:int=0,   # the same seed gives the same data on every machine
-)->tuple:         # inputs (n, blank+20, 1), float; targets (n, blank+20), classes 0 to 9
+    n:int,        # Number of sequences
+    blank:int,    # Steps between the last digit shown and the first digit asked for (T), at least 1
+    seed:int=0,   # Random seed; the same seed gives the same data on every machine
+)->tuple:         # Inputs (n, blank+20, 1), float; targets (n, blank+20), classes 0 to 9
     "Sequences of the copy-memory task"
     if blank < 1: raise ValueError(f'blank={blank}: expected at least 1')
     digits = torch.randint(1, 9, (n, 10), generator=torch.Generator().manual_seed(seed))

@@ -24,9 +24,9 @@ sequences = dict(cycle12=('012301230321',), cycle15=('012340123404321',), cycle1
                              '475376724'))
 
 def digit_steps(
-    pictures,       # Pictures by digit, a list of (number, D)
+    pictures,       # List of the pictures of each digit, of shape (number, D)
     sequence:str='cycle12', # Key of `sequences`
-):                  # a generator of single steps, see `windowed`
+):                  # Generator of single steps, see `windowed`
     "Endless streams of digits of a sequence, each shown as a randomly chosen picture"
     texts = torch.tensor([[int(c) for c in s] for s in sequences[one_of('sequence', sequence, sequences)]])
     every,at = torch.cat(pictures), torch.tensor([0, *(len(p) for p in pictures)]).cumsum(0)
@@ -49,7 +49,7 @@ def digit_steps(
 def sequence_ceiling(
     sequence:str, # Key of `sequences`
 )->float:
-    "Share of digits that can be known by whoever knows all digits of the present string so far"
+    "Largest share of right answers of a predictor that knows all digits of the present string so far"
     texts,known = sequences[one_of('sequence', sequence, sequences)],0.
     if len(texts) == 1: return 1.
     for place in range(len(texts[0])):
@@ -70,10 +70,10 @@ picture_sources = 'files','standin'
 
 @lru_cache
 def digit_pictures(
-    part:str='train',     # 'train' or 't10k'
-    source:str='files',   # 'files' of MNIST, or a made 'standin'
+    part:str='train',     # Part of MNIST: 'train' or 't10k'
+    source:str='files',   # Source of the pictures: 'files' of MNIST, or a generated 'standin'
     share:float=1.,       # Share of the images of each digit, from the front
-):                        # for every digit, (number, 784) of bytes
+):                        # List of the pictures of each digit, of shape (number, 784), bytes
     "The pictures of each digit"
     one_of('source', source, picture_sources)
     if not 0 < share <= 1: raise ValueError(f'share={share!r}: expected a number above 0 and at most 1')
@@ -95,7 +95,7 @@ _terms = dict(prediction=lambda a, now, label, counts: F.mse_loss(a, now),
 def digit_stream_question(
     sequence:str='cycle12', # Key of `sequences`
 )->StreamQuestion:
-    "The question of digit-image sequences: which digit comes next?"
+    "The question of digit-image sequences: which digit comes next"
     digits = ''.join(sequences[one_of('sequence', sequence, sequences)])
     p = [digits.count(d)/len(digits) for d in sorted(set(digits))]
     return StreamQuestion('digit_stream', f'Digit images, {sequence}', input_size=784, n_out=10, every_step=True,
@@ -108,7 +108,7 @@ def digit_stream_question(
 # %% ../../nbs/tasks/32_digit_stream.ipynb #c961a382
 def digit_stream(
     sequence:str='cycle12', # Key of `sequences`
-    source:str='files',     # 'files' of MNIST, or a made 'standin'
+    source:str='files',     # Source of the pictures: 'files' of MNIST, or a generated 'standin'
     share:float=1.,         # Share of the training images of each digit, from the front
     window:int=1,           # Steps of a batch
     steps:int=1000,         # Time steps of an epoch

@@ -15,10 +15,10 @@ from .scores import accuracy
 
 # %% ../../nbs/tasks/14_digits.ipynb #b4bca2de
 def digit_sequences(
-    permute_seed:int=None,  # of a fixed shuffling of the pixels; None: line after line
-)->tuple:                   # (1797, 64, 1) in [0, 1], and the classes
+    permute_seed:int=None,  # Random seed of a fixed shuffling of the pixels; None: line after line
+)->tuple:                   # Sequences (1797, 64, 1) in [0, 1], and classes
     "scikit-learn's digits, one pixel per step"
-    from sklearn.datasets import load_digits   # here: no other task waits for it
+    from sklearn.datasets import load_digits   # imported here, since no other task needs it
     shipped = load_digits()
     if (found := shipped.data.shape) != (1797, 64):
         raise ValueError(f"scikit-learn's digits: expected 1797 images of 64 pixels, found {found}")
@@ -30,17 +30,17 @@ def digit_sequences(
 def digits_question(
     permute_seed:int=None,  # Random seed of a fixed shuffling of the pixels; None: line after line
 )->Question:
-    "The question of the digits: which digit was it, after the last pixel?"
+    "The question of the digits: the class of the image, after the last pixel"
     return Question('digits', 'Digits, 64 steps' + ('' if permute_seed is None else ', permuted'), input_size=1,
                     n_out=10, every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats',
                     baseline=math.log(10), trivial_description='any class', metric=accuracy,
                     score_name='accuracy', better='higher')
 
 def digits(
-    permute_seed:int=None,  # see `digit_sequences`
-    n_train:int=None,       # images to learn from, of those not held back; None: all
-    n_valid:int=200,        # of the first 1,400 held back, to choose an epoch or a setting
-    seed:int=0,             # of the choice of those
+    permute_seed:int=None,  # Random seed of a fixed shuffling of the pixels; None: line after line
+    n_train:int=None,       # Images to learn from, of those not held back; None: all
+    n_valid:int=200,        # Images held back for validation, of the first 1,400
+    seed:int=0,             # Random seed of the choice of these images
 )->Task:
     "scikit-learn's handwritten digits, one pixel per step"
     if not 1 <= n_valid < 1400: raise ValueError(f'n_valid={n_valid}: expected 1 to 1399')

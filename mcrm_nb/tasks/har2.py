@@ -33,6 +33,7 @@ def _table(z, member, width):
     raise DataError(f'{har_name}: member {member!r}: expected {width} numbers per line, found {found}. '
                     'Delete the file and get it again with: mcrm_nb data get har')
 
+# %% ../../nbs/tasks/21_har2.ipynb #3311dab8
 def _part(z, part):
     x = [_table(z, f'{part}/Inertial Signals/{s}_{part}.txt', 128) for s in signals]
     labels,people = (_table(z, f'{part}/{k}_{part}.txt', 1)[:,0].astype(int) for k in ('y', 'subject'))
@@ -43,26 +44,27 @@ def _part(z, part):
     return np.stack(x, -1).astype(np.float32), labels, people
 
 def read_har(
-    content:bytes, # of the archive
-)->dict:           # 'train' and 'test' -> windows (n, 128, 9), activities (n,) from 1 to 6, persons (n,)
+    content:bytes, # Content of the archive
+)->dict:           # Windows (n, 128, 9), activities (n,) from 1 to 6 and persons (n,) of 'train' and 'test'
     "Windows, activities and persons in UCI's archive"
     with zipfile.ZipFile(io.BytesIO(content)) as z: return {part: _part(z, part) for part in ('train', 'test')}
 
 # %% ../../nbs/tasks/21_har2.ipynb #6136b37f
 def _made_window(activity, rng):
-    "Nine made signals over 128 steps"
+    "Nine generated signals over 128 steps"
     t,(a,b) = np.arange(128)/50, rng.uniform(0, 2*np.pi, 2)
     size,rate = (.3, .7+.4*activity) if activity <= 3 else (.02, .3*activity)
     swing = lambda phase: size*np.sin(2*np.pi*rate*t[:,None] + phase + np.arange(3))
     body,gyro = (swing(phase) + .01*rng.standard_normal((128, 3)) for phase in (a, b))
     return np.concatenate([body, gyro, body + np.eye(3)[1 if activity == 6 else 0]], 1)
 
+# %% ../../nbs/tasks/21_har2.ipynb #1cdae808
 def har_standin(
-    folder,           # where the archive is written, below 'har'
-    n:tuple=(210, 90),# windows of the two parts
-    seed:int=0,       # of the signals
-):                    # a `DataFile` for `data_bytes(..., home=folder)`
-    "Write a small made archive in the form of UCI's"
+    folder,           # Folder that the archive is written to, below 'har'
+    n:tuple=(210, 90),# Numbers of windows in the two parts
+    seed:int=0,       # Random seed of the signals
+):                    # `DataFile` for `data_bytes(..., home=folder)`
+    "Write a small generated archive in the form of UCI's"
     rng,content = np.random.default_rng(seed),io.BytesIO()
     with zipfile.ZipFile(content, 'w') as z:
         def write(member, rows, form):
@@ -78,7 +80,7 @@ def har_standin(
 
 # %% ../../nbs/tasks/21_har2.ipynb #f80ce9c1b
 def _held_back(valid, people, share, seed):
-    "Which training windows are for validation"
+    "Mask of the training windows that are held back for validation"
     gen = torch.Generator().manual_seed(seed)
     if valid == 'random':
         held = torch.zeros(len(people), dtype=bool)
@@ -91,23 +93,25 @@ def _held_back(valid, people, share, seed):
 def har2_question(
     source:str='files', # Source of the signals, see `har2`
 )->Question:
-    "The question of HAR-2: which of two groups of activities was it?"
+    "The question of HAR-2: which of two groups of activities a window shows"
     title = 'HAR-2' if source == 'files' else 'Stand-in for HAR-2 (made signals)'
     return Question('har2', title, input_size=9, n_out=1, every_step=False,
                     loss=F.binary_cross_entropy_with_logits, loss_unit='cross-entropy in nats',
                     trivial_description='how frequent each group is', metric=binary_accuracy,
                     score_name='accuracy', better='higher')
 
+# %% ../../nbs/tasks/21_har2.ipynb #bc853dd4
 def har2(
-    normalise:str='channel', # by mean and deviation of the training part: 'channel', 'global', or None
-    valid:str='random',      # held back: windows at 'random', or all of some persons: 'subject'
-    valid_share:float=.3,    # of the training windows, or of their persons
-    seed:int=0,              # of that choice
-    n_train:int=None,        # windows to learn from, of those not held back; None: all
-    source:str='files',      # 'files', or 'standin': a small made archive, to try the code
+    normalise:str='channel', # Mean and deviation to normalise by: of each 'channel', 'global', or None
+    valid:str='random',      # Windows held back: at 'random', or all of some persons ('subject')
+    valid_share:float=.3,    # Share of the training windows, or of their persons, that is held back
+    seed:int=0,              # Random seed of that choice
+    n_train:int=None,        # Windows to learn from, of those not held back; None: all
+    source:str='files',      # Source of the signals: 'files', or 'standin', a small generated archive
 )->Task:
     "HAR-2: two groups of activities from nine signals of a phone"
-    one_of('normalise', normalise, ('channel', 'global', None)); one_of('valid', valid, ('random', 'subject'))
+    one_of('normalise', normalise, ('channel', 'global', None))
+    one_of('valid', valid, ('random', 'subject'))
     if not 0 < valid_share < 1: raise ValueError(f'valid_share={valid_share}: expected a number between 0 and 1')
     if one_of('source', source, ('files', 'standin')) == 'files': parts = read_har(data_bytes(har_name))
     else:

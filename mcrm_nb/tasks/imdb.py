@@ -28,8 +28,8 @@ imdb_name,glove_name = 'imdb/aclImdb_v1.tar.gz','glove/glove.6B.zip'
 _again = 'Delete the file and get it again with: mcrm_nb data get '
 
 def read_imdb(
-    content:bytes, # of the archive
-)->dict:           # 'train' and 'test' -> a list of (review, praise or not)
+    content:bytes, # Content of the archive
+)->dict:           # Lists of (review, whether it is positive) of 'train' and 'test'
     "Reviews and verdicts in the IMDB archive"
     wanted = re.compile(r'aclImdb/(train|test)/(neg|pos)/(\d+)_(\d+)\.txt')
     found = {(part, verdict): [] for part in ('train', 'test') for verdict in ('neg', 'pos')}
@@ -53,11 +53,11 @@ _words = dict(pos='great lovely superb fun'.split(), neg='awful dull poor boring
               any="the film was it's not , . a plot actor <br /><br /> and of I said".split())
 
 def imdb_standin(
-    folder,      # where the archive is written, below 'imdb'
-    n:int=50,    # reviews of each verdict in each part
-    seed:int=0,  # of the reviews
-):               # a `DataFile` for `data_bytes(..., home=folder)`
-    "Write a small made archive in the form of IMDB's"
+    folder,      # Folder that the archive is written to, below 'imdb'
+    n:int=50,    # Reviews of each verdict in each part
+    seed:int=0,  # Random seed of the reviews
+):               # `DataFile` for `data_bytes(..., home=folder)`
+    "Write a small generated archive in the form of IMDB's"
     rng,content = np.random.default_rng(seed),io.BytesIO()
     with tarfile.open(fileobj=content, mode='w') as tar:
         def write(name, text):
@@ -73,8 +73,9 @@ def imdb_standin(
                     write(f'{part}/{verdict}/{k}_{stars}.txt', ' '.join(rng.permutation(words)))
     return write_standin(folder, imdb_name, gzip.compress(content.getvalue(), mtime=0))
 
+# %% ../../nbs/tasks/22_imdb.ipynb #4f06b00e
 def glove_standin(folder, seed=0):
-    "Write a small made archive in the form of GloVe's"
+    "Write a small generated archive in the form of GloVe's"
     rng,content = np.random.default_rng(seed),io.BytesIO()
     with zipfile.ZipFile(content, 'w') as z:
         line = lambda word: ' '.join([word, *(f'{v:.5f}' for v in rng.standard_normal(100))]) + '\n'
@@ -84,8 +85,8 @@ def glove_standin(folder, seed=0):
 
 # %% ../../nbs/tasks/22_imdb.ipynb #c18b8261
 def words_of(
-    texts, # a list of str
-)->list:   # of lists of tokens
+    texts, # List of texts
+)->list:   # Lists of tokens
     "Tokens of spaCy's blank English pipeline"
     try: import spacy
     except ImportError:
@@ -95,9 +96,9 @@ def words_of(
     return [[t.text for t in split(text.rstrip('\n'))] for text in texts]
 
 def vocabulary(
-    texts,          # lists of tokens, of the reviews to learn from
-    n:int=25_000,   # how many tokens at most, the most frequent
-)->list:            # token of each number; 0 is anything else, 1 is padding
+    texts,          # Lists of tokens of the reviews to learn from
+    n:int=25_000,   # Largest number of tokens; the most frequent are kept
+)->list:            # Tokens in the order of their numbers; 0 is any other token, 1 is padding
     "The most frequent tokens, ties in alphabetical order, after two that stand for 'unknown' and 'padding'"
     counts = Counter(t for text in texts for t in text)
     return ['<unk>', '<pad>', *sorted(counts, key=lambda t: (-counts[t], t))[:n]]
@@ -106,12 +107,12 @@ def vocabulary(
 paddings = 'end','front'
 
 class ReviewLoader(TensorLoader):
-    "Batches of reviews (rows, steps of the longest), padded with 1"
+    "Batches of reviews of shape (rows, steps of the longest), padded with 1"
     def __init__(self,
-        tensors:tuple,  # where each review starts and ends, and its target
-        *args,          # as for `TensorLoader`
-        tokens=None,    # all reviews one after the other
-        padding='end',  # or 'front'
+        tensors:tuple,  # Starts, ends and targets of the reviews
+        *args,          # Arguments of `TensorLoader`
+        tokens=None,    # Tokens of all reviews, one after the other
+        padding='end',  # Place of the padding, 'end' or 'front'
         **kwargs):
         super().__init__(tensors, *args, **kwargs)
         self.padding = one_of('padding', padding, paddings)
@@ -131,9 +132,9 @@ class ReviewLoader(TensorLoader):
 
 # %% ../../nbs/tasks/22_imdb.ipynb #424af52f
 def read_glove(
-    content:bytes, # of the archive
-    names:list,    # tokens
-)->tuple:          # numbers of those that GloVe has, and their vectors (n, 100)
+    content:bytes, # Content of the archive
+    names:list,    # Tokens in the order of their numbers
+)->tuple:          # Numbers of the tokens that GloVe has, and their vectors of shape (n, 100)
     "GloVe's vectors of these tokens"
     number,rows,vectors = {t: i for i,t in enumerate(names)},[],[]
     with zipfile.ZipFile(io.BytesIO(content)) as z:
@@ -144,17 +145,20 @@ def read_glove(
             word,*v = line.rstrip('\n').split(' ')
             if len(v) != 100:
                 raise DataError(f'{glove_name}: {word!r}: expected 100 numbers, found {len(v)}. {_again}glove')
-            if word in number: rows.append(number[word]); vectors.append(np.array(v, np.float32))
+            if word in number:
+                rows.append(number[word])
+                vectors.append(np.array(v, np.float32))
     return torch.tensor(rows, dtype=torch.long), torch.from_numpy(np.array(vectors, np.float32).reshape(-1, 100))
 
+# %% ../../nbs/tasks/22_imdb.ipynb #023162e8
 class ReviewModel(SequenceModel):
     "A `SequenceModel` with an embedding before it; 1 is padding"
     def __init__(self,
-        rnn,                # a recurrent layer, batch first
-        n_out:int,          # numbers per answer
-        n_symbols:int,      # rows of the embedding
-        vectors:tuple=None, # numbers of tokens, and the vectors they start from
-        std:float=None,     # readout weights from N(0, std**2); None: torch's default
+        rnn,                # Recurrent layer, batch first
+        n_out:int,          # Numbers per answer
+        n_symbols:int,      # Rows of the embedding
+        vectors:tuple=None, # Numbers of tokens, and the vectors that they start from
+        std:float=None,     # Standard deviation of the readout's first weights; None: torch's default
     ):
         super().__init__(rnn, n_out, std=std)
         self.embedding = nn.Embedding(n_symbols, rnn.input_size, padding_idx=1)
@@ -168,7 +172,7 @@ class ReviewModel(SequenceModel):
 # %% ../../nbs/tasks/22_imdb.ipynb #c86658c9
 @dataclass
 class ReviewQuestion(Question):
-    "Is a review praise?"
+    "The question whether a review is positive"
     n_symbols:int=25_002  # Rows of the embedding
     vectors:tuple=None    # Numbers of tokens, and the vectors they start from
 
@@ -178,9 +182,10 @@ class ReviewQuestion(Question):
         rnn = make(self.input_size, hidden_size, batch_first=True, **options)
         return ReviewModel(rnn, self.n_out, self.n_symbols, self.vectors, std)
 
+# %% ../../nbs/tasks/22_imdb.ipynb #9afc367e
 @dataclass
 class Reviews(Data):
-    "Reviews; each part holds numbers of tokens, where reviews start (and the last ends), and targets"
+    "Reviews; each part holds numbers of tokens, the starts of the reviews (and the last end), and targets"
     symbols:list=None    # Tokens that the numbers stand for
     vectors:tuple=None   # Numbers of tokens, and the vectors they start from
     padding:str='end'    # Place of a batch's padding, 'end' or 'front'
@@ -203,7 +208,7 @@ def _numbers(reviews, number, max_len):
 def imdb_question(
     source:str='files', # Source of the reviews, see `imdb`
 )->ReviewQuestion:
-    "The question of IMDB: does a review praise its film?"
+    "The question of IMDB: whether a review is positive"
     return ReviewQuestion('imdb', 'IMDB reviews' if source == 'files' else 'Stand-in for IMDB reviews (made words)',
                           input_size=100, n_out=1, every_step=False, loss=F.binary_cross_entropy_with_logits,
                           loss_unit='cross-entropy in nats', trivial_description='how frequent praise is',
@@ -212,18 +217,19 @@ def imdb_question(
 
 # %% ../../nbs/tasks/22_imdb.ipynb #b932b2c8
 def imdb(
-    vectors:str='normal',   # where the embedding starts: 'normal' or 'glove'
-    n_words:int=25_000,     # tokens of the vocabulary
-    max_len:int=None,       # tokens of a review, from the front; None: all
-    n_train:int=None,       # reviews to learn from, of those not held back; None: all
-    valid_share:float=.3,   # of the training reviews held back
-    n_test:int=None,        # test reviews to use, drawn at random; None: all
-    seed:int=0,             # of these choices
-    source:str='files',     # 'files', or 'standin': small made archives, to try the code
-    padding:str='end',      # where a batch is filled up: 'end', or 'front', before the first word
+    vectors:str='normal',   # First weights of the embedding: 'normal' or 'glove'
+    n_words:int=25_000,     # Largest number of tokens in the vocabulary
+    max_len:int=None,       # Tokens of a review, from the front; None: all
+    n_train:int=None,       # Reviews to learn from, of those not held back; None: all
+    valid_share:float=.3,   # Share of the training reviews that is held back
+    n_test:int=None,        # Test reviews to use, drawn at random; None: all
+    seed:int=0,             # Random seed of these choices
+    source:str='files',     # Source of the reviews: 'files', or 'standin', small generated archives
+    padding:str='end',      # Place of a batch's padding: 'end', or 'front', before the first word
 )->Task:
-    "IMDB film reviews: praise or not"
-    one_of('vectors', vectors, ('normal', 'glove')); one_of('padding', padding, paddings)
+    "IMDB film reviews: whether a review is positive"
+    one_of('vectors', vectors, ('normal', 'glove'))
+    one_of('padding', padding, paddings)
     if not 0 < valid_share < 1: raise ValueError(f'valid_share={valid_share}: expected a number between 0 and 1')
     with tempfile.TemporaryDirectory() as d:
         standin = one_of('source', source, ('files', 'standin')) == 'standin'

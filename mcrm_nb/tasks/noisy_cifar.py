@@ -26,11 +26,17 @@ cifar_name = 'cifar10/cifar-10-python.tar.gz'
 _batches = tuple(f'data_batch_{k}' for k in range(1, 6)),('test_batch',)
 _again = 'Delete the file and get it again with: mcrm_nb data get cifar10'
 
+def _check_classes(part, p):
+    if len(p.data) == len(p.targets) and set(p.targets) <= set(range(10)): return
+    raise DataError(f'{cifar_name}: {part}: expected a class from 0 to 9 for each of {len(p.data)} pictures, '
+                    f'found {len(p.targets)} classes from {min(p.targets)} to {max(p.targets)}. {_again}')
+
+# %% ../../nbs/tasks/20_noisy_cifar.ipynb #5b129583
 def read_cifar(
-    content:bytes, # of the archive
-)->dict:           # 'train' and 'test' -> pictures (n, 32, 32, 3) uint8 and classes (n,)
+    content:bytes, # Content of the archive
+)->dict:           # Pictures (n, 32, 32, 3) uint8 and classes (n,) of 'train' and 'test'
     "Pictures and classes in CIFAR-10's archive, as torchvision reads them"
-    from torchvision.datasets import CIFAR10   # here: no other task waits for it
+    from torchvision.datasets import CIFAR10   # imported here, since no other task needs it
     class Checked(CIFAR10):
         train_list,test_list = ([(name, None) for name in part] for part in _batches)
         meta = {**CIFAR10.meta, 'md5': None}
@@ -46,29 +52,27 @@ def read_cifar(
         except (KeyError, ValueError, pickle.UnpicklingError) as e:
             raise DataError(f'{cifar_name}: expected pictures of 3 x 32 x 32 bytes with labels, found: {e}. '
                             f'{_again}') from e
-    for k,p in parts.items():
-        if len(p.data) != len(p.targets) or not set(p.targets) <= set(range(10)):
-            raise DataError(f'{cifar_name}: {k}: expected a class from 0 to 9 for each of {len(p.data)} pictures, '
-                            f'found {len(p.targets)} classes from {min(p.targets)} to {max(p.targets)}. {_again}')
+    for k,p in parts.items(): _check_classes(k, p)
     return {k: (torch.from_numpy(p.data), torch.tensor(p.targets)) for k,p in parts.items()}
 
 # %% ../../nbs/tasks/20_noisy_cifar.ipynb #cad8bad8
 def _made_pictures(labels, rng):
-    "Stripes, (n, 3, 32, 32) uint8"
+    "Generated pictures of stripes, of shape (n, 3, 32, 32), uint8"
     angle,at = np.pi*labels[:,None,None]/10, np.arange(32)
     wave = np.sin(.7*(np.cos(angle)*at + np.sin(angle)*at[:,None]) + rng.uniform(0, 2*np.pi, (len(labels), 1, 1)))
     colour = .5 + .5*np.cos(2*np.pi*(labels[:,None]/10 + np.arange(3)/3))
     x = 128 + 90*wave[:,None]*colour[...,None,None] + 20*rng.standard_normal((len(labels), 3, 32, 32))
     return x.clip(0, 255).astype(np.uint8)
 
+# %% ../../nbs/tasks/20_noisy_cifar.ipynb #59c5d3b3
 def cifar_standin(
-    folder,            # where the archive is written, below 'cifar10'
-    n:tuple=(200, 60), # pictures of the two parts; the first a multiple of 5
-    seed:int=0,        # of the pictures
-):                     # a `DataFile` for `data_bytes(..., home=folder)`
-    "Write a small made archive in the form of CIFAR-10's"
+    folder,            # Folder that the archive is written to, below 'cifar10'
+    n:tuple=(200, 60), # Numbers of pictures in the two parts; the first is a multiple of 5
+    seed:int=0,        # Random seed of the pictures
+):                     # `DataFile` for `data_bytes(..., home=folder)`
+    "Write a small generated archive in the form of CIFAR-10's"
     rng,content = np.random.default_rng(seed),io.BytesIO()
-    with tarfile.open(fileobj=content, mode='w') as tar:   # `tarfile.open` tells by itself what is compressed
+    with tarfile.open(fileobj=content, mode='w') as tar:   # uncompressed, which `tarfile.open` recognises
         def write(name, o):
             member = tarfile.TarInfo(f'cifar-10-batches-py/{name}')
             member.size = len(pickled := pickle.dumps(o, protocol=2))
@@ -82,18 +86,19 @@ def cifar_standin(
 
 # %% ../../nbs/tasks/20_noisy_cifar.ipynb #332d3808
 def rows_of(
-    pictures,  # (n, 32, 32, 3)
-):             # (n, 32, 96), the rows as steps
+    pictures,  # Pictures of shape (n, 32, 32, 3)
+):             # Sequences of shape (n, 32, 96), with rows as steps
     "Pictures as sequences of rows: red, green, blue"
     return pictures.permute(0, 1, 3, 2).reshape(len(pictures), 32, 96)
 
+# %% ../../nbs/tasks/20_noisy_cifar.ipynb #ce687953
 class NoisyLoader(TensorLoader):
     "Batches of rows, from 0 to 1, with noise behind them"
     def __init__(self,
-        tensors:tuple,   # rows (n, 32, 96) uint8, classes, and for fresh noise a number for each picture
-        *args,           # as for `TensorLoader`
-        steps:int=1000,  # of the whole sequence
-        noise=None,      # (steps-32, 96), shared; None: fresh
+        tensors:tuple,   # Rows (n, 32, 96) uint8, classes, and for fresh noise a number for each picture
+        *args,           # Arguments of `TensorLoader`
+        steps:int=1000,  # Steps of the whole sequence
+        noise=None,      # Shared noise of shape (steps-32, 96); None: fresh noise
         **kwargs):
         super().__init__(tensors, *args, **kwargs)
         self.steps,self.noise = steps, noise if noise is None or self.device is None else noise.to(self.device)
@@ -110,7 +115,7 @@ class NoisyLoader(TensorLoader):
         return dl
 
 def white_noise(steps, seed):
-    "Noise from N(0, 1), (steps, 96)"
+    "Noise from N(0, 1), of shape (steps, 96)"
     return torch.randn(steps, 96, generator=torch.Generator().manual_seed(seed))
 
 # %% ../../nbs/tasks/20_noisy_cifar.ipynb #a30d7d0c
@@ -134,23 +139,24 @@ def noisy_cifar_question(
     noise:str='shared',  # Noise that is 'shared' by all pictures, or 'fresh' for each
     source:str='files',  # Source of the pictures, see `noisy_cifar`
 )->Question:
-    "The question of noise-padded CIFAR-10: which class was it, after the noise?"
+    "The question of noise-padded CIFAR-10: the class of the picture, after the noise"
     title = 'CIFAR-10' if source == 'files' else 'Stand-in for CIFAR-10 (made stripes)'
     return Question('noisy_cifar', f'{title}, {steps-32} steps of {noise} noise', input_size=96, n_out=10,
                     every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats', baseline=math.log(10),
                     trivial_description='any class', metric=accuracy, score_name='accuracy', better='higher')
 
+# %% ../../nbs/tasks/20_noisy_cifar.ipynb #024eb9d9
 def noisy_cifar(
-    steps:int=1000,      # of a sequence: 32 of the picture, the rest noise
-    noise:str='shared',  # 'shared' by all pictures, or 'fresh' for each
-    noise_seed:int=0,    # of the noise
-    n_train:int=None,    # pictures to learn from, of those not held back; None: all
-    n_valid:int=None,    # training pictures held back; None: 6 %, 3,000 of 50,000
-    n_test:int=None,     # test pictures to use; None: all
-    seed:int=0,          # of the choice of those held back
-    source:str='files',  # 'files', or 'standin': a small made archive, to try the code
+    steps:int=1000,      # Steps of a sequence: 32 of the picture, the rest noise
+    noise:str='shared',  # Noise that is 'shared' by all pictures, or 'fresh' for each
+    noise_seed:int=0,    # Random seed of the noise
+    n_train:int=None,    # Pictures to learn from, of those not held back; None: all
+    n_valid:int=None,    # Training pictures held back; None: 6 %, 3,000 of 50,000
+    n_test:int=None,     # Test pictures to use, from the front; None: all
+    seed:int=0,          # Random seed of the choice of those held back
+    source:str='files',  # Source of the pictures: 'files', or 'standin', a small generated archive
 )->Task:
-    "Noise-padded CIFAR-10: the rows of a picture, then noise, then the class is asked for"
+    "Noise-padded CIFAR-10: the rows of a picture, then noise; the answer is the class"
     if steps < 33: raise ValueError(f'steps={steps}: expected at least 33, 32 rows and noise')
     one_of('noise', noise, ('shared', 'fresh'))
     if one_of('source', source, ('files', 'standin')) == 'files': parts = read_cifar(data_bytes(cifar_name))
@@ -162,7 +168,7 @@ def noisy_cifar(
     rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     learnt,held = rows[:-n_valid][:n_train],rows[-n_valid:]
     def part(k, x, y):
-        own = torch.arange(len(x)) + 10**8*noise_seed + 10**6*k   # fresh: the seed of each picture's noise
+        own = torch.arange(len(x)) + 10**8*noise_seed + 10**6*k   # the seeds of fresh noise
         return rows_of(x), y, white_noise(steps-32, noise_seed) if noise == 'shared' else own
     parts = part(0, x[learnt], y[learnt]), part(1, x[held], y[held]), part(2, xt[:n_test], yt[:n_test])
     settings = dict(source=source, steps=steps, noise=noise, noise_seed=noise_seed, n_train=len(parts[0][0]),

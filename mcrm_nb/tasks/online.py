@@ -28,9 +28,9 @@ def windowed(
     steps:Callable, # Generator of single steps, called with the number of streams and a `torch.Generator`: tuples of
                     # input (n, D), label (n,), begins (n,), counts (n,)
     window:int=1,   # Steps of a batch
-    resets:bool=True, # True: a batch says at its end which streams begin anew
-):                  # a generator of batches, called in the same way
-    "Batches of consecutive windows of streams: the input of the step before, and what comes now"
+    resets:bool=True, # Whether the last tensor of a batch tells which streams begin anew
+):                  # Generator of batches, called in the same way
+    "Batches of consecutive windows of streams, with the input of the step before and that of the present step"
     if type(window) is not int or window < 1: raise ValueError(f'window={window!r}: expected a positive whole number')
     def make(n, draw):
         before = None
@@ -47,14 +47,14 @@ def windowed(
 # %% ../../nbs/tasks/30_online_streams.ipynb #9a06ad87
 @dataclass
 class StreamQuestion(Question):
-    "What comes next on a stream: its input, its label, or both, as far as a model answers"
-    streams:bool=True   # True: batches are consecutive windows of the same streams
-    drawn:object=None   # Anything the metrics need to know of the inputs, such as one picture for every label
+    "The question what comes next on a stream: its input, its label, or both, as far as a model answers"
+    streams:bool=True   # Whether batches are consecutive windows of the same streams
+    drawn:object=None   # Whatever the metrics need to know of the inputs, such as one picture for every label
 
 # %% ../../nbs/tasks/30_online_streams.ipynb #27946f07
 @patch
 def objective(self:StreamQuestion, answer, *targets):
-    "The terms of the loss for those parts that the model answers; their sum is what is trained"
+    "The terms of the loss for those parts that the model answers; training minimises their sum"
     found = {name: term(answer[name], *targets) for name,term in self.terms.items() if name in answer}
     if not found: raise ValueError(f'answer={sorted(answer)}: expected one of {", ".join(self.terms)}')
     return found
@@ -70,10 +70,10 @@ def _own_model(make):
 @patch
 def model(self:StreamQuestion,
     memory,           # Key of `memories`, or anything called like `nn.LSTM`
-    hidden_size:int,  # Units
+    hidden_size:int,  # Number of units
     std:float=None,   # Standard deviation of the readout's first weights; None: torch's default
     **options,        # Options of the memory, and of its own model if it brings one
-):                    # a model that is called with windows of a stream
+):                    # Model that is called with windows of a stream
     "The memory's own model for streams, or the memory with a linear readout"
     make = memories[memory] if isinstance(memory, str) else memory
     if own := _own_model(make): return own(self, make, hidden_size, **options)
@@ -87,7 +87,7 @@ class StepScore(Metric):
         name:str,          # Name in tables and records
         part:str,          # Part of the answer that is scored, 'prediction' or 'classification'
         score:Callable,    # Score of (answer, now, label): a number for every stream and step
-        all_steps:bool=False, # True: all steps count, False: those that the batch says
+        all_steps:bool=False, # Whether all steps count, or only those that the batch marks
     ): self._name,self.part,self.score,self.all_steps,self.__name__ = name,part,score,all_steps,name
 
     def reset(self): self.total,self.count = 0.,0.
@@ -102,20 +102,21 @@ class StepScore(Metric):
     @property
     def name(self): return self._name
 
+# %% ../../nbs/tasks/30_online_streams.ipynb #f822d5d5
 def is_right(
-    scores, # of labels, (..., classes)
-    now,    # present input, not used
-    label,  # (...,)
-):          # (...,) of 0 and 1
+    scores, # Scores of the labels, of shape (..., classes)
+    now,    # Present input, not used
+    label,  # Labels of shape (...,)
+):          # Numbers 0 and 1 of shape (...,)
     "1 where the highest score is the label's"
     return (scores.argmax(-1) == label).float()
 
 # %% ../../nbs/tasks/30_online_streams.ipynb #8c64c277
 class Nearest:
-    "Score of a prediction: is the picture nearest to it that of the label? For memories that predict inputs"
+    "Score of a predicted input: 1 where the picture nearest to it is that of the label"
     def __init__(self,
-        pictures,    # One for every label, (classes, D)
-        labels=None, # Those that occur; None: all of them
+        pictures,    # Picture of every label, of shape (classes, D)
+        labels=None, # Labels that occur; None: all
     ): self.pictures,self.labels = pictures,torch.arange(len(pictures)) if labels is None else torch.as_tensor(labels)
     def __call__(self, prediction, now, label):
         p,labels = self.pictures.to(prediction)[self.labels],self.labels.to(prediction.device)
@@ -125,7 +126,7 @@ class Nearest:
 # %% ../../nbs/tasks/30_online_streams.ipynb #115cba12
 @dataclass
 class OnlineData(StreamData):
-    "Endless streams in windows; `make` draws single steps as `windowed` takes them, and `steps` counts time steps"
+    "Endless streams in windows; `make` draws single steps in the form that `windowed` takes"
     window:int=1             # Steps of a batch
     make_valid:Callable=None # Single steps of validation streams; None: as in training
     make_test:Callable=None  # Single steps of test streams; None: as in validation
@@ -141,29 +142,32 @@ class OnlineData(StreamData):
             if type(v) is not int or v < self.window or v % self.window:
                 raise ValueError(f'{k}={v!r}: expected a multiple of window={self.window}')
 
-    def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
-        "fastai `DataLoaders` of streams; validation and test meet the same streams every time, whatever the seed"
-        def part(make, n, rows, seed, fixed):
-            return StreamLoader(windowed(make, self.window, self.resets), rows, n//self.window, seed, self.resets,
-                                device, fixed)
-        rows = eval_bs or self.eval_bs or bs
-        return DataLoaders(part(self.make, self.steps, bs, seed+2, False),
-                           part(self.make_valid, self.eval_steps, rows, 0, True),
-                           part(self.make_test, self.test_steps, rows, 1, True), device=device)
+# %% ../../nbs/tasks/30_online_streams.ipynb #32f30ea0
+@patch
+def loaders(self:OnlineData, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
+    "fastai `DataLoaders` of streams; validation and test use the same streams every time, whatever the seed"
+    def part(make, n, rows, seed, fixed):
+        return StreamLoader(windowed(make, self.window, self.resets), rows, n//self.window, seed, self.resets,
+                            device, fixed)
+    rows = eval_bs or self.eval_bs or bs
+    return DataLoaders(part(self.make, self.steps, bs, seed+2, False),
+                       part(self.make_valid, self.eval_steps, rows, 0, True),
+                       part(self.make_test, self.test_steps, rows, 1, True), device=device)
 
-    def digest(self):
-        "A checksum of the first steps of eight streams, of each part; it does not depend on the window"
-        def first(make, k):
-            draw = torch.Generator().manual_seed(2**20*k)
-            return tuple(t for b in islice(make(8, draw), 8) for t in b)
-        return {part: checksum(first(m, k)) for part,m,k in (('train', self.make, 2), ('valid', self.make_valid, 0),
-                                                            ('test', self.make_test, 1))}
+@patch
+def digest(self:OnlineData):
+    "A checksum of the first steps of eight streams, of each part; it does not depend on the window"
+    def first(make, k):
+        draw = torch.Generator().manual_seed(2**20*k)
+        return tuple(t for b in islice(make(8, draw), 8) for t in b)
+    return {part: checksum(first(m, k)) for part,m,k in (('train', self.make, 2), ('valid', self.make_valid, 0),
+                                                        ('test', self.make_test, 1))}
 
 # %% ../../nbs/tasks/30_online_streams.ipynb #8a7465a1
 def segments(
-    begins, # (B, T), above zero where a stream begins anew
-):          # for every segment its stream, first step and length, (S,) each; and each stream's last segment, (B,)
-    "The pieces of the streams of a window between resets"
+    begins, # Numbers above zero where a stream begins anew, of shape (B, T)
+):          # Stream, first step and length of every segment, (S,) each; and each stream's last segment, (B,)
+    "The segments of the streams of a window between resets"
     starts = begins > 0
     starts[:,0] = True
     stream,first = starts.nonzero(as_tuple=True)
@@ -173,11 +177,11 @@ def segments(
 
 # %% ../../nbs/tasks/30_online_streams.ipynb #b33acb81
 def run_segments(
-    rnn:nn.Module, # a recurrent layer, batch first
-    x,             # (B, T, features)
-    hx,            # state (layers, B, ...), a tensor or a tuple of them; None: zero
-    begins,        # (B, T), above zero where a stream begins anew
-):                 # outputs (B, T, width), and the state after the window
+    rnn:nn.Module, # Recurrent layer, batch first
+    x,             # Input of shape (B, T, features)
+    hx,            # State of shape (layers, B, ...), a tensor or a tuple of tensors; None: zero
+    begins,        # Numbers above zero where a stream begins anew, of shape (B, T)
+):                 # Outputs of shape (B, T, width), and the state after the window
     "A layer over a window of streams that begin anew at any step"
     stream,first,length,last = segments(begins.clone())
     step = torch.arange(int(length.max()), device=x.device)
@@ -196,7 +200,7 @@ def run_segments(
 class StreamModel(nn.Module):
     "A recurrent layer with a linear readout at every step of a window of streams"
     def __init__(self,
-        rnn:nn.Module,    # a recurrent layer, batch first
+        rnn:nn.Module,    # Recurrent layer, batch first
         n_out:int,        # Numbers per answer
         std:float=None,   # Standard deviation of the readout's first weights; None: torch's default
         part:str='classification', # Name of the part of the answer
@@ -206,11 +210,11 @@ class StreamModel(nn.Module):
         if std is not None: nn.init.normal_(self.head.weight, 0, std)
 
     def forward(self,
-        x,                # (B, T, features)
+        x,                # Input of shape (B, T, features)
         hx=None,          # State of the layer after the last window
-        with_state=False, # True: return the state after the window, too
-        begins=None,      # (B, T), above zero where a stream begins anew; None: nowhere in this window
-    ):                    # dict of one part, (B, T, n_out); with_state: that and the state
+        with_state=False, # Whether to return the state after the window, too
+        begins=None,      # Numbers above zero where a stream begins anew, of shape (B, T); None: nowhere
+    ):                    # Dict with one part of shape (B, T, n_out); with the state if asked for
         "The answers to a window of streams"
         inner = begins is not None and bool((begins[:,1:] > 0).any())
         y,state = run_segments(self.rnn, x, hx, begins) if inner else self.rnn(x, hx)
@@ -219,11 +223,11 @@ class StreamModel(nn.Module):
 
 # %% ../../nbs/tasks/30_online_streams.ipynb #889e1609
 def order_scores(
-    labels,            # of streams, (B, T) of whole numbers
-    begins=None,       # (B, T), above zero where a stream begins anew
-    counts=None,       # (B, T), above zero where a step counts
-    orders=range(4),   # Numbers of labels looked back at
-)->dict:               # order -> share of right answers on the second half of the steps
+    labels,            # Labels of streams, whole numbers of shape (B, T)
+    begins=None,       # Numbers above zero where a stream begins anew, of shape (B, T); None: nowhere
+    counts=None,       # Numbers above zero where a step counts, of shape (B, T); None: everywhere
+    orders=range(4),   # Orders: numbers of labels looked back at
+)->dict:               # Shares of right answers on the second half of the steps, by order
     "Shares of right answers of predictors that know the last `n` labels"
     begins = torch.zeros_like(labels) if begins is None else begins
     counts = torch.ones_like(labels) if counts is None else counts
@@ -250,10 +254,10 @@ def order_scores(
 # %% ../../nbs/tasks/30_online_streams.ipynb #c3c92ad3
 def sample_labels(
     steps:Callable, # Generator of single steps, see `windowed`
-    n:int,          # Streams
-    T:int,          # Steps
+    n:int,          # Number of streams
+    T:int,          # Number of steps
     seed:int=0,     # Random seed of the streams
-):                  # labels, begins, counts, (n, T) each
+):                  # Labels, begins and counts, of shape (n, T) each
     "Labels of some streams, for predictors that look at labels alone"
     parts = [b[1:] for b in islice(steps(n, torch.Generator().manual_seed(2**20*seed)), T)]
     return tuple(torch.stack(v, 1) for v in zip(*parts))

@@ -26,9 +26,9 @@ from fastai.data.core import DataLoaders
 text_units = 'word','char','char_mikolov'
 
 def symbols(
-    text:str,     # a file's text
-    unit:str,     # 'word', 'char' or 'char_mikolov'
-):                # a list of words, or a string of characters
+    text:str,     # Text of a file
+    unit:str,     # Kind of symbol: 'word', 'char' or 'char_mikolov'
+):                # List of words, or string of characters
     "The text as a sequence of symbols"
     one_of('unit', unit, text_units)
     if unit == 'char': return text.replace('\n', '<eos>')
@@ -37,17 +37,17 @@ def symbols(
 
 # %% ../../nbs/tasks/13_penn_treebank.ipynb #4903f526
 def alphabet(
-    *texts,   # sequences of symbols
-)->list:      # symbol of each number
+    *texts,   # Sequences of symbols
+)->list:      # Symbols in the order of their numbers
     "All symbols, most frequent first, ties in alphabetical order"
     counts = Counter()
     for t in texts: counts.update(t)
     return sorted(counts, key=lambda s: (-counts[s], s))
 
 def encode(
-    text,        # a sequence of symbols
-    number:dict, # symbol -> number
-):
+    text,        # Sequence of symbols
+    number:dict, # Number of each symbol
+):               # Tensor of numbers
     "A sequence of symbols as a tensor of numbers"
     return torch.tensor([number[s] for s in text])
 
@@ -60,7 +60,7 @@ def unigram_loss(train, other, n_symbols:int)->float:
 # %% ../../nbs/tasks/13_penn_treebank.ipynb #a1a33621
 @dataclass
 class LanguageQuestion(Question):
-    "Which symbol comes next, at every step after the context; embedding and decoder are tied"
+    "The question which symbol comes next, at every step after the context; embedding and decoder are tied"
     context:int=80   # First steps of a window, which get no answer
 
     def model(self, memory, hidden_size, bound=.1, **options):
@@ -70,16 +70,17 @@ class LanguageQuestion(Question):
         return LanguageModel(make(width, hidden_size, batch_first=True, **options), self.n_out, bound,
                              context=self.context)
 
+# %% ../../nbs/tasks/13_penn_treebank.ipynb #8ac4beed
 @dataclass
 class Texts(Data):
-    "Three texts as 1-D tensors of symbol numbers"
+    "Three texts as tensors of symbol numbers"
     symbols:list=None     # Symbols that the numbers stand for
     window:int=400        # Steps of a batch
-    stride:int=320        # Steps from one window to the next; the last so many of a window get an answer
+    stride:int=320        # Steps from one window to the next, which are also those that get an answer
     eval_bs:int=32        # Streams in validation and test
 
     def loaders(self, bs=32, seed=0, device=None, shuffle=True, eval_bs=None):
-        "fastai `DataLoaders` of consecutive windows; there is nothing to shuffle"
+        "fastai `DataLoaders` of consecutive windows, whose order is fixed"
         dls = [WindowLoader(part, bs if k == 0 else eval_bs or self.eval_bs, self.window, self.stride, device)
                for k,part in enumerate((self.train, self.valid, self.test))]
         return DataLoaders(*dls, device=device)
@@ -91,18 +92,19 @@ def window_of(
     unit:str,       # Symbols that the text is made of, 'word', 'char' or 'char_mikolov'
     window:int=None,# Steps of a batch; None: the paper's, 400 for characters, 80 for words
     stride:int=None,# Steps that get an answer; None: the paper's, 320 and 40, or all of a given window
-)->tuple:           # both numbers
+)->tuple:           # Both numbers
     "Steps of a window, and from one window to the next"
     one_of('unit', unit, text_units)
     if window is not None: return window,stride or window
     return (80, stride or 40) if unit == 'word' else (400, stride or 320)
 
+# %% ../../nbs/tasks/13_penn_treebank.ipynb #135c6288
 def penn_treebank_question(
     unit:str='char',     # Symbols that the text is made of, 'word', 'char' or 'char_mikolov'
     window:int=None,     # Steps of a batch, see `window_of`
     stride:int=None,     # Steps of a batch that get an answer, see `window_of`
 )->LanguageQuestion:
-    "The question of Penn Treebank: which symbol comes next?"
+    "The question of Penn Treebank: which symbol comes next"
     window,stride = window_of(unit, window, stride)
     word = unit == 'word'
     whose = " (Mikolov's text)" if unit == 'char_mikolov' else ''

@@ -19,10 +19,10 @@ from .scores import accuracy
 
 # %% ../../nbs/tasks/12_pixel_mnist.ipynb #279b4ed8
 def read_idx(
-    content:bytes,  # of an IDX file, compressed by gzip
-):                  # a tensor
+    content:bytes,  # Content of an IDX file, compressed by gzip
+):                  # Tensor
     "The array in an IDX file, as torchvision reads it"
-    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor   # here: no other task waits for it
+    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor   # imported here, since no other task needs it
     with tempfile.TemporaryDirectory() as d:
         path = Path(d)/'idx'
         path.write_bytes(gzip.decompress(content))
@@ -30,11 +30,11 @@ def read_idx(
 
 # %% ../../nbs/tasks/12_pixel_mnist.ipynb #0e099782
 def to_sequences(
-    images,                 # (n, 28, 28) uint8
-    pool:int=1,             # side of the squares that are averaged: a divisor of 28
-    permute_seed:int=None,  # of the fixed shuffling of pixels; None: line after line
-    normalise:bool=True,    # by mean and deviation? else only scaled to [0, 1]
-):                          # (n, (28/pool)**2, 1), float32
+    images,                 # Images of shape (n, 28, 28), uint8
+    pool:int=1,             # Side of the squares that are averaged, a divisor of 28
+    permute_seed:int=None,  # Random seed of the fixed shuffling of pixels; None: line after line
+    normalise:bool=True,    # Whether to normalise by mean and standard deviation, or only to scale to [0, 1]
+):                          # Sequences of shape (n, (28/pool)**2, 1), float32
     "Images as sequences of normalised pixels"
     if 28 % pool: raise ValueError(f'pool={pool}: expected a divisor of 28')
     x = images[:,None].float()/255
@@ -45,10 +45,10 @@ def to_sequences(
 
 # %% ../../nbs/tasks/12_pixel_mnist.ipynb #65353e60
 def cornn_split(
-    n:int=60_000,         # training images
-    n_valid:int=3000,     # of which are held back
-    permute_seed:int=None,# of the permuted variant (12008); None: line after line (46159)
-)->tuple:                 # numbers of the images to learn from, and of those held back
+    n:int=60_000,         # Number of training images
+    n_valid:int=3000,     # Number of training images held back
+    permute_seed:int=None,# Random seed of the permuted variant (12008); None: line after line (46159)
+)->tuple:                 # Numbers of the images to learn from, and of those held back
     "The training and validation images as coRNN's code draws them"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(46159 if permute_seed is None else permute_seed)
@@ -62,7 +62,7 @@ def pixel_mnist_question(
     pool:int=1,             # Side of the squares of pixels that become one step, see `to_sequences`
     permute_seed:int=None,  # Random seed of a fixed shuffling of the pixels; None: line after line
 )->Question:
-    "The question of sequential MNIST: which digit was it, after the last pixel?"
+    "The question of sequential MNIST: the class of the image, after the last pixel"
     kind,how = ('pixel', '') if permute_seed is None else ('permuted', ', permuted')
     return Question(f'{kind}_mnist', f'Sequential MNIST, {(28//pool)**2} steps{how}', input_size=1, n_out=10,
                     every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats', baseline=math.log(10),
@@ -70,13 +70,13 @@ def pixel_mnist_question(
 
 # %% ../../nbs/tasks/12_pixel_mnist.ipynb #77bfb827
 def pixel_mnist(
-    pool:int=1,             # see `to_sequences`
-    permute_seed:int=None,  # see `to_sequences`
-    n_train:int=None,       # training images to use, from the front; None: all
-    n_valid:int=5000,       # training images held back
-    n_test:int=None,        # test images to use; None: all
-    split:str='last',       # which are held back: the 'last', or 'cornn', see `cornn_split`
-    normalise:bool=True,    # see `to_sequences`
+    pool:int=1,             # Side of the squares of pixels that become one step, see `to_sequences`
+    permute_seed:int=None,  # Random seed of a fixed shuffling of the pixels; None: line after line
+    n_train:int=None,       # Training images to use, from the front; None: all
+    n_valid:int=5000,       # Training images held back for validation
+    n_test:int=None,        # Test images to use, from the front; None: all
+    split:str='last',       # Images held back: the 'last', or those of 'cornn', see `cornn_split`
+    normalise:bool=True,    # Whether to normalise the pixels, see `to_sequences`
 )->Task:
     "Sequential MNIST, one pixel per step; permuted with `permute_seed`"
     one_of('split', split, ('last', 'cornn'))

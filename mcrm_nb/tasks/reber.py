@@ -26,13 +26,13 @@ inner_grammar = {0: [('B', 1)], 1: [('T', 2), ('P', 3)], 2: [('S', 2), ('X', 4)]
 
 @lru_cache
 def _tables():
-    "Next state and symbol of the whole grammar, for both sides of the coin: states 0 and 1, inner 2 to 8, 9 and 10"
+    "Next state and symbol of the whole grammar by side of the coin: states 0 and 1, inner 2 to 8, 9 and 10"
     following,symbol = torch.zeros(11, 2, dtype=torch.long), torch.zeros(11, 2, dtype=torch.long)
     def put(state, coin, s, to): following[state,coin],symbol[state,coin] = to,reber_symbols.index(s)
     for coin,outer in enumerate('TP'):
         put(0, coin, 'B', 1)
         put(1, coin, outer, 2)
-        put(9, coin, outer, 10)   # which of both follows from the second symbol of the string
+        put(9, coin, outer, 10)   # the string's second symbol decides between both
         put(10, coin, 'E', 0)
         for state,choices in inner_grammar.items():
             s,to = choices[coin % len(choices)]
@@ -41,10 +41,10 @@ def _tables():
 
 # %% ../../nbs/tasks/31_reber.ipynb #be81023d
 def reber_strings(
-    n:int,            # Strings
-    draw,             # A `torch.Generator`
-    longest:int=None, # Most symbols of the inner string; None: no bound
-):                    # symbols (n, longest string of all), -1 behind the end, and lengths (n,)
+    n:int,            # Number of strings
+    draw,             # `torch.Generator`
+    longest:int=None, # Largest length of the inner string; None: no bound
+):                    # Symbols (n, longest string of all), -1 behind the end, and lengths (n,)
     "Strings of the embedded Reber grammar"
     following,symbol = _tables()
     state,outer,columns = torch.zeros(n, dtype=torch.long), torch.zeros(n, dtype=torch.long), []
@@ -77,7 +77,7 @@ def reber_visits():
     return torch.linalg.solve(torch.eye(7, dtype=torch.float64) - P.T, start)
 
 def reber_ceilings()->dict:
-    "Shares of next symbols that can be known, with the outer symbol remembered and not; of the embedded symbol"
+    "Largest shares of right answers: all symbols, with the outer one remembered or not, and the embedded symbol"
     v = reber_visits()
     steps,coins = 4 + v.sum().item(), 1 + sum(v[s].item() for s,c in inner_grammar.items() if len(c) == 2)
     return {'ceiling, all symbols': 1 - coins/2/steps, 'all symbols, outer one forgotten': 1 - (coins+1)/2/steps,
@@ -85,15 +85,15 @@ def reber_ceilings()->dict:
 
 # %% ../../nbs/tasks/31_reber.ipynb #f0a22ef0
 def reber_steps(
-    pictures,           # For every symbol, (7, D)
-    longest:int=None,   # Most symbols of the inner string; None: no bound
+    pictures,           # Pictures of the symbols, of shape (7, D)
+    longest:int=None,   # Largest length of the inner string; None: no bound
     n_strings:int=None, # Strings in a fixed set from which all are drawn; None: fresh strings
     set_seed:int=0,     # Random seed of that set
-):                      # a generator of single steps, see `windowed`
+):                      # Generator of single steps, see `windowed`
     "Endless streams of strings, symbol by symbol"
     fixed = None if n_strings is None else reber_strings(n_strings, torch.Generator().manual_seed(set_seed), longest)
     def strings(draw):
-        "One string after another, drawn by the thousand"
+        "One string after another, drawn a thousand at a time"
         while True:
             at = None if fixed is None else torch.randint(n_strings, (1000,), generator=draw)
             text,length = reber_strings(1000, draw, longest) if fixed is None else (fixed[0][at], fixed[1][at])
@@ -125,8 +125,8 @@ reber_inputs = 'mnist','standin','one_hot'
 
 @lru_cache
 def reber_pictures(
-    inputs:str='mnist', # What shows a symbol: 'mnist', 'standin' or 'one_hot'
-):                      # (7, D)
+    inputs:str='mnist', # Pictures of the symbols: 'mnist', 'standin' or 'one_hot'
+):                      # Pictures of shape (7, D)
     "The picture of each symbol"
     one_of('inputs', inputs, reber_inputs)
     if inputs == 'one_hot': return torch.eye(7)
@@ -141,9 +141,9 @@ def reber_pictures(
 def outer_blind(
     n_strings:int,     # Strings in the set
     set_seed:int=0,    # Random seed of the set
-    longest:int=None,  # Most symbols of the inner string
-)->float:              # share of embedded symbols
-    "What a predictor that knows the inner string but not the first outer symbol can know of the second"
+    longest:int=None,  # Largest length of the inner string; None: no bound
+)->float:              # Share of embedded symbols
+    "The largest score of a predictor that knows the inner string but not the first outer symbol"
     text,length = reber_strings(n_strings, torch.Generator().manual_seed(set_seed), longest)
     seen = {}
     for row,n in zip(text.tolist(), length.tolist()):
@@ -155,21 +155,26 @@ def outer_blind(
 _terms = dict(prediction=lambda a, now, label, counts: F.mse_loss(a, now),
               classification=lambda a, now, label, counts: F.cross_entropy(a.flatten(0, 1), label.flatten()))
 
-def reber_question(
-    inputs:str='mnist',    # What shows a symbol: 'mnist', 'standin' or 'one_hot'
-    longest:int=None,      # Most symbols of the inner string; None: no bound
-    n_strings:int=None,    # Strings in a fixed set from which all are drawn; None: fresh strings
-)->StreamQuestion:
-    "The question of the embedded Reber grammar: which symbol comes next?"
-    one_of('inputs', inputs, reber_inputs)
-    kind = '' if n_strings is None else f', {n_strings} strings'
-    kind += '' if longest is None else f', inner strings up to {longest}'
+def _symbol_shares():
+    "How frequent each symbol is"
     v = reber_visits()
     often = torch.zeros(7, dtype=torch.float64)
     for s,choices in inner_grammar.items():
         for c,_ in choices: often[reber_symbols.index(c)] += v[s]/len(choices)
     for c,n in dict(B=1, E=1, T=1, P=1).items(): often[reber_symbols.index(c)] += n
-    often = often/often.sum()
+    return often/often.sum()
+
+# %% ../../nbs/tasks/31_reber.ipynb #ad94ad8c
+def reber_question(
+    inputs:str='mnist',    # Pictures of the symbols: 'mnist', 'standin' or 'one_hot'
+    longest:int=None,      # Largest length of the inner string; None: no bound
+    n_strings:int=None,    # Strings in a fixed set from which all are drawn; None: fresh strings
+)->StreamQuestion:
+    "The question of the embedded Reber grammar: which symbol comes next"
+    one_of('inputs', inputs, reber_inputs)
+    kind = '' if n_strings is None else f', {n_strings} strings'
+    kind += '' if longest is None else f', inner strings up to {longest}'
+    often = _symbol_shares()
     return StreamQuestion('reber', f'Embedded Reber grammar{kind}', n_out=7, every_step=True,
         input_size=7 if inputs == 'one_hot' else 784, loss=_terms['classification'],
         loss_unit='squared error and nats', terms=_terms,
@@ -181,8 +186,8 @@ def reber_question(
 
 # %% ../../nbs/tasks/31_reber.ipynb #2e99949f
 def reber(
-    inputs:str='mnist',    # What shows a symbol: 'mnist', 'standin' or 'one_hot'
-    longest:int=None,      # Most symbols of the inner string; None: no bound
+    inputs:str='mnist',    # Pictures of the symbols: 'mnist', 'standin' or 'one_hot'
+    longest:int=None,      # Largest length of the inner string; None: no bound
     n_strings:int=None,    # Strings in a fixed set from which all are drawn; None: fresh strings
     set_seed:int=0,        # Random seed of that set
     window:int=1,          # Steps of a batch

@@ -21,29 +21,29 @@ from ..layers.rsm import recurrent_input, reset_streams, rsm_parts, stored_trace
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #c24dc8e5
 class CodeLinear(nn.Module):
-    "A linear layer for sparse codes: it reads the rows of its weights that a code touches, and no others"
+    "A linear layer for sparse codes: it reads only those rows of its weights that a code touches"
     def __init__(self, cells, units, device=None, dtype=None):
         super().__init__()
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(cells, units, device=device, dtype=dtype)))
         self.bias = nn.Parameter(torch.zeros(units, device=device, dtype=dtype))
     def forward(self, code):
-        "(..., cells) to (..., units); `weight` has a row for every cell"
+        "Units of shape (..., units) from a code of shape (..., cells); `weight` has a row for every cell"
         y = sparse_linear(code.flatten(0, -2), self.weight, self.bias)
         return y.unflatten(0, code.shape[:-1])
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #1a6fc785
 class CodeClassifier(nn.Module):
-    "A classifier of codes, one hidden layer, that sends no gradient back"
+    "A classifier of codes with one hidden layer that sends no gradient back"
     def __init__(self,
-        cells:int,                       # cells of the memory
-        hidden:int,                      # units of the hidden layer
-        classes:int,                     # labels
-        decay:float=0.,                  # of the trace of codes; 0 for none
-        trace_order:str='trace_first',   # trace or normalisation first ('norm_first')?
-        stored_trace:str='plain',        # carry the 'plain' trace on, or the 'normalised' one (the program)
-        slope:float=.2,                  # of the leaky ReLU; 1 for a linear classifier
-        l2:float=0.,                     # factor of half the squared length of all weights
-        device=None, dtype=None,         # of the weights
+        cells:int,                       # Number of cells of the memory
+        hidden:int,                      # Units of the hidden layer
+        classes:int,                     # Number of labels
+        decay:float=0.,                  # Decay of the trace of codes; 0: no trace
+        trace_order:str='trace_first',   # What comes first: trace ('trace_first') or normalisation ('norm_first')
+        stored_trace:str='plain',        # Trace that is carried on: 'plain', or 'normalised' as in the program
+        slope:float=.2,                  # Slope of the leaky ReLU; 1: a linear classifier
+        l2:float=0.,                     # Factor of half the squared length of all weights
+        device=None, dtype=None,         # Device and type of the weights
     ):
         super().__init__()
         if not 0 <= decay <= 1: raise ValueError(f'decay={decay!r}: expected a number from 0 to 1')
@@ -55,46 +55,49 @@ class CodeClassifier(nn.Module):
         nn.init.xavier_uniform_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self,
-        code,        # (..., cells)
-        trace=None,  # of the codes before, (..., cells), where there is a decay; zeros if left out
-    ):               # logits (..., classes), and the trace to carry on (None without a decay)
-        "Logits of the label that comes next"
-        code = code.detach()
-        if self.decay and trace is None: trace = torch.zeros_like(code)
-        v,trace = recurrent_input(trace, code, self.decay, norm='sum', **self.history)
-        curve = lambda a: F.leaky_relu(a, self.slope)
-        return curve(self.output(curve(self.hidden(v)))), trace.detach() if self.decay else None
+# %% ../../nbs/tasks/06_rsm_heads.ipynb #a6ee3eaf
+@patch
+def forward(self:CodeClassifier,
+    code,        # Code of shape (..., cells)
+    trace=None,  # Trace of the codes before, of the same shape; None: zeros
+):               # Logits of shape (..., classes), and the trace to carry on (None without a decay)
+    "Logits of the label that comes next"
+    code = code.detach()
+    if self.decay and trace is None: trace = torch.zeros_like(code)
+    v,trace = recurrent_input(trace, code, self.decay, norm='sum', **self.history)
+    curve = lambda a: F.leaky_relu(a, self.slope)
+    return curve(self.output(curve(self.hidden(v)))), trace.detach() if self.decay else None
 
-    def penalty(self):
-        "Half the squared length of all weights, times `l2`"
-        return self.l2/2*sum(w.square().sum() for w in self.parameters())
+@patch
+def penalty(self:CodeClassifier):
+    "Half the squared length of all weights, times `l2`"
+    return self.l2/2*sum(w.square().sum() for w in self.parameters())
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #b65479d3
 def cache_distribution(
-    cache,  # (..., words)
-):          # (..., words), sums to one, or to zero while the cache is empty
+    cache,  # Cache of shape (..., words)
+):          # Distribution of the same shape; it sums to one, or to zero while the cache is empty
     "The cache as a distribution over words"
     return cache/(cache.sum(-1, keepdim=True) + 1e-11)
 
 def cache_after(
-    cache,            # before the word, (..., words)
-    label,            # the word that came, (...,) of whole numbers
-    predicted,        # the mixed distribution before it came, (..., words)
-    decay:float=.99,  # of the values per step
-    smart:bool=True,  # value of a word: the probability of all likelier words, or one
-):                    # (..., words)
-    "The cache when a word has come"
+    cache,            # Cache before the word, of shape (..., words)
+    label,            # Numbers of the words that came, of shape (...,)
+    predicted,        # Mixed distribution before they came, of shape (..., words)
+    decay:float=.99,  # Factor of the values per step
+    smart:bool=True,  # Whether a word's value is the probability of all likelier words, or one
+):                    # Cache of shape (..., words)
+    "The cache after a word has come"
     p = predicted.gather(-1, label[...,None])
     value = torch.where(predicted > p, predicted, 0.).sum(-1, keepdim=True) if smart else torch.ones_like(p)
     return torch.maximum(decay*cache, torch.zeros_like(cache).scatter(-1, label[...,None], value))
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #7d4c26d1
 def mixture(
-    distributions:dict,  # name -> (..., words)
-    masses:dict,         # name -> share; 'uniform' needs no distribution
-):                       # (..., words)
-    "Several answers as one distribution"
+    distributions:dict,  # Distributions of shape (..., words), by name
+    masses:dict,         # Masses by name; 'uniform' needs no distribution
+):                       # Distribution of shape (..., words)
+    "The mixture of several distributions"
     if abs(sum(masses.values()) - 1) > 1e-6: raise ValueError(f'masses={masses}: expected a sum of one')
     missing = masses.keys() - distributions.keys() - {'uniform'}
     if missing: raise ValueError(f'masses={masses}: expected only {sorted(distributions)} and uniform')
@@ -103,41 +106,41 @@ def mixture(
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #83201da4
 def perplexity(
-    nll,  # negative log likelihoods, any shape
-)->float:
+    nll,  # Negative log likelihoods of any shape
+)->float: # Perplexity
     "The exponential of the mean negative log likelihood"
     return float(nll.mean().exp())
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #141020ae
 def boost(
-    frequency,       # of every cell, (cells,)
-    k:int,           # winners
-    strength:float,  # beta
-):                   # (cells,)
+    frequency,       # Frequency of every cell, of shape (cells,)
+    k:int,           # Number of winners
+    strength:float,  # Strength of boosting, the equation's beta
+):                   # Factor of every cell, of shape (cells,)
     "The factor that holds back cells that win too often"
     return (strength*(k/frequency.shape[-1] - frequency)).exp()
 
 def frequency_after(
-    frequency,       # (cells,)
-    mask,            # of winners, (steps, batch, cells) or (batch, cells)
-    rate:float=.1,   # share of the new count
-    divide_by=None,  # how many rows to divide the count by; as many as there are if left out
-):                   # (cells,)
-    "How often every cell wins, a running mean"
+    frequency,       # Frequencies so far, of shape (cells,)
+    mask,            # Mask of winners, of shape (steps, batch, cells) or (batch, cells)
+    rate:float=.1,   # Weight of the new count
+    divide_by=None,  # Number of rows to divide the count by; None: the rows of the mask
+):                   # Frequencies of shape (cells,)
+    "The running mean of how often every cell wins"
     counts = mask.flatten(0, -2).sum(0)
     return (1-rate)*frequency + rate*counts/(divide_by or mask.flatten(0, -2).shape[0])
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #b186783b
 class OnlineRSM(nn.Module):
-    """A recurrent sparse memory that learns while it watches: `step` takes the present input, predicts it from what
-    was kept, and returns losses of every layer and of the classifier.
+    """A recurrent sparse memory that learns online: `step` takes the present input, predicts it from the state, and
+    returns the losses of every layer and of the classifier.
 
     State: a dict with, for every layer, `previous_l0` (batch, features), `code_l0`, `inhibition_l0` and with a trace
     `trace_l0` (batch, cells), and with a classifier that has a decay `classifier_trace`."""
     def __init__(self,
-        rsm,               # an `RSM` layer of one direction
-        classifier=None,   # a `CodeClassifier` of the last layer's code
-        decode='none',     # non-linearity of the first layer's decoder: 'sigmoid' or 'none'
+        rsm,               # `RSM` layer of one direction
+        classifier=None,   # `CodeClassifier` of the last layer's code; None: no classifier
+        decode='none',     # Non-linearity of the first layer's decoder, 'sigmoid' or 'none'
     ):
         super().__init__()
         if rsm.bidirectional: raise ValueError('rsm: expected one direction, got two')
@@ -156,7 +159,7 @@ class OnlineRSM(nn.Module):
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #63fffa81
 @patch
 def layer_parts(self:OnlineRSM, end, state, boost=None):
-    "What happens in one layer in a step, by name"
+    "The quantities of one layer in a step, by name"
     rsm,own = self.rsm,tuple(state[name+end] for name in self.rsm.state_shapes)
     given = {**{name: getattr(rsm, name+end) for name in rsm.names}, **rsm.options}
     noise = rsm.cell.noise(own[0][None], rsm.hidden_size, self.training, **rsm.options)
@@ -165,13 +168,14 @@ def layer_parts(self:OnlineRSM, end, state, boost=None):
     parts['prediction'] = out.sigmoid() if self.decode == 'sigmoid' and end == '_l0' else out
     return parts
 
+# %% ../../nbs/tasks/06_rsm_heads.ipynb #efe878b6
 @patch
 def step(self:OnlineRSM,
-    x,           # the input that comes now, (batch, features); None: the memory's own prediction
-    state:dict,  # from `zero_state`, or the last step
-    label=None,  # of the input, (batch,) of whole numbers
-    boost=None,  # factor of every cell in place of inhibition, (groups, cells)
-)->tuple:        # dict with `prediction`, `code`, `losses` (name -> loss), `logits`, `layers`; the next state
+    x,           # Present input of shape (batch, features); None: the memory's own prediction
+    state:dict,  # State from `zero_state` or the last step
+    label=None,  # Labels of the input, whole numbers of shape (batch,)
+    boost=None,  # Factor of every cell in place of inhibition, of shape (groups, cells)
+)->tuple:        # Dict of `prediction`, `code`, `losses` (by name), `logits`, `layers`; and the next state
     "Predict the input and its label from the state, compare, and take the input in"
     new,layers,losses = {}, [], {}
     if x is not None and not x.isfinite().all():
@@ -195,11 +199,11 @@ def step(self:OnlineRSM,
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #8d03de38
 @patch
 def reset(self:OnlineRSM,
-    state:dict,               # after the step
-    keep,                     # (batch,), 1 to go on, 0 to start anew
-    reset_order:str='after',  # 'before': the code and the trace survive, as in the program's grammar part
-    clear_input:bool=True,    # forget the previous input too?
-)->dict:
+    state:dict,               # State after the step
+    keep,                     # 1 for streams that go on and 0 for those that begin anew, of shape (batch,)
+    reset_order:str='after',  # Order of the reset; after 'before' code and trace survive, as for the program's grammar
+    clear_input:bool=True,    # Whether to clear the previous input, too
+)->dict:                      # State
     "The state with those streams cleared whose sequence is over"
     plain = lambda k: k.rsplit('_l', 1)[0]
     cleared = {k: reset_streams({plain(k): v}, {plain(k): v}, keep, reset_order)[plain(k)] for k,v in state.items()}
@@ -207,7 +211,7 @@ def reset(self:OnlineRSM,
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #372b11a7
 def _check_stream_options(classifier, options):
-    "A `ValueError` that names the first option that makes no sense on a stream"
+    "Raise a `ValueError` that names the first option that cannot be used on a stream"
     if options.get('num_layers', 1) > 1 or options.get('bidirectional'):
         raise ValueError('rsm: expected one layer of one direction on a stream; `OnlineRSM` takes several layers')
     if type(classifier) is not int or classifier < 1:
@@ -215,18 +219,19 @@ def _check_stream_options(classifier, options):
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #434de53e
 class LocalModel(nn.Module):
-    """A recurrent sparse memory on windows of a stream, and a classifier of its code that sends nothing back. Answers
-    are a dict of `prediction`, of the present input, and where labels are asked for `classification`. State: that of
-    the memory, (1, batch, cells) each, and with `trace` the classifier's trace in the same form."""
+    """A recurrent sparse memory on windows of a stream, and a classifier of its code that sends no gradient back.
+
+    Answers: a dict of `prediction` (of the present input) and, if the question has labels, `classification`.
+    State: the memory's states, (1, batch, cells) each, and with `trace` the classifier's trace of the same shape."""
     def __init__(self,
-        question,             # A `StreamQuestion`
-        make,                 # A memory of `memories` that makes an `RSM`
-        hidden_size:int,      # Cells
+        question,             # `StreamQuestion` to answer
+        make,                 # Memory of `memories` that makes an `RSM`
+        hidden_size:int,      # Number of cells
         classifier:int=500,   # Units of the classifier's hidden layer
         slope:float=.2,       # Slope of the classifier's leaky ReLU; 1: a linear classifier
         trace:float=0.,       # Decay of the classifier's trace of codes
         l2:float=0.,          # Factor of half the squared length of the classifier's weights, for `opt='sparse_adam'`
-        cut:bool=False,       # True: the recurrent weights are zero
+        cut:bool=False,       # Whether the recurrent weights are zero
         decode:str='none',    # Non-linearity of the decoder, 'none' or 'sigmoid'
         **options,            # Options of the memory
     ):
@@ -236,13 +241,13 @@ class LocalModel(nn.Module):
         self.decode,self.classifier = one_of('decode', decode, ('none', 'sigmoid')),None
         if 'classification' in question.terms:
             self.classifier = CodeClassifier(hidden_size, classifier, question.n_out, trace, slope=slope, l2=l2)
-            for p in self.classifier.parameters(): p.l2 = l2   # the optimiser adds it to gradients in factors
+            for p in self.classifier.parameters(): p.l2 = l2   # for the optimiser, which adds the penalty
         if cut: self.rnn.recurrent_weight_l0.requires_grad_(False).zero_()
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #5e8151b7
 @patch
 def _read(self:LocalModel, code, traces):
-    "What is read of a code, and the new trace of the classifier"
+    "The answers that a code gives, and the new trace of the classifier"
     rnn,code = self.rnn,code.contiguous()
     y = F.linear(group_top(code, rnn.options['cells']), rnn.decoder_weight_l0, rnn.decoder_bias_l0)
     answer = dict(prediction=y.sigmoid() if self.decode == 'sigmoid' else y)
@@ -268,11 +273,11 @@ def _pass(self:LocalModel, x, hx):
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #a98a862b
 @patch
 def forward(self:LocalModel,
-    x,                # Inputs of the step before, (batch, steps, features)
+    x,                # Inputs of the step before, of shape (batch, steps, features)
     hx=None,          # State after the last window
-    with_state=False, # True: return the state after the window, too
-    begins=None,      # (batch, steps), above zero where a stream begins anew; None: nowhere in this window
-):                    # dict of answers, (batch, steps, ...); with_state: that and the state
+    with_state=False, # Whether to return the state after the window, too
+    begins=None,      # Numbers above zero where a stream begins anew, of shape (batch, steps); None: nowhere
+):                    # Dict of answers of shape (batch, steps, ...); with the state if asked for
     "The answers to a window of streams"
     if begins is None: answer,state = self._pass(x, hx)
     else:
@@ -289,16 +294,16 @@ film_options = dict(upper=1024, kernel_size=5, upper_kernel=3, stride=2, pool_si
                     feedback=True, recurrent_dropout=.5, start='normal', gamma=0.)
 
 class FilmModel(nn.Module):
-    """A stack of two convolutional recurrent sparse memories on windows of a stream of square pictures, in rows.
+    """A stack of two convolutional recurrent sparse memories on windows of a stream of square pictures.
 
-    Answers are a dict of `prediction` and `above`. State: codes, inhibitions and traces of both layers, (1, batch,
+    Answers: a dict of `prediction` and `above`. State: codes, inhibitions and traces of both layers, (1, batch,
     height, width, cells), and the upper layer's last input, (1, batch, channels, height, width)."""
     def __init__(self,
-        question,             # A `StreamQuestion` whose inputs are square pictures of one channel
+        question,             # `StreamQuestion` whose inputs are square pictures of one channel
         hidden_size:int,      # Cells at every place of the first layer
         decode:str='sigmoid', # Non-linearity of the first layer's decoder
-        cut:bool=False,       # True: the recurrent weights of both layers are zero
-        **options,            # Of `film_options`, or options of `ConvRSM`
+        cut:bool=False,       # Whether the recurrent weights of both layers are zero
+        **options,            # Options of `film_options` or `ConvRSM`
     ):
         super().__init__()
         side,o = math.isqrt(question.input_size),{**film_options, **options}
@@ -310,12 +315,12 @@ class FilmModel(nn.Module):
                            decode=(decode, 'none'), **pairs, **o)
         for name,w in self.rnn.named_parameters():
             if cut and name.startswith('recurrent_weight'): w.requires_grad_(False).zero_()
-        self.kept = [k for k in self.rnn.zero_state(1) if k != 'previous_l0']   # that one comes with every batch
+        self.kept = [k for k in self.rnn.zero_state(1) if k != 'previous_l0']   # which comes with every batch
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #0386bfda
 @patch
 def _frame(self:FilmModel, x, state):
-    "Answer to one picture of the step before, (batch, pixels), and the new state"
+    "Answers to one picture of the step before, of shape (batch, pixels), and the new state"
     film,answer,new,below = self.rnn,{},{},None
     state = {**(film.zero_state(len(x)) if state is None else state), 'previous_l0': x.view(-1, *film.input_size)}
     for k in range(film.num_layers):
@@ -329,9 +334,10 @@ def _frame(self:FilmModel, x, state):
         below = pool(parts['code'].detach(), film.per_layer['pool_size'][k]).movedim(-1, 1)
     return answer, new
 
+# %% ../../nbs/tasks/06_rsm_heads.ipynb #01239857
 @patch
 def forward(self:FilmModel, x, hx=None, with_state=False, begins=None):
-    "The answers to a window of a film; arguments as for `LocalModel`"
+    "The answers to a window of a film; the arguments are those of `LocalModel`"
     parts,state = [],None if hx is None else {k: s[0] for k,s in zip(self.kept, hx)}
     for t in range(x.shape[1]):
         if begins is not None and state is not None:
@@ -345,26 +351,26 @@ def forward(self:FilmModel, x, hx=None, with_state=False, begins=None):
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #1890c87d
 def local_model(
-    question,          # A `StreamQuestion`
-    make,              # A memory of `memories` that makes an `RSM`
-    hidden_size:int,   # Cells, of a place in a convolutional memory
-    conv:bool=False,   # True: the convolutional form, for square pictures
-    **options,         # Of `LocalModel`, or of `FilmModel`
-):
-    "What a recurrent sparse memory brings to a stream"
+    question,          # `StreamQuestion` to answer
+    make,              # Memory of `memories` that makes an `RSM`
+    hidden_size:int,   # Number of cells; in the convolutional form, of cells per place
+    conv:bool=False,   # Whether to use the convolutional form, for square pictures
+    **options,         # Options of `LocalModel` or of `FilmModel`
+):                     # `LocalModel` or `FilmModel`
+    "The model of a recurrent sparse memory for a stream"
     return FilmModel(question, hidden_size, **options) if conv else LocalModel(question, make, hidden_size, **options)
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #b722a310
 class Rectifier(nn.Module):
-    "Convolutions down and transposed convolutions back up: a clean picture from a prediction"
+    "Make a clean picture from a prediction, by convolutions and then transposed convolutions"
     def __init__(self,
-        channels:int=1,              # of the picture
-        filters=(64, 128, 256),      # of the convolutions
-        kernel_size:int=5,           # of all of them
-        strides=(1, 2, 1),           # of the convolutions
-        back_strides=(2, 1, 1),      # of the transposed convolutions
-        slope:float=.2,              # of the leaky ReLU
-        device=None, dtype=None,     # of the weights
+        channels:int=1,              # Channels of the picture
+        filters=(64, 128, 256),      # Filters of the convolutions
+        kernel_size:int=5,           # Side of all kernels
+        strides=(1, 2, 1),           # Strides of the convolutions
+        back_strides=(2, 1, 1),      # Strides of the transposed convolutions
+        slope:float=.2,              # Slope of the leaky ReLU
+        device=None, dtype=None,     # Device and type of the weights
     ):
         super().__init__()
         for name,v in ('strides', strides), ('back_strides', back_strides):
@@ -380,25 +386,27 @@ class Rectifier(nn.Module):
         self.up = nn.ParameterList([make(b, a, *square) for a,b in reversed(pairs)])
         self.up_bias = nn.ParameterList([zeros(a) for a,b in reversed(pairs)])
 
-    def forward(self, x):
-        "Pictures (batch, channels, height, width), in and out"
-        curve,whole = lambda v: F.leaky_relu(v, self.slope), x.shape[-2:]
-        for w,b,s in zip(self.down, self.down_bias, self.strides): x = curve(same_conv(x, w, b, s))
-        for k,(w,b,s) in enumerate(zip(self.up, self.up_bias, self.back_strides)):
-            size = [min(s*n, most) for n,most in zip(x.shape[-2:], whole)]
-            x = same_conv_transpose(x, w, size, s) + b[:,None,None]
-            x = x.sigmoid() if k == len(self.up)-1 else curve(x)
-        return x
+# %% ../../nbs/tasks/06_rsm_heads.ipynb #3247ce35
+@patch
+def forward(self:Rectifier, x):
+    "Clean pictures from predictions, both of shape (batch, channels, height, width)"
+    curve,whole = lambda v: F.leaky_relu(v, self.slope), x.shape[-2:]
+    for w,b,s in zip(self.down, self.down_bias, self.strides): x = curve(same_conv(x, w, b, s))
+    for k,(w,b,s) in enumerate(zip(self.up, self.up_bias, self.back_strides)):
+        size = [min(s*n, most) for n,most in zip(x.shape[-2:], whole)]
+        x = same_conv_transpose(x, w, size, s) + b[:,None,None]
+        x = x.sigmoid() if k == len(self.up)-1 else curve(x)
+    return x
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #3f0bbcaa
 class Judge(nn.Module):
-    "Tells true pictures from made ones: one logit for a picture and the prediction that it was made from"
+    "Tell true pictures from made ones: one logit for a picture and the prediction that it was made from"
     def __init__(self,
-        size,                     # channels, height, width
-        hidden:int=128,           # units that look at the picture, and as many at the condition
-        slope:float=.2,           # of the leaky ReLU
-        noise:float=0.,           # spread of the noise on the picture, in training
-        device=None, dtype=None,  # of the weights
+        size,                     # Size of a picture: channels, height, width
+        hidden:int=128,           # Units that read the picture; as many read the condition
+        slope:float=.2,           # Slope of the leaky ReLU
+        noise:float=0.,           # Standard deviation of the noise on the picture in training
+        device=None, dtype=None,  # Device and type of the weights
     ):
         super().__init__()
         n,(self.slope, self.noise) = size[0]*size[1]*size[2],(slope, noise)
@@ -408,39 +416,42 @@ class Judge(nn.Module):
         for layer in self.picture,self.condition,self.logit:
             nn.init.normal_(layer.weight, std=.02)
             nn.init.zeros_(layer.bias)
-        nn.init.xavier_uniform_(self.condition.weight)   # the one that the program leaves at Glorot's start
+        nn.init.xavier_uniform_(self.condition.weight)   # the program leaves this one at Glorot's initial values
 
-    def forward(self,
-        picture,    # (batch, channels, height, width)
-        condition,  # what it was made from, in the same form
-        noise=None, # added to the picture: the same for a true and a made one
-    ):              # logit of being true, (batch, 1)
-        "How true a picture looks"
-        curve = lambda v: F.leaky_relu(v, self.slope)
-        if noise is not None: picture = picture + noise
-        sides = curve(self.picture(picture.flatten(1))), curve(self.condition(condition.flatten(1)))
-        return self.logit(torch.cat(sides, -1))
+# %% ../../nbs/tasks/06_rsm_heads.ipynb #8a51048e
+@patch
+def forward(self:Judge,
+    picture,    # Pictures of shape (batch, channels, height, width)
+    condition,  # Predictions that they were made from, of the same shape
+    noise=None, # Noise added to the pictures, the same for true and made ones
+):              # Logits of being true, of shape (batch, 1)
+    "The logit that a picture is true"
+    curve = lambda v: F.leaky_relu(v, self.slope)
+    if noise is not None: picture = picture + noise
+    sides = curve(self.picture(picture.flatten(1))), curve(self.condition(condition.flatten(1)))
+    return self.logit(torch.cat(sides, -1))
 
-    def draw_noise(self, picture):
-        "Noise for one step, or None"
-        return torch.randn_like(picture)*self.noise if self.noise and self.training else None
+@patch
+def draw_noise(self:Judge, picture):
+    "Noise for one step; None if there is no noise or no training"
+    return torch.randn_like(picture)*self.noise if self.noise and self.training else None
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #bee10a55
 def _verdict(logit, truth): return F.binary_cross_entropy_with_logits(logit, torch.full_like(logit, truth))
 
 def rectifier_loss(
-    made,         # pictures of the rectifier, (batch, ...)
-    true,         # in the same form
-    logit,        # the judge's, of the made ones
-    adversarial:float=2e-4,  # weight of the judge
-)->dict:          # name -> loss; the sum is trained
-    "What the rectifier learns from"
+    made,         # Pictures of the rectifier, of shape (batch, ...)
+    true,         # True pictures of the same shape
+    logit,        # The judge's logits of the made pictures
+    adversarial:float=2e-4,  # Weight of the judge
+)->dict:          # Losses by name; training minimises their sum
+    "The losses of the rectifier"
     return dict(squares=F.mse_loss(made, true), judge=adversarial*_verdict(logit, 1.))
 
 def judge_loss(
-    true_logit,           # the judge's, of true pictures
-    made_logit,           # of made ones
-    true_label:float=.9,  # what it shall say of true ones
-)->dict:                  # name -> loss; the sum is trained
-    "What the judge learns from"
+    true_logit,           # The judge's logits of true pictures
+    made_logit,           # The judge's logits of made pictures
+    true_label:float=.9,  # Target for true pictures
+)->dict:                  # Losses by name; training minimises their sum
+    "The losses of the judge"
     return dict(true=_verdict(true_logit, true_label), made=_verdict(made_logit, 0.))

@@ -21,19 +21,19 @@ from .rsm_heads import cache_after, cache_distribution, mixture
 
 # %% ../../nbs/tasks/34_rsm_ptb.ipynb #4cecd6a9
 def word_bits(
-    number,      # Numbers of words, (...) of whole numbers below 2**bits
+    number,      # Numbers of words, whole numbers below 2**bits, of shape (...)
     bits:int=14, # Binary digits of a number
-):               # (..., 2*bits) of 0 and 1
+):               # Codes of 0 and 1, of shape (..., 2*bits)
     "Numbers as binary digits and their complements"
     on = (number[...,None] >> torch.arange(bits, device=number.device)) & 1
     return torch.cat([on, 1-on], -1).float()
 
 # %% ../../nbs/tasks/34_rsm_ptb.ipynb #8bf669f9
 def word_steps(
-    text,             # Numbers of the words, 1-D
+    text,             # Numbers of the words, a tensor with one axis
     jump:int=3000,    # Words after which a stream jumps
     forget:float=.05, # Probability per step that a stream's state is cleared
-):                    # a generator of single steps, see `windowed`
+):                    # Generator of single steps, see `windowed`
     "Streams that read a text from random places"
     codes = word_bits(text)
     def steps(n, draw):
@@ -48,9 +48,10 @@ def word_steps(
                 read[over] = 0
     return steps
 
+# %% ../../nbs/tasks/34_rsm_ptb.ipynb #58f1b41d
 def striped_steps(
-    text, # Numbers of the words, 1-D
-):        # a generator of single steps, see `windowed`
+    text, # Numbers of the words, a tensor with one axis
+):        # Generator of single steps, see `windowed`
     "Streams that start at equal distances in a text and read on"
     codes = word_bits(text)
     def steps(n, draw):
@@ -69,13 +70,14 @@ class StreamPerplexity(StepScore):
     @property
     def value(self): return math.exp(min(self.total/self.count, 700.)) if self.count else None
 
+# %% ../../nbs/tasks/34_rsm_ptb.ipynb #358d9de6
 class MixedPerplexity(StreamPerplexity):
-    "The perplexity of the classifier's answer mixed with a cache of each stream's words and a uniform share"
+    "The perplexity of a mixture: the classifier's answer, a cache of each stream's words, a uniform distribution"
     def __init__(self,
-        name='perplexity_mixed',
-        masses=None,     # Shares of 'classifier', 'cache' and 'uniform'; None: the authors' newest
+        name='perplexity_mixed', # Name in tables and records
+        masses=None,     # Masses of 'classifier', 'cache' and 'uniform'; None: the authors' newest
         decay:float=.99, # Decay of the cache per word
-        smart:bool=True, # True: a word's value is the probability of all likelier words; False: one
+        smart:bool=True, # Whether a word's value is the probability of all likelier words, or one
     ):
         super().__init__(name)
         self.masses,self.decay,self.smart = masses or dict(classifier=.87, cache=.09, uniform=.04), decay,smart
@@ -94,17 +96,17 @@ class MixedPerplexity(StreamPerplexity):
 
 # %% ../../nbs/tasks/34_rsm_ptb.ipynb #0cd5e203
 def kneser_ney(
-    train,           # Numbers of the words to count, a list
-    test,            # Numbers of the words to predict, a list
+    train,           # List of the numbers of the words to count
+    test,            # List of the numbers of the words to predict
     order:int=5,     # Length of the longest entries
     n_words:int=None,# Size of the vocabulary; None: the largest number and one
-)->float:            # perplexity
+)->float:            # Perplexity
     "Perplexity of the interpolated Kneser-Ney model"
     n_words = n_words or max(max(train), max(test))+1
     counts = [defaultdict(int) for _ in range(order+1)]
     for n in range(1, order+1):
         for entry in zip(*(train[k:] for k in range(n))): counts[n][entry] += 1
-    for n in range(order-1, 0, -1):   # lower orders: in how many surroundings
+    for n in range(order-1, 0, -1):   # lower orders count surroundings
         seen = defaultdict(int)
         for entry in counts[n+1]: seen[entry[1:]] += 1
         counts[n+1] = _discounted(counts[n+1])
@@ -122,6 +124,7 @@ def kneser_ney(
         past = (*past, w)[-(order-1):] if order > 1 else ()
     return math.exp(total/len(test))
 
+# %% ../../nbs/tasks/34_rsm_ptb.ipynb #c79216f0
 def _discounted(entries):
     "Entries, their sums and kinds by context, and the discount"
     sums,kinds,ones,twos = defaultdict(int), defaultdict(int), 0, 0
@@ -137,9 +140,9 @@ _terms = dict(prediction=lambda a, now, label, counts: F.mse_loss(a, now),
 word_sources = 'files','standin'
 
 def rsm_ptb_question(
-    source:str='files',  # 'files' of Penn Treebank, or a made 'standin'
+    source:str='files',  # Source of the text: 'files' of Penn Treebank, or a generated 'standin'
 )->StreamQuestion:
-    "The question of words on streams: which word comes next?"
+    "The question of words on streams: which word comes next"
     real = one_of('source', source, word_sources) == 'files'
     title,n = ('' if real else 'Stand-in for ') + 'Penn Treebank by word, on streams', 10_000 if real else 200
     return StreamQuestion('rsm_ptb', title, input_size=28, n_out=n, every_step=True,
@@ -147,12 +150,13 @@ def rsm_ptb_question(
         trivial_description='how frequent each word is',
         metric=StreamPerplexity(), further=(MixedPerplexity(),), score_name='perplexity', better='lower')
 
+# %% ../../nbs/tasks/34_rsm_ptb.ipynb #7d6405aa
 def standin_text(
-    n:int,       # Words
-    draw,        # A `torch.Generator`
-    n_words:int=200, # Vocabulary
-):               # numbers of the words, 1-D
-    "A made text: each word has eight words that may follow it, some more often than others"
+    n:int,       # Number of words
+    draw,        # `torch.Generator`
+    n_words:int=200, # Size of the vocabulary
+):               # Numbers of the words, a tensor with one axis
+    "A generated text: each word has eight words that may follow it, some more often than others"
     follow = torch.randint(n_words, (n_words, 8), generator=torch.Generator().manual_seed(0))
     chosen = (8*torch.rand(n, generator=draw)**2).long()
     words = [0]
@@ -161,7 +165,7 @@ def standin_text(
 
 # %% ../../nbs/tasks/34_rsm_ptb.ipynb #9061e881
 def rsm_ptb(
-    source:str='files',   # 'files' of Penn Treebank, or a made 'standin'
+    source:str='files',   # Source of the text: 'files' of Penn Treebank, or a generated 'standin'
     jump:int=3000,        # Words after which a training stream jumps
     forget:float=.05,     # Probability per step that a training stream's state is cleared
     window:int=1,         # Steps of a batch

@@ -21,10 +21,10 @@ def _fraction(**numbers):
         if not 0 <= v < 1: raise ValueError(f'{name}={v!r}: expected a number from 0 to below 1')
 
 class _Stepper(Optimizer):
-    "An optimiser that treats every parameter with a gradient alike: see `_start` and `_move`"
+    "An optimiser that treats every parameter with a gradient in the same way, by `_start` and `_move`"
     @torch.no_grad()
     def step(self, closure=None):
-        "One step; `closure` computes the loss anew, if given"
+        "Take one step; `closure`, if given, computes the loss again"
         loss = None
         if closure is not None:
             with torch.enable_grad(): loss = closure()
@@ -37,16 +37,17 @@ class _Stepper(Optimizer):
 
 # %% ../../nbs/training/02_optimizers.ipynb #47d19d3e
 class TFRMSprop(_Stepper):
-    """RMSProp as TensorFlow 1 has it: the mean square starts at one, epsilon is inside the root, and the learning rate
-    inside the momentum. With momentum `momentum` the steps are about `lr/(1-momentum)` long."""
+    """RMSProp as in TensorFlow 1: the mean square starts at one, epsilon is inside the root, and the learning rate is
+    inside the momentum. The steps are about `lr/(1-momentum)` long."""
     def __init__(self,
-        params,             # parameters, or groups of them
-        lr:float=1e-3,      # learning rate
-        rho:float=.9,       # decay of the mean square
-        momentum:float=0.,  # of the steps
-        eps:float=1e-10,    # added to the mean square inside the root
+        params,             # Parameters, or groups of parameters
+        lr:float=1e-3,      # Learning rate
+        rho:float=.9,       # Decay of the mean square
+        momentum:float=0.,  # Momentum of the steps
+        eps:float=1e-10,    # Number added to the mean square inside the root
     ):
-        _positive(lr=lr, eps=eps); _fraction(rho=rho, momentum=momentum)
+        _positive(lr=lr, eps=eps)
+        _fraction(rho=rho, momentum=momentum)
         super().__init__(params, dict(lr=lr, rho=rho, momentum=momentum, eps=eps))
 
     def _start(self, p): return dict(mean_square=torch.ones_like(p), step_before=torch.zeros_like(p))
@@ -57,14 +58,15 @@ class TFRMSprop(_Stepper):
 
 # %% ../../nbs/training/02_optimizers.ipynb #e670ec6b
 class TFAdam(_Stepper):
-    "Adam as TensorFlow has it: epsilon is added before the correction of the start"
+    "Adam as in TensorFlow: epsilon is added before the bias correction"
     def __init__(self,
-        params,               # parameters, or groups of them
-        lr:float=1e-3,        # learning rate
-        betas=(.9, .999),     # decays of the mean and of the mean square
-        eps:float=1e-8,       # added to the root of the mean square
+        params,               # Parameters, or groups of parameters
+        lr:float=1e-3,        # Learning rate
+        betas=(.9, .999),     # Decays of the mean and of the mean square
+        eps:float=1e-8,       # Number added to the root of the mean square
     ):
-        _positive(lr=lr, eps=eps); _fraction(**{'betas[0]': betas[0], 'betas[1]': betas[1]})
+        _positive(lr=lr, eps=eps)
+        _fraction(**{'betas[0]': betas[0], 'betas[1]': betas[1]})
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps))
 
     def _start(self, p): return dict(count=torch.zeros(()), mean=torch.zeros_like(p), mean_square=torch.zeros_like(p))

@@ -12,10 +12,10 @@ from fastai.basics import Callback
 
 # %% ../../nbs/training/03_refreshing.ipynb #53184b5e
 def refresh_mask(
-    eligible,         # the steps that may be reproduced, (batch, steps), true or false
-    p:float,          # probability of each of them
-    generator=None,   # of the draws; None: torch's own
-):                    # (batch, steps), ones and zeros in the default type
+    eligible,         # Mask of the steps that may be reproduced, of shape (batch, steps)
+    p:float,          # Probability of each of them
+    generator=None,   # Random number generator; None: torch's own
+):                    # Ones and zeros in the default type, of shape (batch, steps)
     "Draw the steps that are reproduced"
     if not 0 <= p <= 1: raise ValueError(f'p={p!r}: expected a probability from 0 to 1')
     if eligible.dim() != 2: raise ValueError(f'eligible: expected (batch, steps), got {tuple(eligible.shape)}')
@@ -24,40 +24,40 @@ def refresh_mask(
 
 # %% ../../nbs/training/03_refreshing.ipynb #58b2c6f5
 def refresh_balance(
-    mask,            # reproduced steps, (batch, steps)
-    answers,         # steps with an answer, (batch, steps)
-    least:float=1.,  # lower bound; 0 for bAbI
-):                   # a number without gradient
-    "The weight of the task: as many answers as there are reproductions; one if nothing is reproduced"
+    mask,            # Ones at reproduced steps, of shape (batch, steps)
+    answers,         # Ones at steps with an answer, of shape (batch, steps)
+    least:float=1.,  # Lower bound; 0 for bAbI
+):                   # Number without gradient
+    "The weight of the answers: reproduced steps per answer, at least `least`; one if nothing is reproduced"
     n = mask.sum()
     return torch.where(n > 0, (n/answers.sum()).clamp(min=least), torch.ones_like(n))
 
 def refreshing_terms(
-    task,            # loss of the answer at every step, (batch, steps)
-    refresh,         # loss of the reproduction at every step, (batch, steps); may be None without a mask
-    answers,         # ones at steps with an answer, (batch, steps)
-    mask=None,       # ones at reproduced steps; None: the plain loss
-    least:float=1.,  # lower bound of the task's weight
-)->dict:             # name -> mean over all steps and rows; their sum is the loss
+    task,            # Loss of the answer at every step, of shape (batch, steps)
+    refresh,         # Loss of the reproduction at every step, of the same shape; may be None without a mask
+    answers,         # Ones at steps with an answer, of shape (batch, steps)
+    mask=None,       # Ones at reproduced steps; None: the plain loss
+    least:float=1.,  # Lower bound of the answers' weight
+)->dict:             # Means over all steps and rows, by name; their sum is the loss
     "The loss of the answers and the loss of the reproduction"
     if mask is None: return dict(answer=(answers*task).mean())
     return dict(answer=(refresh_balance(mask, answers, least)*answers*task).mean(), reproduction=(mask*refresh).mean())
 
 # %% ../../nbs/training/03_refreshing.ipynb #48383fb6
 def refreshed_terms(
-    question:RecallQuestion, # Question, or a task with one
-    output,     # Output of a model, (batch, steps, outputs)
-    targets,    # Targets of a batch: target, source, answers, eligible, and more if the task has more
+    question:RecallQuestion, # Question, or a task that has one
+    output,     # Output of a model, of shape (batch, steps, outputs)
+    targets,    # Targets of a batch: target, source, answers, eligible, and further ones of the task
     mask=None,  # Ones at reproduced steps, from `refresh_mask`; None: the plain loss
-)->dict:        # name -> mean; the sum is trained
+)->dict:        # Means by name; training minimises their sum
     "The loss of a batch with the reproduction of the steps in a mask"
     told,again = question.step_losses(output, *targets)
     return refreshing_terms(told, again, targets[2], mask, question.least)
 
 # %% ../../nbs/training/03_refreshing.ipynb #9ac52993
 class Refreshing(Callback):
-    "Let the objective of a Learner reproduce inputs with some probability, in training"
+    "Let the objective of a Learner reproduce inputs with some probability, in training alone"
     def __init__(self,
-        p:float, # Probability that a step is reproduced, of those that may be
+        p:float, # Probability that an eligible step is reproduced
     ): self.p = p
     def before_batch(self): self.learn.loss_func.refresh = self.p if self.training else 0.

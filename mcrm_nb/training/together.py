@@ -30,10 +30,10 @@ class _Call(nn.Module):
 
 # %% ../../nbs/training/01_together.ipynb #7886bfb1
 class SeedBatch(nn.Module):
-    "Models of one kind as one: inputs (models, batch, ...), answers (models, batch, ...)"
-    lead = 1   # axes before the batch
+    "Models of one kind as one model: inputs and answers have the shape (models, batch, ...)"
+    lead = 1   # number of axes before the batch axis
     def __init__(self,
-        models, # such as `SequenceModel`s, equal but for the values of their weights
+        models, # Models, such as `SequenceModel`s, that differ only in the values of their weights
     ):
         super().__init__()
         models = [copy.deepcopy(m) for m in models]
@@ -43,29 +43,34 @@ class SeedBatch(nn.Module):
         if any(s != shapes[0] for s in shapes): raise ValueError('models: expected models with weights of equal shapes')
         weights,_ = torch.func.stack_module_state(models)
         self.names,self.stacked = list(weights),nn.ParameterList(weights.values())
-        self.hidden = [copy.deepcopy(models[0]).to('meta')]   # in a list: its weights are not ours
+        self.hidden = [copy.deepcopy(models[0]).to('meta')]   # in a list, so that its weights are not registered
 
     def __len__(self): return len(self.stacked[0])
     @property
     def rnn(self): return self.hidden[0].rnn
 
-    def _each(self, method, x, hx, *args):
-        call = _Call(self.hidden[0].train(self.training), method)
-        weights = {f'model.{k}': w for k,w in zip(self.names, self.stacked)}
-        one = lambda w, x, hx: torch.func.functional_call(call, w, (x, hx, *args))
-        return torch.vmap(one, (0, 0, None if hx is None else 0), randomness='different')(weights, x, hx)
+# %% ../../nbs/training/01_together.ipynb #b831b33e
+@patch
+def _each(self:SeedBatch, method, x, hx, *args):
+    call = _Call(self.hidden[0].train(self.training), method)
+    weights = {f'model.{k}': w for k,w in zip(self.names, self.stacked)}
+    one = lambda w, x, hx: torch.func.functional_call(call, w, (x, hx, *args))
+    return torch.vmap(one, (0, 0, None if hx is None else 0), randomness='different')(weights, x, hx)
 
-    def forward(self, x, hx=None, with_state=False):
-        "As a single model, with a leading axis in everything"
-        return self._each('forward', x, hx, with_state)
-    def state_after(self, x, hx=None):
-        "As a single model's"
-        return self._each('state_after', x, hx)
+@patch
+def forward(self:SeedBatch, x, hx=None, with_state=False):
+    "The answers, like those of a single model, with a leading axis in all arguments and results"
+    return self._each('forward', x, hx, with_state)
+
+@patch
+def state_after(self:SeedBatch, x, hx=None):
+    "The state after a batch, like that of a single model, with a leading axis"
+    return self._each('state_after', x, hx)
 
 # %% ../../nbs/training/01_together.ipynb #4be78140
 @patch
 def weights(self:SeedBatch, k):
-    "The weights of model number `k`, as its `state_dict`"
+    "The weights of model number `k` in the form of its `state_dict`"
     return {name: w.detach()[k] for name,w in zip(self.names, self.stacked)}
 
 @patch
@@ -76,7 +81,7 @@ def set_weights(self:SeedBatch, k, weights):
 
 # %% ../../nbs/training/01_together.ipynb #196a7cb2
 class SeedLoader(DataLoader):
-    "Loaders side by side: batches (seeds, batch, ...)"
+    "Several loaders side by side, with batches of shape (seeds, batch, ...)"
     def __init__(self, loaders):
         super().__init__(list(range(len(loaders[0]))), bs=None, device=loaders[0].device)
         self.loaders,self.shuffle = loaders,getattr(loaders[0], 'shuffle', False)
@@ -91,8 +96,9 @@ class SeedLoader(DataLoader):
         for dl in self.loaders:
             if hasattr(dl, 'epoch'): dl.epoch = n
 
+# %% ../../nbs/training/01_together.ipynb #0ac9509d
 class SeedLoss:
-    "The sum of all networks' losses; each one's is in `each`"
+    "The sum of all networks' losses; `each` holds the loss of each"
     def __init__(self, loss): self.loss = loss
     def __call__(self, pred, y):
         self.each = torch.vmap(self.loss)(pred, y)
@@ -109,7 +115,7 @@ class SeedClip(Callback):
 
 # %% ../../nbs/training/01_together.ipynb #aea5a454
 class SeedRates(Callback):
-    "A learning rate for each network, in `rates`; the optimiser's is the largest"
+    "A learning rate for each network, in `rates`; the optimiser uses the largest"
     def __init__(self): self.rates = []
     def before_step(self):
         self.old = None
@@ -122,7 +128,7 @@ class SeedRates(Callback):
 
 # %% ../../nbs/training/01_together.ipynb #5782b0ef
 class SeedCurve(Callback):
-    "The learning curves, a list of rows for each network in `rows`"
+    "The learning curves; `rows` holds a list of rows for each network"
     order = 60
     def __init__(self, n, metric):
         self.rows,self.diverged,self.metric = [[] for _ in range(n)],[False]*n,metric
@@ -140,34 +146,36 @@ class SeedCurve(Callback):
             self.sums[k] = total + v*n, count+n
 
     def means(self):
-        "The means of the pass that is over: name -> one for each network"
+        "The means over the last pass, a list by name with a number for each network"
         return {k: (total/count).tolist() for k,(total,count) in self.sums.items()}
 
-    def after_epoch(self):
-        if not self.__dict__.pop('trained', False): return   # a validation on its own
-        m,seconds = self.means(),(time.perf_counter()-self.start)/len(self.rows)
-        order = [k for k in ('valid_loss', getattr(self.metric, '__name__', None), 'train_loss') if k in m]
-        for k,rows in enumerate(self.rows):
-            if self.diverged[k] or self.asleep[k]: continue
-            row = {name: m[name][k] for name in order}
-            rows.append(dict(epoch=len(rows)+1, **row, seconds=seconds))
-            self.diverged[k] = not (math.isfinite(row['train_loss']) and math.isfinite(row['valid_loss']))
-        if all(self.diverged): raise CancelFitException
+# %% ../../nbs/training/01_together.ipynb #e0b9a879
+@patch
+def after_epoch(self:SeedCurve):
+    if not self.__dict__.pop('trained', False): return   # a validation without training
+    m,seconds = self.means(),(time.perf_counter()-self.start)/len(self.rows)
+    order = [k for k in ('valid_loss', getattr(self.metric, '__name__', None), 'train_loss') if k in m]
+    for k,rows in enumerate(self.rows):
+        if self.diverged[k] or self.asleep[k]: continue
+        row = {name: m[name][k] for name in order}
+        rows.append(dict(epoch=len(rows)+1, **row, seconds=seconds))
+        self.diverged[k] = not (math.isfinite(row['train_loss']) and math.isfinite(row['valid_loss']))
+    if all(self.diverged): raise CancelFitException
 
 # %% ../../nbs/training/01_together.ipynb #0ec30d82
 def _on(task, device):
-    "The task with its data on a device, so that all loaders share them"
+    "The task with its data on a device, where all loaders share them"
     move = lambda part: tuple(t.to(device) for t in part) if isinstance(part, tuple) else part.to(device)
     return Task(task.question, replace(task.data, **{k: move(getattr(task, k)) for k in ('train', 'valid', 'test')}))
 
 def build_together(
-    task,        # a `Task`
-    memory,      # a key of `memories`
-    seeds,       # one network each
-    device=None, # default: a GPU if there is one
-    cbs=(),      # further callbacks
-    **settings,  # as for `build`
-)->Learner:      # its model is a `SeedBatch`, its curves are in `learn.seed_curve`
+    task,        # `Task` to train on
+    memory,      # Key of `memories`
+    seeds,       # Random seeds, one for each network
+    device=None, # Device to train on; None: a GPU if there is one, otherwise the CPU
+    cbs=(),      # Further callbacks: one or several
+    **settings,  # Settings of `build`
+)->Learner:      # Learner with a `SeedBatch` as model and its curves in `learn.seed_curve`
     "A Learner for several seeds of one run, not yet trained"
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     task = _on(task, device)
