@@ -151,21 +151,21 @@ def step_nested(inside, a, state, w):
 
 # %% ../../nbs/kernels/00_backward.ipynb #8d7fbb63
 def rows_times(
-    x, # (..., steps, batch, m)
-    w, # (..., n, m)
-):     # (..., steps, batch, n)
-    "Every row of every step times a matrix, as one product; the leading axis of both, if any, is one of networks"
+    x, # Rows of every step, (..., steps, batch, m)
+    w, # Matrix, (..., n, m)
+):     # Products, (..., steps, batch, n)
+    "Product of every row of every step with a matrix; a leading axis of both is one of networks"
     return (x.flatten(-3, -2) @ w.mT).unflatten(-2, x.shape[-3:-1])
 
 def forward(
     kind,      # Key of `cores`
-    x,         # (..., steps, batch, input_size)
-    initial,   # one to three states, (..., batch, units)
+    x,         # Input, (..., steps, batch, input_size)
+    initial,   # Initial state, one to three tensors (..., batch, units)
     weights,   # The six tensors of `Operands`
-    keep=True, # the activations, too?
-    sizes=(),  # rows at every step, if they become fewer: then `x` is (..., 1, all rows, input_size)
-)->tuple:      # every state (..., steps, batch, units), and the activations (..., steps, batch, 0 or more units)
-    "Forward over all steps, the input's products done at once"
+    keep=True, # Whether to return the activations, too
+    sizes=(),  # Number of rows at every step, if it falls: then `x` is (..., 1, all rows, input_size)
+)->tuple:      # Every state, (..., steps, batch, units), and the activations (..., steps, batch, 0 or more units)
+    "Run forward over all steps; one product serves the input of all steps"
     w,core = Operands(*weights),cores[kind]
     sums = rows_times(x, w.wx) + w.bias[...,None,None,:w.wx.shape[-2]]
     state,kept = tuple(initial),[]
@@ -211,16 +211,16 @@ def back_nested(inside_back, acts, now, new, d, w):
 
 # %% ../../nbs/kernels/00_backward.ipynb #88c56964
 def backward(
-    kind,          # as in `forward`
-    before,        # the states before the first step, (..., batch, units)
-    states,        # after every step, (..., steps, batch, units)
-    acts,          # the activations of every step
-    grads,         # gradient of every state at every step, or None
-    d,             # gradient of the states after the last step that comes from later ones
+    kind,          # Key of `cores`
+    before,        # States before the first step, (..., batch, units)
+    states,        # States after every step, (..., steps, batch, units)
+    acts,          # Activations of every step
+    grads,         # Gradient of every state at every step, or None
+    d,             # Gradient of the states after the last step that comes from later steps
     weights,       # The six tensors of `Operands`
-    sizes=(),      # as in `forward`
-)->tuple:          # gradients of all sums (as `acts`) and of `before`; the arteries of every step, or None
-    "Backward over all steps"
+    sizes=(),      # Number of rows at every step, as in `forward`
+)->tuple:          # Gradients of all sums (like `acts`) and of `before`; arteries of every step, or None
+    "Run backward over all steps"
     w,core = Operands(*weights),cores[kind]
     out,us,n = [],[],acts.shape[-1]//w.wh.shape[-1]
     join = lambda ts: torch.cat(ts[::-1], -2).unsqueeze(-3) if sizes else torch.stack(ts[::-1], -3)
@@ -233,7 +233,8 @@ def backward(
         new = [s[t] for s in states]
         sums,u,d = core.step_back(acts[t].chunk(n, -1), now, new, d, w)
         d = [torch.cat(pair, -2) for pair in zip(d, ended)] if sizes else d
-        out.append(torch.cat(sums, -1)); us.append(u)
+        out.append(torch.cat(sums, -1))
+        us.append(u)
     return join(out), d, None if us[0] is None else join(us)
 
 def by_step(tensors, sizes):
@@ -266,9 +267,9 @@ cores = dict(
 
 # %% ../../nbs/kernels/00_backward.ipynb #0e1e533a
 def add_products(
-    total,   # (..., k, m), changed
-    sums,    # (..., steps, batch, k)
-    source,  # (..., steps, batch, m)
+    total,   # Sum so far, (..., k, m), changed in place
+    sums,    # Gradients of the sums, (..., steps, batch, k)
+    source,  # Vectors that the matrix multiplied, (..., steps, batch, m)
 ):
     "Add the sum over steps and rows of the outer products"
     a,b = sums.flatten(-3, -2).mT,source.flatten(-3, -2)
@@ -277,24 +278,24 @@ def add_products(
 
 # %% ../../nbs/kernels/00_backward.ipynb #25237e35
 def activations(
-    forward, # as `forward`
-    kind,    # as there
-    x,       # (..., steps, batch, input_size)
-    past,    # the states before every step, (..., steps, batch, units)
-    weights, # as for `forward`
-):           # (..., steps, batch, units of all)
-    "The activations of all steps at once, from the states"
+    forward, # Forward loop, like `forward`
+    kind,    # Key of `cores`
+    x,       # Input, (..., steps, batch, input_size)
+    past,    # States before every step, (..., steps, batch, units)
+    weights, # The six tensors of `Operands`
+):           # Activations, (..., steps, batch, units of all)
+    "Compute the activations of all steps at once from the states"
     rows = lambda t: t.flatten(-3, -2)
     *_,acts = forward(kind, rows(x).unsqueeze(-3), [*map(rows, past)], weights)
     return acts.squeeze(-3).unflatten(-2, x.shape[-3:-1])
 
 # %% ../../nbs/kernels/00_backward.ipynb #ecf9b05a
 class Loops(NamedTuple):
-    "A forward and a backward loop"
-    forward:object    # as `forward`
-    backward:object   # as `backward`; may write over `acts`
-    rows:object       # rows that a piece has, about, from the activations of a row (of all networks)
-    add_products:object=add_products   # for the weights
+    "Pair of a forward and a backward loop"
+    forward:object    # Function like `forward`
+    backward:object   # Function like `backward`; it may overwrite `acts`
+    rows:object       # Function: activations of a row (of all networks) -> rows of a piece, about
+    add_products:object=add_products   # Function that adds the products for the weights
 
 # %% ../../nbs/kernels/00_backward.ipynb #5ee54a4a
 def pieces(T, rows, batch, sizes):

@@ -256,10 +256,10 @@ extern "C" void add_products(float* total, const float* sums, I ls, const float*
 def _source(): return _functions+_forward_rows+_backward_rows+_products+_forward_loop+_backward_loop+_weight_loop
 
 def kernel_cache()->Path:
-    "The folder for compiled kernels: `MCRM_NB_CACHE`, or a per-user cache folder"
+    "Folder for compiled kernels: `MCRM_NB_CACHE`, or a cache folder of the user"
     if home := os.environ.get('MCRM_NB_CACHE'): return Path(home).expanduser()
     base = {'darwin': '~/Library/Caches', 'win32': '~/AppData/Local'}.get(sys.platform, '~/.cache')
-    xdg = Path(os.environ.get('XDG_CACHE_HOME', ''))   # one that is not absolute counts as none
+    xdg = Path(os.environ.get('XDG_CACHE_HOME', ''))   # a relative path does not count
     return (xdg if xdg.is_absolute() else Path(base).expanduser())/'mcrm_nb'
 
 def _processor():
@@ -267,7 +267,7 @@ def _processor():
     except (OSError, StopIteration): return platform.processor()
 
 def _only_ours(path):
-    "A `RuntimeError` if somebody else than this user (or root) could have written `path`"
+    "Raise a `RuntimeError` if another user than this one (or root) could have written `path`"
     s = path.stat()
     if s.st_uid in (0, os.getuid()) and not s.st_mode & 0o022: return
     raise RuntimeError(f'{path}: other users can write to it; expected a place of your own, see MCRM_NB_CACHE')
@@ -278,7 +278,7 @@ def _digest(data): return hashlib.sha256(data).hexdigest()[:16]
 _flags = '-O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -fPIC -shared -std=c++17'.split()
 
 def _build(folder, source):
-    "Compile `source` in `folder`; the library's content"
+    "Compile `source` in `folder` and return the content of the library"
     command = shlex.split(os.environ.get('CXX', '')) or [shutil.which('g++') or shutil.which('c++') or 'g++']
     if not shutil.which(command[0]): raise RuntimeError(f'no C++ compiler found ({command[0]})')
     print('mcrm_nb: compiling the CPU kernel, once, some seconds', file=sys.stderr)
@@ -291,10 +291,10 @@ def _build(folder, source):
 
 # %% ../../nbs/kernels/01_cpu.ipynb #031a0208
 def compile_kernel(
-    folder:Path=None, # where to; default: `kernel_cache()`
-    source:str=None,  # C++ to compile; default: the loops of this notebook
-)->Path:              # the shared library
-    "Compile the loops, unless they are there already, whole; an error says why it is not possible"
+    folder:Path=None, # Folder of the library; default: `kernel_cache()`
+    source:str=None,  # C++ source to compile; default: the loops of this page
+)->Path:              # Path of the shared library
+    "Compile the loops unless a complete library exists; an error says why that is not possible"
     if platform.machine() not in ('x86_64', 'AMD64') or sys.platform == 'win32':
         raise RuntimeError(f'{sys.platform} on {platform.machine()} is not supported')
     folder,source = Path(folder or kernel_cache()),source or _source()
@@ -315,7 +315,7 @@ def compile_kernel(
 
 # %% ../../nbs/kernels/01_cpu.ipynb #bd33f26d
 def load_kernel(folder=None, source=None):
-    "The compiled loops, probed"
+    "Compiled loops, after a test of their products"
     lib = ctypes.CDLL(str(compile_kernel(folder, source)))
     if not lib.probe(): raise RuntimeError("torch's brgemm does not work on this processor")
     return lib
@@ -323,13 +323,13 @@ def load_kernel(folder=None, source=None):
 # %% ../../nbs/kernels/01_cpu.ipynb #0e58ed50
 @lru_cache
 def _kernel():
-    "The compiled loops, or None with a warning"
+    "Compiled loops, or None with a warning"
     try: return load_kernel()
     except (OSError, RuntimeError) as e:
         warnings.warn(f'the CPU kernel is not available ({e}); torch operations do the same, slower')
 
 def available()->bool:
-    "Can the compiled loops be used here? The first call compiles them"
+    "Whether the compiled loops can be used here; the first call compiles them"
     return _kernel() is not None
 
 # %% ../../nbs/kernels/01_cpu.ipynb #59002015
@@ -353,7 +353,7 @@ def _rows(sizes): return (ctypes.c_int64*len(sizes))(*sizes) if sizes else None
 
 # %% ../../nbs/kernels/01_cpu.ipynb #3cda3e5a
 def forward(kind, x, initial, weights, keep=True, sizes=()):
-    "As `mcrm_nb.kernels.backward.forward`"
+    "Run forward over all steps, like `mcrm_nb.kernels.backward.forward`"
     _check(x, *initial, *weights)
     if x.dim() > 3: return _in_turn(forward, kind, x, initial, weights, keep, sizes)
     (x, *weights),initial,at,p = _plain([x, *weights]),_plain(initial),x.shape[:2],weights[1].shape[1]
@@ -366,7 +366,7 @@ def forward(kind, x, initial, weights, keep=True, sizes=()):
     return *states, acts if keep else x.new_empty(*at, 0)
 
 def backward(kind, before, states, acts, grads, d, weights, sizes=()):
-    "As `mcrm_nb.kernels.backward.backward`; writes over `acts` and `d`"
+    "Run backward over all steps, like `mcrm_nb.kernels.backward.backward`; overwrites `acts` and `d`"
     if acts.dim() > 3: return _in_turn(backward, kind, before, states, acts, grads, d, weights, sizes)
     before,states,grads,d,weights = map(_plain, (before, states, grads, d, weights))
     (T, B, _),p,acts,rows = acts.shape,weights[1].shape[1],acts.contiguous(),_rows(sizes)
@@ -379,7 +379,7 @@ def backward(kind, before, states, acts, grads, d, weights, sizes=()):
 
 # %% ../../nbs/kernels/01_cpu.ipynb #cc575cf8
 def add_products(total, sums, source):
-    "As `mcrm_nb.kernels.backward.add_products`"
+    "Add the products for the weights, like `mcrm_nb.kernels.backward.add_products`"
     if total.dim() > 2: return bptt.add_products(total, sums, source)
     if not source.numel(): return   # a batch without rows
     (k, m),source = total.shape,source.contiguous()
@@ -389,7 +389,7 @@ def add_products(total, sums, source):
 
 # %% ../../nbs/kernels/01_cpu.ipynb #44646654
 def _in_turn(loop, kind, *args):
-    "One network after the other; empty operands are passed through"
+    "Run one network after the other; empty operands are passed through"
     def of(a, k):
         if isinstance(a, (list, tuple)): return [of(b, k) for b in a]
         return a[k] if torch.is_tensor(a) and a.numel() else a
@@ -404,7 +404,7 @@ loops = Loops(forward, backward, lambda n: 512, add_products)
 _compiled = engine('cpu', ragged=True)
 
 def cpu(cell, x, state, weights, options, recompute=None, sizes=()):
-    "The compiled loops as a backend of layers: float32 on a CPU"
+    "Backend of layers from the compiled loops, for float32 on a CPU"
     if not _usable(): raise RuntimeError("backend='cpu': the compiled loops are not available here, see the warning")
     return _compiled(cell, x, state, weights, options, recompute, sizes)
 cpu.ragged = True

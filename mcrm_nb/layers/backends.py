@@ -18,7 +18,7 @@ backends = dict(reference='mcrm_nb.layers.recurrence:reference',
                 bptt='mcrm_nb.kernels.backward:bptt', cpu='mcrm_nb.kernels.cpu:cpu',
                 triton='mcrm_nb.kernels.gpu:steps', triton_at_once='mcrm_nb.kernels.gpu:at_once',
                 triton_tf32x3='mcrm_nb.kernels.gpu:tensor_cores', portable='mcrm_nb.kernels.backward:portable')
-_homes = dict(cpu='mcrm_nb.kernels.cpu', triton='mcrm_nb.kernels.gpu')   # each says whether it is available
+_homes = dict(cpu='mcrm_nb.kernels.cpu', triton='mcrm_nb.kernels.gpu')   # each module has a function `available`
 
 # %% ../../nbs/layers/11_backends.ipynb #710d8013
 _operator = import_module('mcrm_nb.kernels.backward')   # registers it
@@ -27,15 +27,15 @@ _operator = import_module('mcrm_nb.kernels.backward')   # registers it
 programs = dict(trace='torch.jit.trace is at work', export='torch.export is at work', onnx='an ONNX file is written',
                 old_onnx='the old ONNX exporter is at work')
 
-def being_made()->str: # a key of `programs`, or ''
-    "The kind of program that a layer is being made into"
+def being_made()->str: # Key of `programs`, or '' outside of them
+    "Kind of program that is recording the layer"
     if torch.jit.is_tracing(): return 'old_onnx' if torch.onnx.is_in_onnx_export() else 'trace'
     if torch.compiler.is_exporting(): return 'onnx' if torch.onnx.is_in_onnx_export() else 'export'
     return ''
 
 def one_scan(cell, x, state, weights, options, recompute=None, noise={}):
-    "As `reference`, as one `scan` of torch's, so the length stays open; without gradients"
-    if noise: raise ValueError('noise: a program holds none; call `eval()` first')
+    "Compute as `reference`, but with torch's `scan`, which leaves the length open; without gradients"
+    if noise: raise ValueError('noise: a recorded program cannot hold random numbers; call `eval()` first')
     weights = {k: w.detach() for k,w in weights.items()}
     def step(state, xt):
         new = tuple(cell.step(xt, tuple(state), **weights, **options))
@@ -46,10 +46,10 @@ backends['scan'] = one_scan
 
 # %% ../../nbs/layers/11_backends.ipynb #6483dbb6
 def choose(
-    cell,  # a `RecurrentCell` class
-    x,     # the input
-)->tuple:  # a key of `backends`, and the reason in words
-    "What `backend='auto'` takes for an input"
+    cell,  # A `RecurrentCell` class
+    x,     # Input of the layer
+)->tuple:  # Key of `backends`, and the reason in words
+    "Backend that `backend='auto'` takes for an input, and why"
     device = x.device.type
     program,own = being_made(),vars(cell).get('kernels', {})
     if program in ('onnx', 'old_onnx'): return ('scan' if program == 'onnx' else 'reference'),programs[program]
@@ -76,11 +76,11 @@ def _transformed(): return transformed()
 
 # %% ../../nbs/layers/11_backends.ipynb #5fe3a646
 def backend_for(
-    name:str, # 'auto', or a key of `backends`
-    cell,     # a `RecurrentCell` class
-    x,        # the input
+    name:str, # Name of the backend: 'auto', or a key of `backends`
+    cell,     # A `RecurrentCell` class
+    x,        # Input of the layer
 ):
-    "The function that computes all steps"
+    "Function that computes all steps"
     if name == 'auto': name = choose(cell, x)[0]
     elif name not in ('reference', 'scan') and being_made() in ('onnx', 'old_onnx'):
         raise ValueError(f"backend={name!r}: an ONNX file cannot hold its operator; expected 'auto' or 'reference'")
@@ -93,11 +93,11 @@ def backend_for(
     _resolve(name)
     return backends[name] if name in backends else _own[name]
 
-_own = {}   # what memories name in `kernels`, by 'module:function'
+_own = {}   # loops that memories name in `kernels`, by 'module:function'
 
 @constant
 def _resolve(name):
-    "Import a backend when it is first asked for"
+    "Import a backend at its first use"
     table,path = (backends, backends[name]) if name in backends else (_own, _own.get(name, name))
     if isinstance(path, str):
         module,attr = path.split(':')
@@ -105,7 +105,7 @@ def _resolve(name):
 
 # %% ../../nbs/layers/11_backends.ipynb #b1d487c6
 def autocasts(
-    device:torch.device, # of the input
+    device:torch.device, # Device of the input
 )->bool:
-    "Does autocast choose the types of products on `device`?"
+    "Whether autocast chooses the types of products on `device`"
     return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)

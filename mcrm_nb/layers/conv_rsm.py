@@ -18,35 +18,35 @@ from .rsm import (bottleneck, check_rsm_options, inhibition_after, ranking, recu
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #0dc19cd6
 def same_padding(
-    size:int,    # of the input, along one axis
-    kernel:int,  # of the convolution
-    stride:int,  # of the convolution
-)->tuple:        # rows before and after
-    "How much TensorFlow's padding SAME adds on both sides of an axis"
+    size:int,    # Size of the input along one axis
+    kernel:int,  # Size of the kernel
+    stride:int,  # Stride of the convolution
+)->tuple:        # Numbers of rows before and after
+    "Rows that TensorFlow's padding SAME adds before and after an axis"
     total = max((-(-size//stride) - 1)*stride + kernel - size, 0)
     return total//2, total - total//2
 
 def _pads(size, kernel, stride):
-    "Padding of a picture as `F.pad` wants it: left, right, top, bottom"
+    "Padding of a picture in the order of `F.pad`: left, right, top, bottom"
     return (*same_padding(size[1], kernel, stride), *same_padding(size[0], kernel, stride))
 
 def same_conv(
-    x,           # (batch, channels, height, width)
-    weight,      # (out, channels, kernel, kernel)
-    bias=None,   # (out,)
-    stride:int=1,# of the convolution
-):               # (batch, out, height/stride, width/stride), rounded up
-    "A convolution with TensorFlow's padding SAME"
+    x,           # Pictures, (batch, channels, height, width)
+    weight,      # Weights, (out, channels, kernel, kernel)
+    bias=None,   # Biases, (out,)
+    stride:int=1,# Stride of the convolution
+):               # Maps, (batch, out, height/stride, width/stride), rounded up
+    "Convolution with TensorFlow's padding SAME"
     return F.conv2d(F.pad(x, _pads(x.shape[-2:], weight.shape[-1], stride)), weight, bias, stride)
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #9923aa3f
 def same_conv_transpose(
-    d,           # (batch, in, height, width)
-    weight,      # (in, channels, kernel, kernel)
-    size,        # height and width of the picture
-    stride:int=1,# of the convolution
-):               # (batch, channels, *size)
-    "The transposed convolution that belongs to `same_conv`"
+    d,           # Maps of the groups, (batch, in, height, width)
+    weight,      # Weights, (in, channels, kernel, kernel)
+    size,        # Height and width of the picture
+    stride:int=1,# Stride of the convolution
+):               # Pictures, (batch, channels, *size)
+    "Transposed convolution that belongs to `same_conv`"
     full = F.conv_transpose2d(d, weight, stride=stride)
     left,right,top,bottom = _pads(size, weight.shape[-1], stride)
     full = F.pad(full, (0, max(0, left+size[1]-full.shape[-1]), 0, max(0, top+size[0]-full.shape[-2])))
@@ -54,10 +54,10 @@ def same_conv_transpose(
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #95a13a69
 def pool(
-    code,     # (batch, height, width, cells)
-    size:int, # of the window, and the stride
-):            # (batch, height/size, width/size, cells), rounded up
-    "The largest value of every cell in each window"
+    code,     # Code, (batch, height, width, cells)
+    size:int, # Size of the window, and its stride
+):            # Pooled code, (batch, height/size, width/size, cells), rounded up
+    "Largest value of every cell in each window"
     if size == 1: return code
     x,pads = code.movedim(-1, 1), _pads(code.shape[1:3], size, size)
     if not pads[0] and not pads[2]: return F.max_pool2d(x, size, ceil_mode=True).movedim(1, -1)   # nothing in front
@@ -67,7 +67,7 @@ def pool(
 resizes = 'legacy','half_pixel'
 
 def _stretch(x, n, axis, rule):
-    "Linear interpolation of one axis to `n` places"
+    "Interpolate one axis linearly to `n` places"
     old = x.shape[axis]
     i = torch.arange(n, device=x.device, dtype=x.dtype)
     at = i*(old/n) if rule == 'legacy' else ((i+.5)*(old/n) - .5).clamp(min=0)
@@ -77,10 +77,10 @@ def _stretch(x, n, axis, rule):
     return (M @ x.flatten(axis+1)).unflatten(-1, x.shape[axis+1:])
 
 def resize(
-    code,                # (batch, height, width, cells)
-    size,                # new height and width
-    rule:str='legacy',   # where a target pixel looks: TensorFlow 1's rule, or 'half_pixel'
-):                       # (batch, *size, cells)
+    code,                # Map, (batch, height, width, cells)
+    size,                # New height and width
+    rule:str='legacy',   # Rule for the source of a target pixel: 'legacy' (TensorFlow 1) or 'half_pixel'
+):                       # Resized map, (batch, *size, cells)
     "Bilinear interpolation of a map"
     one_of('rule', rule, resizes)
     return _stretch(_stretch(code, size[0], -3, rule), size[1], -2, rule)
@@ -91,11 +91,11 @@ conv_options = dict(gamma=0., epsilon=0., floor=0., norm='sum', trace_order='tra
 whole_map = (-3, -2, -1)
 
 def drop_entries(
-    v,               # any shape
+    v,               # Tensor of any shape
     keep:float=None, # Share that is kept; None: all
     own:bool=False,  # True: `v` may be changed in place
-):                   # like `v`, what is kept divided by `keep`
-    "Dropout that draws a number only for entries that are not zero"
+):                   # Tensor like `v`; kept values are divided by `keep`
+    "Dropout that draws random numbers only for entries that are not zero"
     if keep is None: return v
     out = v if own and v.is_contiguous() else v.clone(memory_format=torch.contiguous_format)
     flat = out.view(-1)
@@ -106,7 +106,7 @@ def drop_entries(
 def conv_parts(x, code, phi, trace, weight_ih, recurrent_weight, bias_ih=None, bias_hh=None, feedback=None,
                feedback_trace=None, feedback_weight=None, feedback_bias=None, keep=None, *, stride, cells, k,
                gamma, epsilon, floor, norm, trace_order, stored_trace, inhibited_by, ties, winner_cell, resize_rule):
-    "Everything that happens at all positions in a step, by name; maps are (batch, height, width, cells in all)"
+    "All parts of a step by name, at all positions; maps are (batch, height, width, cells in all)"
     history = dict(epsilon=epsilon, floor=floor, norm=norm, trace_order=trace_order, stored_trace=stored_trace)
     zf = same_conv(x.detach(), weight_ih, bias_ih, stride).movedim(1, -1)[...,None]
     by_cell = lambda v: v.unflatten(-1, (-1, cells))
@@ -139,7 +139,7 @@ starts = 'normal','glorot'
 _each = lambda v, n: tuple(v) if isinstance(v, (tuple, list)) else (v,)*n
 
 def _check_conv(input_size, per_layer):
-    "A `ValueError` that names the first argument that makes no sense"
+    "Raise a `ValueError` that names the first invalid argument"
     whole = lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0
     if not (isinstance(input_size, (tuple, list)) and len(input_size) == 3 and all(map(whole, input_size))):
         raise ValueError(f'input_size={input_size!r}: expected channels, height and width, whole numbers of at least 1')
@@ -156,8 +156,9 @@ def _check_conv(input_size, per_layer):
 class ConvRSM(nn.Module):
     r"""A stack of convolutional recurrent sparse memories that predicts the next picture of a film.
 
-    Every layer predicts its next input from its code, learns from that prediction alone, and shows its pooled code to
-    the next layer; with `feedback` a layer sees the code above it from the step before. Arguments with one value per
+    Every layer predicts its next input from its code, learns from that prediction alone, and passes its pooled code
+    to the next layer; with `feedback` a layer receives the code above it from the step before. Arguments with one
+    value per
     layer take a tuple, or one number for all: `hidden_size` (groups * cells), `kernel_size`, `stride`, `pool_size`,
     `cells`, `k`, `decode` (non-linearity of the decoder). `gamma`, `epsilon` and the options of `conv_options` as for
     `RSM`, the same for all layers. `start`: 'normal' (spread 0.03, cut at two spreads) or 'glorot'.
@@ -173,23 +174,23 @@ class ConvRSM(nn.Module):
 # %% ../../nbs/layers/12_conv_rsm.ipynb #879866ec
 @patch
 def __init__(self:ConvRSM,
-    input_size,                 # channels, height, width of a picture
-    hidden_size,                # cells of every layer, groups * cells
-    kernel_size=3,              # of every layer's convolution
-    stride=2,                   # of every layer's convolution
-    pool_size=1,                # window of the maximum that the next layer sees
-    cells=8,                    # cells of a group
-    k=3,                        # winning groups at every position
-    decode='none',              # 'sigmoid' or 'none', the decoder's non-linearity
-    feedback:bool=True,         # does a layer see the code above it?
-    cell_bias:bool=False,       # biases in the potential?
-    recurrent_dropout:float=0., # share of recurrent and feedback input that training drops
-    start:str='normal',         # of the weights: see above
-    backend:str='auto',         # 'auto': the compiled sparse step where it can be used; 'reference': torch's dense one
-    device=None, dtype=None,    # of the weights
-    **options,                  # of `conv_options`
+    input_size,                 # Channels, height and width of a picture
+    hidden_size,                # Number of cells of every layer, groups * cells
+    kernel_size=3,              # Size of every layer's kernel
+    stride=2,                   # Stride of every layer's convolution
+    pool_size=1,                # Window of the maximum that the next layer receives
+    cells=8,                    # Number of cells in a group
+    k=3,                        # Number of winning groups at every position
+    decode='none',              # Non-linearity of the decoder, 'sigmoid' or 'none'
+    feedback:bool=True,         # Whether a layer receives the code above it
+    cell_bias:bool=False,       # Whether the potential has biases
+    recurrent_dropout:float=0., # Share of recurrent and feedback input that training drops
+    start:str='normal',         # Start of the weights: see the class
+    backend:str='auto',         # 'auto': the compiled sparse step where it applies; 'reference': torch's dense step
+    device=None, dtype=None,    # Device and type of the weights
+    **options,                  # Options: see `conv_options`
 ):
-    "See the class"
+    "Build the stack: see the class"
     super(ConvRSM, self).__init__()
     n = len(hidden_size) if isinstance(hidden_size, (tuple, list)) else 1
     per = dict(hidden_size=hidden_size, kernel_size=kernel_size, stride=stride, pool_size=pool_size, cells=cells,
@@ -207,7 +208,7 @@ def __init__(self:ConvRSM,
 # %% ../../nbs/layers/12_conv_rsm.ipynb #ba7e334d
 @patch
 def sizes(self:ConvRSM):
-    "Of every layer: size of its input (channels, height, width), and height and width of its map"
+    "Input size (channels, height, width) of every layer, and height and width of its map"
     found,size = [], self.input_size
     for k in range(self.num_layers):
         stride,pool_size = self.per_layer['stride'][k],self.per_layer['pool_size'][k]
@@ -243,9 +244,9 @@ def reset_parameters(self:ConvRSM):
 # %% ../../nbs/layers/12_conv_rsm.ipynb #50c9122e
 @patch
 def zero_state(self:ConvRSM,
-    batch:int,   # streams
-)->dict:         # name -> (batch, ...)
-    "The state before the first picture"
+    batch:int,   # Number of streams
+)->dict:         # State: name -> (batch, ...)
+    "State before the first picture"
     w,state = next(self.parameters()),{}
     for k,(size, at) in enumerate(self.sizes()):
         n,fed = self.per_layer['hidden_size'][k], self.feedback and k+1 < self.num_layers
@@ -258,14 +259,14 @@ def zero_state(self:ConvRSM,
 
 @patch
 def fast_path(self:ConvRSM):
-    "The functions that compute a step and the largest cell of every group: `conv_parts`, or the equal sparse ones"
+    "Functions for a step and for the largest cell of every group: `conv_parts`, or equal sparse ones"
     if self.backend == 'reference': return conv_parts, bottleneck
     kernels = import_module('mcrm_nb.kernels.rsm')   # a later room: it is looked up when a step is made
     return kernels.conv_step, kernels.group_top
 
 @patch
 def _above(self:ConvRSM, k, state):
-    "What comes back to a layer from above: that layer's code of the step before, or None"
+    "Feedback of a layer: the code of the layer above from the step before, or None"
     return state.get(f'code_l{k+1}') if self.feedback else None
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #954b33e4
@@ -290,10 +291,10 @@ def _layer(self:ConvRSM, k, state):
 # %% ../../nbs/layers/12_conv_rsm.ipynb #a3e7fa09
 @patch
 def step(self:ConvRSM,
-    x,           # the picture that comes now, (batch, channels, height, width); None: the layer's own prediction
-    state:dict,  # from `zero_state`, or the last step
-)->tuple:        # parts of every layer by name, `loss` among them, and the next state
-    "Predict the picture from the state, compare with it, and take it in"
+    x,           # Present picture, (batch, channels, height, width); None: the layer's own prediction
+    state:dict,  # State from `zero_state` or the last step
+)->tuple:        # Parts of every layer by name, `loss` among them, and the next state
+    "Predict the picture from the state, compare the two, and store the picture"
     layers,new = [], {}
     for k in range(self.num_layers):
         parts = self._layer(k, state)
@@ -310,10 +311,10 @@ def step(self:ConvRSM,
 # %% ../../nbs/layers/12_conv_rsm.ipynb #caf75eb3
 @patch
 def reset(self:ConvRSM,
-    state:dict,  # name -> (batch, ...)
-    keep,        # (batch,), 1 to go on, 0 to start anew
+    state:dict,  # State: name -> (batch, ...)
+    keep,        # Mask of the streams, (batch,): 1 to go on, 0 to start anew
 )->dict:
-    "The state with the streams cleared whose film is over"
+    "State in which the streams whose film is over are cleared"
     if keep.shape != (n := next(iter(state.values())).shape[:1]):
         raise ValueError(f'keep of shape {tuple(keep.shape)}: expected one number for each of {n[0]} streams')
     return {k: v*keep.to(v).view(-1, *[1]*(v.dim()-1)) for k,v in state.items()}
@@ -321,19 +322,19 @@ def reset(self:ConvRSM,
 # %% ../../nbs/layers/12_conv_rsm.ipynb #9ff64c80
 @patch
 def forward(self:ConvRSM,
-    input,    # film, (steps, batch, channels, height, width)
-    hx=None,  # state; zeros if left out
-)->tuple:     # predictions in the form of `input`, each made before its picture was seen, and the state
-    "Run over a film. `losses` gives the losses to learn from"
+    input,    # Film, (steps, batch, channels, height, width)
+    hx=None,  # State; zeros if left out
+)->tuple:     # Predictions in the form of `input`, each made before its picture, and the state
+    "Run over a film; `losses` returns the losses to learn from"
     predictions,_,state = self.losses(input, hx)
     return predictions, state
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #abff1226
 @patch
 def losses(self:ConvRSM,
-    input,    # film, (steps, batch, channels, height, width)
-    hx=None,  # state; zeros if left out
-)->tuple:     # predictions, losses (steps, layers), state
+    input,    # Film, (steps, batch, channels, height, width)
+    hx=None,  # State; zeros if left out
+)->tuple:     # Predictions, losses (steps, layers), and state
     "Predictions of a film and every layer's own loss at every step; learn with a film of one step at a time"
     if input.dim() != 5 or tuple(input.shape[2:]) != self.input_size:
         want = ', '.join(map(str, self.input_size))
@@ -349,11 +350,11 @@ def losses(self:ConvRSM,
 # %% ../../nbs/layers/12_conv_rsm.ipynb #04e5a710
 @patch
 def generate(self:ConvRSM,
-    film,            # pictures to start with, (steps, batch, channels, height, width)
-    n:int,           # pictures to make
-    rectify=None,    # applied to every prediction before it is taken in
-)->torch.Tensor:     # (n, batch, channels, height, width)
-    "Go on by itself: every prediction is the next picture"
+    film,            # Pictures to start with, (steps, batch, channels, height, width)
+    n:int,           # Number of pictures to generate
+    rectify=None,    # Function that cleans every prediction before it becomes the input
+)->torch.Tensor:     # Generated pictures, (n, batch, channels, height, width)
+    "Continue a film: every prediction is the next input"
     rectify = rectify or (lambda v: v)
     with torch.no_grad():
         _,state = self(film)

@@ -24,18 +24,18 @@ from ..testing import as_tuple, in_form_of, test_same
 @dataclass(frozen=True)
 class Case:
     "Sizes and options of one trial of a law"
-    input_size:int=2          # features per step
-    hidden_size:int=3         # units
-    num_layers:int=1          # stacked layers
-    bidirectional:bool=False  # run both ways?
-    bias:bool=True            # biases in all gates?
-    batch_first:bool=False    # (batch, steps, features) instead of (steps, batch, features)?
-    batch:int=2               # rows
-    steps:int=4               # length of the sequence
-    seed:int=0                # of weights, inputs and states
+    input_size:int=2          # Number of features per step
+    hidden_size:int=3         # Number of units
+    num_layers:int=1          # Number of stacked layers
+    bidirectional:bool=False  # Whether to run in both directions
+    bias:bool=True            # Whether the gates have biases
+    batch_first:bool=False    # Whether input and output are (batch, steps, features)
+    batch:int=2               # Number of rows
+    steps:int=4               # Number of steps
+    seed:int=0                # Random seed of weights, inputs and states
 
     def layer(self, make, **kw):
-        "Build the layer, in evaluation; `make` takes `nn.LSTM`'s arguments"
+        "Build the layer in evaluation mode; `make` takes the arguments of `nn.LSTM`"
         torch.manual_seed(self.seed)
         opts = dict(num_layers=self.num_layers, bidirectional=self.bidirectional, bias=self.bias,
                     batch_first=self.batch_first, dtype=torch.float64) | kw
@@ -48,21 +48,25 @@ class Case:
         return torch.randn(*shape, self.input_size, dtype=torch.float64, generator=gen)
 
     @property
-    def time(self): "The axis of time in input and output"; return int(self.batch_first)
+    def time(self):
+        "Axis of time in input and output"
+        return int(self.batch_first)
     @property
-    def row(self): "The axis of rows in input and output"; return 1-self.time
+    def row(self):
+        "Axis of rows in input and output"
+        return 1-self.time
 
 # %% ../../nbs/layers/00_laws.ipynb #e56fdd52b
 def random_state(
-    layer,       # a recurrent layer
-    x,           # an input for it
-    seed:int=0,  # of the numbers
-):               # a state in the layer's own form
-    "A random initial state of the shape that `layer` uses for input `x`"
+    layer,       # Recurrent layer
+    x,           # Input of the layer
+    seed:int=0,  # Random seed of the state
+):               # State in the layer's own form
+    "Random initial state of the shape that `layer` uses for the input `x`"
     _,state = layer(x)
     gen = torch.Generator().manual_seed(seed+2)
     drawn = tuple(torch.randn(s.shape, dtype=s.dtype, generator=gen) for s in as_tuple(state))
-    into_range = getattr(getattr(layer, 'cell', None), 'into_range', None)   # where not every number can be a state
+    into_range = getattr(getattr(layer, 'cell', None), 'into_range', None)   # some memories allow only certain states
     return in_form_of(state, into_range(drawn, **layer.options) if into_range else drawn)
 
 # %% ../../nbs/layers/00_laws.ipynb #b82337bb
@@ -73,7 +77,7 @@ def _hypothesis():
     return hypothesis
 
 def cases(**fixed):
-    "A hypothesis strategy for `Case`; keywords fix a field to one value"
+    "Hypothesis strategy for `Case`; keywords fix a field to one value"
     st = _hypothesis().strategies
     draw = dict(input_size=st.integers(1, 3), hidden_size=st.integers(1, 4), num_layers=st.integers(1, 3),
                 bidirectional=st.booleans(), bias=st.booleans(), batch_first=st.booleans(),
@@ -82,12 +86,12 @@ def cases(**fixed):
 
 # %% ../../nbs/layers/00_laws.ipynb #41f3c52c
 def obeys(
-    make,                # builds a layer from `nn.LSTM`'s arguments: a class, or a registry entry
-    law,                 # a function of (make, case) that raises where the law is broken
-    max_examples:int=15, # cases to draw
-    shrink:bool=True,    # look for the simplest counterexample (seconds), or raise at the first
-)->int:                  # cases tried
-    "Try `law` on random cases; raise at the simplest counterexample found"
+    make,                # Function that builds a layer from `nn.LSTM`'s arguments: a class, or a registry entry
+    law,                 # Law: a function of (make, case) that raises if the law is broken
+    max_examples:int=15, # Number of cases to draw
+    shrink:bool=True,    # Whether to search for the simplest counterexample (seconds) or raise at the first
+)->int:                  # Number of cases tried
+    "Try `law` on random cases; raise at the simplest counterexample"
     h, tried = _hypothesis(), []
     phases = [h.Phase.generate, *([h.Phase.shrink] if shrink else [])]
     @h.settings(max_examples=max_examples, deadline=None, derandomize=True, database=None,
@@ -185,14 +189,14 @@ def packed_equals_padded(make, case):
 
 # %% ../../nbs/layers/00_laws.ipynb #1a33cc8e
 def sublayer(
-    make,           # builds a layer from `nn.LSTM`'s arguments
-    case,           # the sizes of `layer`
-    layer,          # a layer made from `case`
-    k:int,          # which of its layers
-    reverse:bool,   # which direction
-    input_size:int, # features that layer reads
+    make,           # Function that builds a layer from `nn.LSTM`'s arguments
+    case,           # Case with the sizes of `layer`
+    layer,          # Layer made from `case`
+    k:int,          # Index of the stacked layer
+    reverse:bool,   # Whether to take the reverse direction
+    input_size:int, # Number of features that this layer reads
 ):
-    "Layer `k` in one direction, as a single-layer module with the same weights"
+    "Layer `k` in one direction as a single-layer module with the same weights"
     one = replace(case, num_layers=1, bidirectional=False, input_size=input_size).layer(make)
     end = f'_l{k}' + '_reverse'*reverse
     weights = {n.removesuffix(end)+'_l0': w for n,w in layer.state_dict().items() if n.endswith(end)}
@@ -249,10 +253,10 @@ def layouts_agree(make, case):
 
 # %% ../../nbs/layers/00_laws.ipynb #508349fa
 def check_slope(
-    f,            # of the leaves, returns tensors
-    leaves:list,  # tensors that need a gradient
+    f,            # Function of the leaves that returns tensors
+    leaves:list,  # Tensors that need a gradient
 ):
-    "The slope of a random mixture of what `f` returns, in a random direction, equals its finite difference"
+    "Assert that the slope of a random mixture of `f`'s results, in a random direction, equals its finite difference"
     gen = torch.Generator().manual_seed(0)
     ways,eps = [torch.randn(t.shape, dtype=t.dtype, generator=gen) for t in leaves],1e-6
     mixed = lambda outs: sum((o*torch.randn(o.shape, dtype=o.dtype, generator=gen.manual_seed(1))).sum() for o in outs)
@@ -299,8 +303,10 @@ def drops_between_layers(make, case):
     x = case.input()
     plain,dropped = (case.layer(make, dropout=d) for d in (0., .9))
     test_same(dropped.eval()(x)[0], plain(x)[0], 1e-12)
-    torch.manual_seed(case.seed); z,h  = plain.train()(x)
-    torch.manual_seed(case.seed); y,hd = dropped.train()(x)
+    torch.manual_seed(case.seed)
+    z,h = plain.train()(x)
+    torch.manual_seed(case.seed)
+    y,hd = dropped.train()(x)
     ways = 1+case.bidirectional
     test_same([s[:ways] for s in as_tuple(hd)], [s[:ways] for s in as_tuple(h)], 1e-12)
     assert not torch.equal(y, z), 'dropout did nothing'
@@ -343,17 +349,17 @@ def speaks_every_dtype(make, case):
 
 # %% ../../nbs/layers/00_laws.ipynb #35697359
 def outcome(
-    f, # a function without arguments that calls a layer
+    f, # Function without arguments that calls a layer
 )->tuple:
-    "The shapes a call returns, or the type and words of the error it raises"
+    "Shapes that a call returns, or the type and message of the error that it raises"
     try: y,h = f()
     except Exception as e: return type(e).__name__, str(e)
     return tuple(y.shape), *dict.fromkeys(tuple(s.shape) for s in as_tuple(h))   # equal shapes count once
 
 def widths(
-    layer, # a recurrent layer
+    layer, # Recurrent layer
 )->tuple:
-    "Width of the output in one direction and shape of each state: `hidden_size` where it does not say otherwise"
+    "Width of the output in one direction and shape of each state; `hidden_size` unless the layer declares another"
     p = layer.hidden_size
     return getattr(layer, 'output_size', p),[*getattr(layer, 'state_shapes', dict(h=(p,))).values()]
 
@@ -372,20 +378,21 @@ def edges_as_torch(make, case):
 
 # %% ../../nbs/layers/00_laws.ipynb #11bb4ea8
 def breaks_law(
-    make,                # builds a layer from `nn.LSTM`'s arguments
-    law,                 # a key of `laws`
-    max_examples:int=15, # cases to draw
+    make,                # Function that builds a layer from `nn.LSTM`'s arguments
+    law,                 # Name of the law, a key of `laws`
+    max_examples:int=15, # Number of cases to draw
 )->bool:
-    "Does `law` find a counterexample? An error other than the law's own is raised"
+    "Whether `law` finds a counterexample; an error other than the law's own is raised"
     try: obeys(make, laws[law], max_examples, shrink=False)
     except (AssertionError, GradcheckError): return True
     return False
 
+# %% ../../nbs/layers/00_laws.ipynb #72e41aa6
 def check_laws(
-    make,                # builds a layer from `nn.LSTM`'s arguments
-    max_examples:int=15, # cases per law
-)->dict:                 # law -> cases tried, 0 for a law that the memory names in `exempt` and does break
-    "Run every law on one memory; raise, naming the law, where one is broken, or an exempt one is not"
+    make,                # Function that builds a layer from `nn.LSTM`'s arguments
+    max_examples:int=15, # Number of cases per law
+)->dict:                 # Law -> number of cases; 0 for a law that the memory names in `exempt` and breaks
+    "Run every law on one memory; raise with the name of a law that is broken, or exempt and not broken"
     tried,name = {},getattr(make, '__name__', make)
     exempt = getattr(Case().layer(make), 'exempt', {})
     for k in exempt: assert k in laws, f'{name}: exempt names {k!r}, which is no law'

@@ -13,22 +13,22 @@ from importlib import import_module
 # %% ../../nbs/layers/10_registry.ipynb #9f1c4fa9
 @dataclass(frozen=True)
 class MemoryEntry:
-    "A memory by name: called like `nn.LSTM`, it builds the layer"
-    name:str                                   # the key
-    label:str                                  # for tables and figures
-    path:str                                   # 'module:Class'
-    source:str                                 # where its equations are from
-    options:dict=field(default_factory=dict, hash=False)   # keywords that make this variant
+    "Entry of a memory; called with the arguments of `nn.LSTM`, it builds the layer"
+    name:str                                   # Key in the registry
+    label:str                                  # Label in tables and figures
+    path:str                                   # Place of the class, 'module:Class'
+    source:str                                 # Source of the equations
+    options:dict=field(default_factory=dict, hash=False)   # Options of this variant
 
     @property
     def layer(self):
-        "The layer's class"
+        "Class of the layer"
         module,cls = self.path.split(':')
         return getattr(import_module(module), cls)
 
     @property
     def call(self):
-        "How one writes it, from `mcrm_nb` or torch"
+        "Call that builds the layer, with names of `mcrm_nb` or torch"
         options = ', '.join(f'{k}={v!r}' for k,v in self.options.items())
         module,cls = self.path.split(':')
         return ('torch.nn.' if module == 'torch.nn' else '') + cls + (f'({options})' if options else '')
@@ -44,7 +44,7 @@ class MemoryEntry:
 labels = {}   # name -> label, for tables and figures
 
 class Memories(dict):
-    "Name -> `MemoryEntry`; an unknown name is answered with the known ones"
+    "Dict of name -> `MemoryEntry`; the error for an unknown name lists the known ones"
     def add(self, name, label, path, source, **options):
         "Register a memory: see `MemoryEntry`"
         self[name] = MemoryEntry(name, label, path, source, options)
@@ -74,24 +74,25 @@ memories.add('own_lstm', 'LSTM (ours)', 'mcrm_nb.layers.lstm:LSTM', 'as lstm')
 own_classes = dict(RNN='own_rnn', GRU='own_gru', LSTM='own_lstm')   # torch's class -> key of `memories`
 
 def own_layer(
-    rnn, # a recurrent layer
-):       # ours, with its weights, if it is one of torch's; else itself
-    "Our layer in place of torch's"
+    rnn, # Recurrent layer
+):       # Our layer with its weights, if it is one of torch's; else the layer itself
+    "Replace a layer of torch by ours"
     import torch
     if (name := type(rnn).__name__) not in own_classes or type(rnn) is not getattr(torch.nn, name): return rnn
     if getattr(rnn, 'nonlinearity', 'tanh') != 'tanh' or getattr(rnn, 'proj_size', 0):
         raise ValueError(f'{rnn}: expected a layer with tanh and without projection')
     w = next(rnn.parameters())
-    with torch.random.fork_rng(devices=[]):   # the first weights are overwritten: they shall not cost random numbers
+    with torch.random.fork_rng(devices=[]):   # the first weights are overwritten: use no random numbers
         new = memories[own_classes[name]](rnn.input_size, rnn.hidden_size, rnn.num_layers, rnn.bias, rnn.batch_first,
                                           rnn.dropout, rnn.bidirectional, device=w.device, dtype=w.dtype)
     new.load_state_dict(rnn.state_dict())
     return new
 
+# %% ../../nbs/layers/10_registry.ipynb #88ad2a12
 def compiled_layer(
-    rnn, # a recurrent layer
-):       # ours, with its weights, if it is one of torch's on a CPU and ours would run compiled; else itself
-    "The faster of two equal layers"
+    rnn, # Recurrent layer
+):       # Our layer with its weights, if torch's is on a CPU and ours runs compiled; else the layer itself
+    "Replace a layer of torch by ours where ours is compiled"
     import torch
     from mcrm_nb.layers.backends import choose
     w = next(rnn.parameters())
@@ -102,14 +103,14 @@ def compiled_layer(
 
 # %% ../../nbs/layers/10_registry.ipynb #bebd80aa
 def parameters_of(
-    memory,        # a key of `memories`, or anything called like `nn.LSTM`
-    input_size,    # features per step; None: as wide as the output (a tied embedding)
-    hidden_size,   # units
-    readout=None,  # width of the output -> further parameters (embedding, decoder)
-    **options,     # Options of the memory; those that are its head's do not count
-)->int:
+    memory,        # Key of `memories`, or anything called like `nn.LSTM`
+    input_size,    # Number of features per step; None: as wide as the output (a tied embedding)
+    hidden_size,   # Number of units
+    readout=None,  # Function of the width of the output that returns the number of further parameters
+    **options,     # Options of the memory; options of its head do not count
+)->int:            # Number of parameters
     "Number of parameters of a one-layer memory, with its readout"
-    from mcrm_nb.layers.recurrence import count_parameters, output_width   # here, since it brings torch
+    from mcrm_nb.layers.recurrence import count_parameters, output_width   # imported here, because it imports torch
     make = memories[memory] if isinstance(memory, str) else memory
     known = getattr(getattr(make, 'layer', None), 'options', options)
     options = {k: v for k,v in options.items() if k in known}
@@ -120,13 +121,13 @@ def parameters_of(
 
 # %% ../../nbs/layers/10_registry.ipynb #b0dad313
 def hidden_size_for(
-    memory,        # a key of `memories`, or anything called like `nn.LSTM`
-    input_size,    # features per step; None: as wide as the output (a tied embedding)
-    n_params:int,  # the budget
-    readout=None,  # width of the output -> further parameters (embedding, decoder)
+    memory,        # Key of `memories`, or anything called like `nn.LSTM`
+    input_size,    # Number of features per step; None: as wide as the output (a tied embedding)
+    n_params:int,  # Budget of parameters
+    readout=None,  # Function of the width of the output that returns the number of further parameters
     **options,     # Options of the memory
-)->int:            # units
-    "The hidden size whose parameter count comes closest to `n_params`"
+)->int:            # Number of units
+    "Hidden size whose parameter count comes closest to `n_params`"
     count = lambda p: parameters_of(memory, input_size, p, readout, **options)
     if count(1) > n_params:
         name = getattr(memory, '__name__', memory)

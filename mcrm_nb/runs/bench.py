@@ -31,16 +31,16 @@ class Shape(NamedTuple):
     batch:int      # Rows of a batch
     steps:int      # Steps of every sequence
     input_size:int # Features per step
-    units:int      # Units of MCRM
+    units:int      # Units of MCRM's layer
 
 shapes = dict(adding=Shape(32, 200, 2, 85), word_ptb=Shape(16, 80, 109, 109), pixel_mnist=Shape(64, 784, 1, 108),
               copy=Shape(32, 1020, 1, 500), char_ptb=Shape(32, 400, 1000, 1000))
 
 def equal_units(
     memory,        # Key of `memories`
-    shape:Shape,   # Size whose MCRM it should equal
+    shape:Shape,   # Shape whose MCRM it should equal
 )->int:            # Number of units
-    "Find the units that give a memory as many parameters as MCRM has at a shape; the input size stays"
+    "Number of units with which a memory has as many parameters as MCRM at a shape and its input size"
     return hidden_size_for(memory, shape.input_size, parameters_of('mcrm', shape.input_size, shape.units))
 
 # %% ../../nbs/runs/05_speed.ipynb #36f3b342
@@ -57,39 +57,32 @@ class Stacked(nn.Module):
         return torch.vmap(one)(dict(zip(self.names, self.stacked))),
 
 def compiled_loop(layer):
-    "Let a layer run the literal loop over a step that `torch.compile` has compiled"
+    "The literal loop over a step compiled by `torch.compile`"
     cell,step = layer.cell,torch.compile(layer.cell.step)
     layer.cell,layer.backend = type(cell.__name__, (cell,), dict(step=staticmethod(step), kernel=None)),'reference'
     return layer
 
-# %% ../../nbs/runs/05_speed.ipynb #b68894cd
-def _gpu_contestants(shape, make, seeds):
-    "Build the further ways to compute MCRM on a GPU, and several networks at once"
-    p,q = shape.units,equal_units('lstm', shape)
-    ways = {'MCRM, tensor cores': 'triton_tf32x3', 'MCRM, one launch': 'triton_at_once'}
-    if p >= 300: del ways['MCRM, one launch']   # a few processors would do all of it
-    out = {label: make('mcrm', p, backend=way) for label,way in ways.items()}
-    if p >= 300: return out
-    many = {'MCRM': ('mcrm', p, {}), **{label: ('mcrm', p, dict(backend=way)) for label,way in ways.items()},
-            'LSTM (ours)': ('own_lstm', q, {})}
-    for label,(name,n,kw) in many.items():
-        out[f'{label}, each of {seeds}'] = Stacked(partial(make, name, n, **kw), seeds)
-    return out
-
 # %% ../../nbs/runs/05_speed.ipynb #d11a4399
 def contestants(
-    shape:Shape,    # Size of the layers
-    device,         # Device, 'cpu', 'cuda', ...
-    slow=True,      # Whether to add the literal loop and the loop in torch operations
-    compiled=False, # Whether to add the literal loop over a compiled step; compiling takes half a minute
+    shape:Shape,    # Sizes
+    device,         # Device, such as 'cpu' or 'cuda'
+    slow=True,      # Whether to include the literal loop and the loop in torch operations
+    compiled=False, # Whether to include the literal loop over a compiled step, which takes half a minute to compile
     seeds=16,       # Number of networks at once, on a GPU
-)->dict:            # Name -> layer
-    "Build what is compared: MCRM in every way it can be computed, and torch's own layers of equal parameters"
+)->dict:            # Layers by name
+    "The layers to compare: MCRM in every way it can be computed, and torch's own layers of equal parameters"
     make = lambda name, units, **kw: memories[name](shape.input_size, units, device=device, **kw)
-    p,gpu = shape.units,str(device).startswith('cuda')
-    keeps = 4*shape.batch*shape.steps*8*p <= kept_by_default['cuda' if gpu else 'cpu']   # its default
+    p,q,gpu = shape.units,equal_units('lstm', shape),str(device).startswith('cuda')
+    keeps = 4*shape.batch*shape.steps*8*p <= kept_by_default['cuda' if gpu else 'cpu']   # the layer's own choice
     out = {'MCRM': make('mcrm', p), 'MCRM, recomputing' if keeps else 'MCRM, keeping': make('mcrm', p, recompute=keeps)}
-    if gpu: out |= _gpu_contestants(shape, make, seeds)
+    ways = {'MCRM, tensor cores': 'triton_tf32x3', 'MCRM, one launch': 'triton_at_once'}
+    if p >= 300: del ways['MCRM, one launch']   # too few processors of the GPU would share the work
+    if gpu: out |= {label: make('mcrm', p, backend=way) for label,way in ways.items()}
+    if gpu and p < 300:
+        many = {'MCRM': ('mcrm', p, {}), **{label: ('mcrm', p, dict(backend=way)) for label,way in ways.items()},
+                'LSTM (ours)': ('own_lstm', q, {})}
+        for label,(name,n,kw) in many.items():
+            out[f'{label}, each of {seeds}'] = Stacked(partial(make, name, n, **kw), seeds)
     if slow: out |= {'MCRM, literal loop': make('mcrm', p, backend='reference'),
                      'MCRM, by hand in torch': make('mcrm', p, backend='bptt')}
     if compiled: out |= {'MCRM, compiled step': compiled_loop(make('mcrm', p))}
@@ -97,24 +90,24 @@ def contestants(
     return out
 
 # %% ../../nbs/runs/05_speed.ipynb #f116d094
-meanings = {   # what the rows of a table mean
-    'MCRM': 'the layer with its defaults', 'MCRM, recomputing': 'activations computed again in the backward pass',
-    'MCRM, keeping': 'activations kept for the backward pass',
-    'MCRM, tensor cores': 'products as three of TF32, nearly exact', 'MCRM, one launch': 'all steps in one kernel',
+meanings = {   # row of a table -> meaning
+    'MCRM': 'as the layer computes by default', 'MCRM, recomputing': 'activations recomputed in the backward pass',
+    'MCRM, keeping': 'activations kept', 'MCRM, tensor cores': 'each product as three TF32 products, nearly exact',
+    'MCRM, one launch': 'all steps in one kernel',
     'each of': 'time per network, of several trained at once',
     'MCRM, literal loop': 'the equations over nn.Linear and nn.GRUCell, derived by autograd',
     'MCRM, by hand in torch': 'the derivative by hand, in torch operations',
     'MCRM, compiled step': 'the literal loop over a step made by torch.compile',
     'LSTM (ours)': 'computed by the same loops as MCRM', 'LSTM, GRU': "torch's own layers",
-    'loop / MCRM': "the literal loop's time over MCRM's", 'MCRM / LSTM': "MCRM's time over nn.LSTM's",
-    'MCRM / products': "MCRM's time over that of its matrix products at full speed",
-    'loop / products': "the literal loop's time over that of the products, the largest possible speedup",
-    'MCRM / memory': "MCRM's time over that of moving its states and activations to memory and back",
+    'loop / MCRM': 'time of the literal loop over that of MCRM', 'MCRM / LSTM': 'time over that of nn.LSTM',
+    'MCRM / products': 'time over that of its matrix products at full speed',
+    'loop / products': 'time of the literal loop over that of the matrix products: the largest possible speed-up',
+    'MCRM / memory': 'time over that of moving its states and activations to memory and back',
     'microseconds per step': 'time of one step of MCRM'}
 
 # %% ../../nbs/runs/05_speed.ipynb #ee748969
 def time_once(layer, x, train):
-    "Measure the seconds of forward and backward, or of forward alone; per network where several are computed at once"
+    "Seconds of forward and backward pass, or of the forward pass alone; per network if there are several at once"
     wait = torch.cuda.synchronize if x.is_cuda else lambda: None
     wait()
     start = time.perf_counter()
@@ -126,16 +119,16 @@ def time_once(layer, x, train):
     layer.zero_grad()
     return seconds/getattr(layer, 'n', 1)
 
-# %% ../../nbs/runs/05_speed.ipynb #fcf4c383
+# %% ../../nbs/runs/05_speed.ipynb #e7c12938
 def time_in_turns(
-    layers:dict,   # Name -> layer
-    x,             # Input, shape (steps, batch, input_size)
-    rounds:int=5,  # Number of counted rounds
-    train=True,    # Whether to include the backward pass
-    warm:int=1,    # Number of rounds before those; a GPU needs three: to compile, to record, to repeat
-    max_seconds=math.inf, # Seconds after which no further round starts
-)->dict:           # Name -> seconds of each counted round
-    "Time layers in turns"
+    layers:dict,   # Layers by name
+    x,             # Input of shape (steps, batch, input_size)
+    rounds:int=5,  # Rounds that count
+    train=True,    # Whether to time forward and backward pass, or the forward pass alone
+    warm:int=1,    # Rounds before those; a GPU needs three: to compile, to record, to repeat
+    max_seconds=math.inf, # Seconds after which no further round begins
+)->dict:           # Seconds of each counted round, by name
+    "Time several layers in turns"
     took,start,names = {name: [] for name in layers},time.perf_counter(),list(layers)
     for k in range(rounds+warm):
         if k > warm and time.perf_counter()-start > max_seconds: break
@@ -147,24 +140,24 @@ def time_in_turns(
 
 # %% ../../nbs/runs/05_speed.ipynb #3d69cee2
 def flops(
-    shape:Shape,   # Size of the layer
-    training=True, # Whether to include the backward pass
+    shape:Shape,   # Sizes
+    training=True, # Whether to count forward and backward pass, or the forward pass alone
 )->float:          # Floating-point operations
-    "Count the operations of MCRM's matrix products: 13 units**2 + 4 units*input per row and step, thrice in training"
+    "Operations of MCRM's matrix products: 13 units**2 + 4 units*input per row and step, in training three times that"
     m,p = shape.input_size,shape.units
     return 2.*(13*p*p + 4*p*m)*shape.batch*shape.steps*(3 if training else 1)
 
 def bytes_moved(
-    shape:Shape,   # Size of the layer
-    training=True, # Whether to include the backward pass
+    shape:Shape,   # Sizes
+    training=True, # Whether to count forward and backward pass, or the forward pass alone
 )->float:          # Bytes
-    "Count the bytes of input and states, in training of all ten numbers kept per unit, to memory and back"
+    "Bytes of input and states, in training of all ten numbers kept per unit, written and read; weights stay cached"
     m,p = shape.input_size,shape.units
     return 4.*shape.batch*shape.steps*(2*(m + 10*p) if training else m + 2*p)
 
 # %% ../../nbs/runs/05_speed.ipynb #8a9885a3
 def _seconds(do, device, rounds=5):
-    "Measure the median time of a function after one call that is not counted"
+    "Median seconds of a function after a first call that does not count"
     wait = torch.cuda.synchronize if 'cuda' in str(device) else lambda: None
     def once():
         wait()
@@ -175,29 +168,29 @@ def _seconds(do, device, rounds=5):
     once()
     return median(once() for _ in range(rounds))
 
+# %% ../../nbs/runs/05_speed.ipynb #7a66d9c1
 def ceiling(
-    device,    # Device, 'cpu', 'cuda', ...
-    n=2048,    # Rows and columns of the matrices
-    rounds=5,  # Number of counted rounds
+    device,    # Device, such as 'cpu' or 'cuda'
+    n=2048,    # Rows and columns of the factors
+    rounds=5,  # Rounds that count
 )->float:      # Operations per second
-    "Measure the speed of a large product in float32"
+    "Speed of a large matrix product in float32"
     a,b = torch.randn(2, n, n, device=device)
     return 2.*n**3/_seconds(lambda: a @ b, device, rounds)
 
-# %% ../../nbs/runs/05_speed.ipynb #23bc8a9f
 def bandwidth(
-    device,    # Device, 'cpu', 'cuda', ...
-    n=2**25,   # Numbers in the tensor
+    device,    # Device, such as 'cpu' or 'cuda'
+    n=2**25,   # Numbers to copy
 )->float:      # Bytes per second
-    "Measure the speed of copying a large tensor, reading and writing"
+    "Speed of copying a large tensor, reading and writing counted"
     a,b = torch.zeros(2, n, device=device)
     return 8.*n/_seconds(lambda: a.copy_(b), device)
 
 def node_time(
     device='cuda', # Device, a GPU
-    n=1000,        # Number of launches
-)->float:          # Seconds
-    "Measure the least time from one kernel to the next that waits for it, in a recorded graph"
+    n=1000,    # Launches
+)->float:      # Seconds
+    "Shortest time between dependent launches: from one small kernel to the next in a recorded graph"
     x,graph = torch.zeros(1, device=device),torch.cuda.CUDAGraph()
     x.add_(1)
     with torch.cuda.graph(graph):
@@ -207,9 +200,9 @@ def node_time(
 # %% ../../nbs/runs/05_speed.ipynb #b839bfc9
 def saved_numbers(
     layer,  # Recurrent layer
-    x,      # Input, shape (steps, batch, input_size)
+    x,      # Input of shape (steps, batch, input_size)
 )->float:   # Numbers per row, step and unit
-    "Count the numbers saved for the backward pass, without weights and input"
+    "Numbers saved for the backward pass, without weights and input"
     known,found = {w.untyped_storage().data_ptr() for w in (x, *layer.parameters())},{}
     def catch(t):
         if isinstance(t, torch.Tensor) and t.untyped_storage().data_ptr() not in known:
@@ -220,12 +213,12 @@ def saved_numbers(
 
 # %% ../../nbs/runs/05_speed.ipynb #a5b7c41f
 def scaling(
-    device,                                 # Device, 'cpu', 'cuda', ...
+    device,                                 # Device, such as 'cpu' or 'cuda'
     steps=(50, 100, 200, 400, 800),         # Lengths, at 32 rows
     rows=(8, 16, 32, 64, 128),              # Batch sizes, at 200 steps
-    rounds=3,                               # Number of counted rounds
+    rounds=3,                               # Rounds that count
 )->list:                                    # Rows of a table
-    "Measure the milliseconds of a training step of MCRM at the adding problem's sizes, by length and by batch"
+    "Milliseconds of a training step of MCRM at the adding problem's sizes, by length and by batch"
     layer,out = memories['mcrm'](2, 85, device=device),[]
     for T,B in [*((t, 32) for t in steps), *((200, b) for b in rows)]:
         x = torch.randn(T, B, 2, device=device)
@@ -233,10 +226,18 @@ def scaling(
         out.append(dict(steps=T, rows=B, milliseconds=1e3*median(took)))
     return out
 
-# %% ../../nbs/runs/05_speed.ipynb #d103dc60
-def _bare_loop(task, learn):
-    "Make a function that trains a Learner's model for an epoch without the Learner"
+# %% ../../nbs/runs/05_speed.ipynb #0ebaf217
+def trainer(
+    device,           # Device, such as 'cpu' or 'cuda'
+    seq_len=200,      # Steps of the adding problem
+    batches=20,       # Batches per epoch
+    rounds=3,         # Epochs that count
+)->dict:              # Milliseconds per batch, by kind of loop
+    "Time of a batch in a `Learner` and in a bare loop, for MCRM on the adding problem"
+    task = make_task('adding', seq_len=seq_len, n_train=32*batches, n_valid=32, n_test=32)
+    learn = build(task, 'mcrm', 85, clip=.5, device=device)
     opt = torch.optim.Adam(learn.model.parameters())
+    wait = torch.cuda.synchronize if 'cuda' in str(device) else lambda: None
     def bare():
         for x,y in learn.dls.train:
             task.loss(learn.model(x), y).backward()
@@ -245,19 +246,6 @@ def _bare_loop(task, learn):
             opt.zero_grad()
         with torch.no_grad():
             for x,y in learn.dls.valid: task.loss(learn.model(x), y)
-    return bare
-
-# %% ../../nbs/runs/05_speed.ipynb #0ebaf217
-def trainer(
-    device,           # Device, 'cpu', 'cuda', ...
-    seq_len=200,      # Length of the adding problem
-    batches=20,       # Batches of an epoch
-    rounds=3,         # Number of counted rounds
-)->dict:              # Milliseconds per batch
-    "Measure a batch in a `Learner` and in a bare loop, with one of validation at the end: MCRM on the adding problem"
-    task = make_task('adding', seq_len=seq_len, n_train=32*batches, n_valid=32, n_test=32)
-    learn = build(task, 'mcrm', 85, clip=.5, device=device)
-    bare,wait = _bare_loop(task, learn), torch.cuda.synchronize if 'cuda' in str(device) else lambda: None
     def whole():
         with learn.no_bar(), learn.no_logging(): learn.fit(1)
     took = dict(bare=[], learner=[])
@@ -270,68 +258,67 @@ def trainer(
             if k: took[name].append(1e3*(time.perf_counter()-start)/batches)
     return {k: median(v) for k,v in took.items()}
 
-# %% ../../nbs/runs/05_speed.ipynb #a6fd343a
-def _bench_machine(device, threads, before):
-    "Begin a record with what the machine can do; `before` threads are set again"
+# %% ../../nbs/runs/05_speed.ipynb #afe93ee2
+def _ceilings(device, threads):
+    "Speed of a large matrix product, by number of threads"
     tops = {}
     for n in threads:
         torch.set_num_threads(n)
         tops[str(n)] = ceiling(device)
-    torch.set_num_threads(before)
-    return dict(rows=[], ceiling=tops, memory=bandwidth(device),
-                node=node_time(device) if device.startswith('cuda') else None, growth=[], trainer=None,
-                made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
+    return tops
 
-def _bench_shape(name, device, threads, rounds, max_seconds, slow, compiled, on_progress):
-    "Measure all layers at one shape; returns rows of the record"
-    s,rows,warm = shapes[name],[],3 if device.startswith('cuda') or compiled else 1
-    torch.manual_seed(0)
-    layers,x = contestants(s, device, slow, compiled),torch.randn(s.steps, s.batch, s.input_size, device=device)
-    for n in threads:
-        torch.set_num_threads(n)
-        for train in True,False:
-            on_progress(f'{name}, {"training" if train else "forward"}, {n} thread{"s" if n > 1 else ""}')
-            took = time_in_turns(layers, x, rounds, train, warm, max_seconds)
-            rows += [dict(shape=name, threads=n, training=train, layer=k, milliseconds=1e3*median(t), rounds=len(t))
-                     for k,t in took.items()]
-    return rows
+def _medians(took, **where):
+    "Rows of the record: the median of every layer, and where it was measured"
+    return [dict(**where, layer=k, milliseconds=1e3*median(t), rounds=len(t)) for k,t in took.items()]
 
 # %% ../../nbs/runs/05_speed.ipynb #adaa44d0
 @exact_products()
 def bench(
     which=tuple(shapes), # Keys of `shapes`
-    rounds:int=5,        # Number of counted rounds
-    max_seconds=60.,     # Seconds of a part after which no further round starts
-    device:str=None,     # Device; default: a GPU if there is one
-    threads=(1,),        # Numbers of threads, on a CPU
+    rounds:int=5,        # Rounds that count
+    max_seconds=60.,            # Seconds of a part after which no further round begins
+    device:str=None,     # Device; None: a GPU if there is one, otherwise the CPU
+    threads=(1,),        # Numbers of threads to measure with, on a CPU
     slow=True,           # Whether to include the literal loop
     compiled=False,      # Whether to include a compiled step
-    on_progress=None,    # Function called with a sentence before each part
-    keep=None,           # Function called with the record so far after each shape, and with all of it
+    on_progress=None,           # Function called with a sentence before each part
+    keep=None,           # Function called with the record so far, after each shape and at the end
 )->dict:                 # Record of the comparison
-    "Run the whole comparison"
+    "Measure all shapes, lengths, batches and the trainer"
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     on_progress,keep = on_progress or noop, keep or noop
-    threads,before = threads[:1] if device.startswith('cuda') else threads,torch.get_num_threads()
+    gpu,before,rows = device.startswith('cuda'),torch.get_num_threads(),[]
+    if gpu: threads = threads[:1]
     try:
-        record = _bench_machine(device, threads, before)
-        for name in which:
-            record['rows'] += _bench_shape(name, device, threads, rounds, max_seconds, slow, compiled, on_progress)
+        tops = _ceilings(device, threads)
+        torch.set_num_threads(before)
+        record = dict(rows=rows, ceiling=tops, memory=bandwidth(device), node=node_time(device) if gpu else None,
+                      growth=[], trainer=None, made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
+        for name,s in ((k, shapes[k]) for k in which):
+            torch.manual_seed(0)
+            layers,x = contestants(s, device, slow, compiled),torch.randn(s.steps, s.batch, s.input_size, device=device)
+            for n in threads:
+                torch.set_num_threads(n)
+                for train in True,False:
+                    on_progress(f'{name}, {"training" if train else "forward"}, {n} thread{"s" if n > 1 else ""}')
+                    took = time_in_turns(layers, x, rounds, train, 3 if gpu or compiled else 1, max_seconds)
+                    rows += _medians(took, shape=name, threads=n, training=train)
             keep(record)
         torch.set_num_threads(threads[0])
-        for key,what,part in ('growth', 'lengths and batches', scaling), ('trainer', 'the trainer', trainer):
-            on_progress(what)
-            record[key] = part(device)
+        on_progress('lengths and batches')
+        record['growth'] = scaling(device)
+        on_progress('the trainer')
+        record['trainer'] = trainer(device)
         keep(record)
     finally: torch.set_num_threads(before)
     return record
 
 # %% ../../nbs/runs/05_speed.ipynb #fcd52369
 def speed_table(
-    record:dict,         # Record from `bench`
-    training:bool=True,  # Whether to include the backward pass
-)->pd.DataFrame:         # A row per shape and number of threads
-    "Put the medians side by side, with MCRM's ratios to the literal loop and to `nn.LSTM`"
+    record:dict,         # Result of `bench`
+    training:bool=True,  # Whether to show forward and backward pass, or the forward pass alone
+)->pd.DataFrame:         # Table with an index of shape and threads
+    "Medians side by side, with MCRM's ratios to the literal loop and to `nn.LSTM`"
     rows = pd.DataFrame(record['rows']).query('training == @training')
     t = rows.pivot(index=['shape', 'threads'], columns='layer', values='milliseconds')
     t = t.reindex(columns=rows.layer.unique()).reindex(rows['shape'].unique(), level=0)
@@ -347,43 +334,37 @@ def speed_table(
     t['microseconds per step'] = [1e3*ms/shapes[s].steps for (s,_),ms in t['MCRM'].items()]
     return t.rename_axis(columns=None)
 
-# %% ../../nbs/runs/05_speed.ipynb #d1be98b6
+# %% ../../nbs/runs/05_speed.ipynb #39be4c7e
 def draw_speed(
-    record:dict, # Record from `bench`
-):               # Axes with the drawing
-    "Draw the time of a training step over that of `nn.LSTM` with equal parameters, shape by shape"
+    record:dict, # Result of `bench`
+):
+    "The time of a training step over that of `nn.LSTM` with equal parameters, shape by shape"
     from mcrm_nb.figures import color_of, style
     style()
     t = speed_table(record)
     t = t[[c for c in t if ' / ' not in c and c != 'microseconds per step']].div(t['LSTM'], axis=0).drop(columns='LSTM')
-    ours,marks = [c for c in t if c.startswith('MCRM')],iter('osD^vP*X')
-    looks = {c: dict(color=color_of('mcrm'), marker=next(marks)) for c in ours}
-    looks |= {'Nested LSTM': dict(color=color_of('nested_lstm')), 'GRU': dict(color=color_of('gru')),
-              'LSTM (ours)': dict(color=color_of('own_lstm'))}
-    ax = t.plot(ls='', figsize=(max(5, .8*len(t)+1), 3.2), legend=False, marker='_').axes
-    for line,c in zip(ax.lines, t):
-        size = dict(ms=5, mew=1) if c in ours else dict(ms=11, mew=2)
-        line.set(**{'color': '0.5', **size, **looks.get(c, {})})
+    shades = {'MCRM': color_of('mcrm'), 'Nested LSTM': color_of('nested_lstm'), 'GRU': color_of('gru'),
+              'LSTM (ours)': color_of('own_lstm'),
+              'MCRM, literal loop': '0.3', 'MCRM, by hand in torch': '0.6', 'MCRM, recomputing': '#F4B592'}
+    ax = t.plot.bar(figsize=(max(5, .8*len(t)+1), 3.2), width=.8, color=[shades.get(c, '0.8') for c in t])
     ax.axhline(1, color='0.2', lw=1)
-    ax.set(xlabel='', yscale='log', ylabel="time of a training step over nn.LSTM's\n(lower is faster)")
-    ax.set_yticks([.5, 1, 2, 4], ['0.5', '1', '2', '4'])
-    ax.minorticks_off()
-    ax.set_xticks(range(len(t)), [f'{s}\n{n} thread{"s" if n > 1 else ""}' for s,n in t.index], fontsize=7)
+    ax.set(xlabel='', ylabel='time / time of nn.LSTM\n(lower is faster)')
+    ax.set_xticklabels([f'{s}\n{n} thread{"s" if n > 1 else ""}' for s,n in t.index], rotation=0, fontsize=7)
     ax.legend(loc='center left', bbox_to_anchor=(1, .5))
     return ax
 
 # %% ../../nbs/runs/05_speed.ipynb #f90f6cda
 def shipped_bench()->dict:
-    "Load the recorded comparison of the package; None if there is none"
+    "The comparison that ships with the package, or None if there is none"
     import mcrm_nb
     at = Path(mcrm_nb.__file__).parent/'records'/'bench'/'cpu.json'
     return json.loads(at.read_text()) if at.exists() else None
 
 # %% ../../nbs/runs/05_speed.ipynb #2b15a420
 def draw_growth(
-    record:dict, # Record from `bench`
+    record:dict, # Result of `bench`
 ):
-    "Draw the time of a training step by number of steps and by number of rows, with proportionality as a line"
+    "Time of a training step by number of steps and by number of rows, with proportionality as a line"
     import matplotlib.pyplot as plt
     from mcrm_nb.figures import color_of, style
     style()
@@ -398,6 +379,6 @@ def draw_growth(
         ax.set_xticks(part[by], part[by])
         ax.minorticks_off()
         ax.set_yticks([10, 30, 100, 300], [10, 30, 100, 300])
-    axs[0].set_ylabel('milliseconds of a training step\n(lower is faster)')
+    axs[0].set_ylabel('milliseconds (lower is faster)')
     axs[0].legend()
     return fig
