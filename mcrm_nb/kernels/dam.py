@@ -648,13 +648,13 @@ def _source(): return base._functions+base._products+_lanes+_tiles+_given+_rows+
 
 @lru_cache
 def _kernel():
-    "The compiled loops, or None with a warning"
+    "Compiled loops, or None with a warning"
     try: return base.load_kernel(source=_source())
     except (OSError, RuntimeError) as e:
         warnings.warn(f'the CPU kernel of DAM is not available ({e}); torch operations do the same, slower')
 
 def available()->bool:
-    "Can the compiled loop be used here? The first call compiles it"
+    "Whether the compiled loop can be used here; the first call compiles it"
     return _kernel() is not None
 
 def _check(*tensors):
@@ -684,7 +684,7 @@ _kept_names = 'acts q rstd face cw cr past order'.split()
 _of_links = ['Lend', 'p'],['L0', 'p0'],['pastL']   # the same with temporal links
 
 def _names(linked):
-    "Names of the states, of the initial states and of what is kept"
+    "Names of the states, of the initial states and of the kept tensors"
     names = _state_names,_start_names,_kept_names
     return [a + b for a,b in zip(names, _of_links)] if linked else names
 
@@ -698,7 +698,7 @@ def _sizes(x, initial, weights, keep, clip, gated):
     return _Sizes(T, B, x.shape[2], *more, _every, gated, weights[6].numel() > 0, keep, len(initial) > 7, clip)
 
 def _shapes(T, B, H, K, N, W, R, keep, linked):
-    "Shapes of the states and of what is kept, by name"
+    "Shapes of the states and of the kept tensors by name"
     face,tiles,n = interface_size(K, W, R, linked),-(-N//16),T if keep else 1
     pasts = -(-T//_every) if keep else 0
     more = dict(Lend=(B, K, N, N), p=(T, B, K, N), pastL=(pasts, B, K, N, N)) if linked else {}
@@ -716,7 +716,7 @@ def _call(name, dtype, *structures):
         *map(ctypes.byref, structures), ctypes.c_int64(torch.get_num_threads()))
 
 def forward(x, initial, weights, lengths, clip, gated, keep):
-    "All steps: the states by step (the memory only at each row's end), and what the backward pass needs"
+    "Run all steps: states by step (the memory only at each row's end), and tensors for the backward pass"
     _check(x, *initial, *weights)
     x,initial,weights = x.contiguous(),_plain(initial),_plain(weights)
     sizes = _sizes(x, initial, weights, keep, clip, gated)
@@ -733,7 +733,7 @@ def _products(sums, source, total):
     else: total += sums.flatten(0, -2).mT @ source.flatten(0, -2)
 
 def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, need_x=True):
-    "Gradients of `x`, initial states and weights; writes over the activations and the interface in `kept`"
+    "Gradients of `x`, initial states and weights; overwrites the activations and the interface in `kept`"
     x,initial,weights = x.contiguous(),_plain(initial),_plain(weights)
     sizes = _sizes(x, initial, weights, True, clip, gated)
     zeros = lambda t: torch.zeros_like(t, memory_format=torch.contiguous_format)
@@ -764,7 +764,7 @@ _namespace = 'mcrm_nb' if __name__.startswith('mcrm_nb.') else 'mcrm_nb_notebook
 @torch.library.custom_op(f'{_namespace}::dam_loop', mutates_args=())
 def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
              keep:bool)->list[Tensor]:
-    "As `forward`: the states, and what the backward pass needs"
+    "States and tensors for the backward pass, like `forward`"
     states,kept = forward(x, initial, weights, lengths, clip, gated, keep)
     return [*states, *kept]
 
@@ -778,7 +778,7 @@ def _(x, initial, weights, lengths, clip, gated, keep):
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
 def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
                       outputs:list[Tensor], grads:list[Tensor], need_x:bool)->list[Tensor]:
-    "As `backward`; an empty tensor stands for a gradient that is missing or not needed"
+    "Gradients like those of `backward`; an empty tensor stands for one that is missing or not needed"
     n = len(initial)
     kept = [t.clone() if k in ('acts', 'face') else t for k,t in zip(_names(n > 7)[2], outputs[n:])]
     grads = [g if g.numel() else None for g in grads]
@@ -809,7 +809,7 @@ def _gradients(ctx, grads):
     return dx if need_x else None, pick(d[:n], need_initial), pick(d[n:], need_weights), None, None, None, None
 
 def _twice(ctx, x, initial, weights, lengths, grads):
-    "The gradient as something that can be differentiated again: by autograd, through the literal loop"
+    "Gradient that can be differentiated again: by autograd, through the literal loop"
     outs,given = zip(*[(s, g) for s,g in zip(_slowly(x, initial, weights, lengths, *ctx.how), grads) if g is not None])
     leaves = [x, *initial, *weights]
     wanted = [t for t in leaves if t.requires_grad and t.numel()]
@@ -846,7 +846,7 @@ _layer_names = ('weight_ih', 'weight_rh', 'weight_hh', 'bias_ih', 'interface_wei
                 'norm_bias')
 
 def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None):
-    "The compiled loop as a backend of `DAM`; the memory it returns is each row's last, at every step"
+    "Backend of `DAM` from the compiled loop; the memory that it returns at every step is each row's last"
     if not _usable(): raise RuntimeError("backend='cpu': the compiled loop is not available here, see the warning")
     shapes,none = cell.weight_shapes(x.shape[2], state[0].shape[1], **options),x.new_empty(0)
     full = [weights[k] if k in weights else x.new_zeros(shapes[k]) if k in shapes else none for k in _layer_names]

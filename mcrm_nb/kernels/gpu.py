@@ -355,7 +355,7 @@ def backward_all(acts, sums, h, c, e, gh, gc, ge, d, du, wh, wu, wc, numbers, T,
 
 # %% ../../nbs/kernels/02_gpu.ipynb #3dbb42d1
 def record_launches(launch, tensors):
-    "A graph of the launches and the memory that it works on; 'plain', with a warning, if that cannot be had"
+    "A graph of the launches and the memory that it works on; 'plain', with a warning, if that fails"
     stream = torch.cuda.current_stream()
     try:
         fixed = {k: t.clone() for k,t in tensors.items()}
@@ -370,16 +370,16 @@ def record_launches(launch, tensors):
 
 # %% ../../nbs/kernels/02_gpu.ipynb #5d1bdcbc
 class Graphs:
-    "Recorded launches by shape"
+    "Store of recorded launches by shape"
     def __init__(self, most=16): self.most,self.seen = most,OrderedDict()
 
     def __call__(self,
-        key,      # anything hashable that fixes the launches and all shapes; None: not worth recording
-        launch,   # called with the tensors
-        tensors,  # name -> tensor: all that the launches touch
-        outputs,  # name -> the part that is wanted, as a function of the tensor
-        scratch,  # names of those whose content does not matter before
-    )->list:      # the outputs, contiguous
+        key,      # Hashable key that determines the launches and all shapes; None: do not record
+        launch,   # Function that launches the kernels on the tensors
+        tensors,  # All tensors of the launches: name -> tensor
+        outputs,  # Results: name -> function of the tensor that returns the part
+        scratch,  # Names of the tensors whose content before the launch does not matter
+    )->list:      # Results, contiguous
         own = lambda: [part(tensors[k]).contiguous() for k,part in outputs.items()]
         if key is None or not tensors['acts'].is_cuda or torch.cuda.is_current_stream_capturing():   # the caller's
             launch(**tensors)
@@ -402,15 +402,15 @@ graphs = Graphs()
 
 # %% ../../nbs/kernels/02_gpu.ipynb #1a241b22
 class LaunchOptions(NamedTuple):
-    "How a loop is launched, and how exact its products are"
-    one_kernel:bool=False    # all steps in one kernel?
-    precision:str='ieee'  # 'ieee', 'tf32x3' or 'tf32'
+    "Way of launching a loop, and precision of its products"
+    one_kernel:bool=False    # Whether one kernel runs all steps
+    precision:str='ieee'  # Precision of products: 'ieee', 'tf32x3' or 'tf32'
 
 TILE_ROWS = 16
 def tile_units(part): return 16 if part == 'inner, back' else 32
 
 def _four(t, dims):
-    "Contiguous, with an axis of networks"
+    "Contiguous tensor with an axis of networks"
     return (t if t.dim() == dims else t[None]).contiguous()
 
 def _grid(B, p, S, part=None): return triton.cdiv(B, TILE_ROWS), triton.cdiv(p, tile_units(part)), S
@@ -498,7 +498,7 @@ def _backward(way, kind, before, states, acts, grads, d, weights):
 
 # %% ../../nbs/kernels/02_gpu.ipynb #42c62a91
 def interpreted()->bool:
-    "Is Triton's interpreter at work (`TRITON_INTERPRET=1`)?"
+    "Whether Triton's interpreter is active (`TRITON_INTERPRET=1`)"
     return triton is not None and not isinstance(forward_all, triton.runtime.JITFunction)
 
 CHUNK = 2**28   # activations worked on at a time, 1 GB: a GPU has room
@@ -508,10 +508,10 @@ loops_tf32x3 = loops_by(LaunchOptions(precision='tf32x3'))
 
 # %% ../../nbs/kernels/02_gpu.ipynb #d84d085e
 def probe(
-    device,        # where
-    loops=loops,   # of the kernels
+    device,        # Device of the test
+    loops=loops,   # Loops to test
 ):
-    "An error, if the kernels do not give what they should"
+    "Raise an error if the kernels give other numbers than the loop in torch operations"
     g = torch.Generator().manual_seed(0)
     rand = lambda *shape: (torch.rand(shape, generator=g)-.5).to(device)
     x,initial = rand(2, 3, 2),[rand(3, 5), rand(3, 5)]
@@ -525,7 +525,7 @@ def probe(
 
 @lru_cache
 def available()->bool:
-    "Is there a GPU, and Triton, and do the kernels work?"
+    "Whether there is a GPU and Triton, and the kernels work"
     if triton is None or not torch.cuda.is_available(): return False
     try:
         with ThreadPoolExecutor(1) as apart: apart.submit(probe, 'cuda').result()

@@ -171,13 +171,13 @@ def _source(): return _sums+_one_step+_gradient+_adam+_names
 
 @lru_cache
 def _kernel():
-    "The compiled loops, or None with a warning"
+    "Compiled loops, or None with a warning"
     try: return load_kernel(source=_source())
     except (OSError, RuntimeError) as e:
         warnings.warn(f"RSM's sparse loops are not available ({e}); dense torch operations do the same, slower")
 
 def available()->bool:
-    "Can the compiled loops be used here? The first call compiles them"
+    "Whether the compiled loops can be used here; the first call compiles them"
     return _kernel() is not None
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #c60cfdcc
@@ -191,9 +191,9 @@ def _call(name, like, *args):
     f(*map(plain, args), ctypes.c_int64(torch.get_num_threads()))
 
 def sparse_usable(
-    *tensors, # what goes in
+    *tensors, # Input tensors
 )->bool:
-    "Do the compiled loops take these tensors? They take float32 and float64 on a CPU, outside of transformations"
+    "Whether the compiled loops take these tensors: float32 or float64 on a CPU, outside of transformations"
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or transformed(vmap=True): return False
     if torch.is_autocast_enabled('cpu'): return False   # the products of a step would come in half precision
     first = tensors[0]
@@ -202,12 +202,12 @@ def sparse_usable(
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #2a0d0f35
 def _factors_of(weight):
-    "The list that takes a weight's gradient in factors, or None"
+    "List that receives a weight's gradient in factors, or None"
     held = getattr(weight, '_factors', None)
     return held[1] if held is not None and held[0]() is not None else None
 
 def _weight_gradient(weight, factors, x, won, d):
-    "The gradient as a tensor, or None where it went to the optimiser in factors"
+    "Gradient as a tensor, or None if it went to the optimiser in factors"
     x,d = x.detach().contiguous(),d.contiguous()
     if factors is not None: return factors.append((x, won, d))
     grad = torch.zeros_like(weight, memory_format=torch.contiguous_format)
@@ -259,24 +259,24 @@ class _Code(torch.autograd.Function):
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #ca2ed279
 def sparse_code(
-    zf,                      # the input's part of the potential, (rows, groups)
-    inhibition,              # (rows, groups * cells)
-    *parts,                  # up to twice: a sparse input (rows, m), and its weights (m, groups * cells)
-    cells:int,               # cells of a group
-    k:int,                   # winning groups of a row
-    gamma:float,             # decay of the inhibition per step
-    inhibited_by:str='mask', # 'mask', 'value' or 'none'
-    bias=None,               # of the cells, (groups * cells,)
-    positions:int=1,         # rows that belong to one stream, one after the other
-)->tuple:                    # code and next inhibition, (rows, groups * cells); winning cells, (rows, k), best first
-    "One step by the compiled loop: potential, ranking, winners, output, inhibition"
+    zf,                      # Part of the potential from the input, (rows, groups)
+    inhibition,              # Inhibition, (rows, groups * cells)
+    *parts,                  # Up to two pairs: a sparse input, (rows, m), and its weights, (m, groups * cells)
+    cells:int,               # Number of cells in a group
+    k:int,                   # Number of winning groups in a row
+    gamma:float,             # Decay of the inhibition per step
+    inhibited_by:str='mask', # Cause of inhibition: 'mask', 'value' or 'none'
+    bias=None,               # Biases of the cells, (groups * cells,)
+    positions:int=1,         # Number of adjacent rows that belong to one stream
+)->tuple:                    # Code and next inhibition, (rows, groups * cells); winning cells, (rows, k), best first
+    "Run one step by the compiled loop: potential, ranking, winners, output, inhibition"
     return _Code.apply(zf, inhibition, bias, cells, k, gamma, inhibited_by, positions, *parts)
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #41560e78
 dense_share = 1/8   # a recurrent input with a larger share of entries that are not zero goes to the dense product
 
 def cpu(cell, x, state, weights, options, recompute=None, noise=None):
-    "All steps by the compiled loop: every state at every step"
+    "Run all steps by the compiled loop; returns every state at every step"
     W,noise = weights['recurrent_weight'],noise or {}
     known = options['ties'] == 'first' and options['winner_cell'] and sparse_usable(x, *state, *weights.values())
     if not known or not x.numel(): return reference(cell, x, state, weights, options, recompute, noise)
@@ -315,10 +315,10 @@ class _Top(torch.autograd.Function):
         return out, None
 
 def group_top(
-    code,       # (..., groups * cells)
-    cells:int,  # cells of a group
-):              # (..., groups)
-    "The largest value of every group, as `bottleneck` in one pass"
+    code,       # Code, (..., groups * cells)
+    cells:int,  # Number of cells in a group
+):              # Largest values, (..., groups)
+    "Largest value of every group, like `bottleneck` but in one pass"
     return _Top.apply(code, cells) if sparse_usable(code) else bottleneck(code, cells)
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #1176e780
@@ -338,17 +338,17 @@ class _Linear(torch.autograd.Function):
         return dx, _weight_gradient(w, ctx.factors, x, None, d) if ctx.needs_input_grad[1] else None
 
 def sparse_linear(
-    x,          # (rows, inputs), most of it zero
-    weight,     # (inputs, outputs)
-    bias=None,  # (outputs,)
-):              # (rows, outputs)
+    x,          # Input, (rows, inputs), mostly zero
+    weight,     # Weights, (inputs, outputs)
+    bias=None,  # Biases, (outputs,)
+):              # Sums, (rows, outputs)
     "`x @ weight + bias` by the rows of the weights that count"
     y = _Linear.apply(x, weight) if sparse_usable(x, weight) else x @ weight
     return y if bias is None else y + bias
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #d98e47ec
 def feedback_input(trace, above, size, rule, **history):
-    "What the feedback weights see: the stretched map from above, normalised, and its trace"
+    "Input of the feedback weights: the stretched map from above, normalised, and its trace"
     if history['epsilon'] or history['norm'] != 'sum':
         return recurrent_input(trace, resize(above, size, rule), **history, dims=whole_map)
     total = resize(above.sum(-1, keepdim=True), size, rule).sum(whole_map, keepdim=True)
@@ -357,7 +357,7 @@ def feedback_input(trace, above, size, rule, **history):
 def conv_step(x, code, phi, trace, weight_ih, recurrent_weight, bias_ih=None, bias_hh=None, feedback=None,
               feedback_trace=None, feedback_weight=None, feedback_bias=None, keep=None, *, stride, cells, k, gamma,
               inhibited_by, ties, winner_cell, resize_rule, **history):
-    "What goes on from a step of a map of positions, by name: as `conv_parts`, by the compiled loop"
+    "Parts of a step of a map of positions by name, like `conv_parts` but by the compiled loop"
     given = dict(stride=stride, cells=cells, k=k, gamma=gamma, inhibited_by=inhibited_by, ties=ties,
                  winner_cell=winner_cell, resize_rule=resize_rule, **history)
     if ties != 'first' or not winner_cell or not sparse_usable(x, code, phi, weight_ih, recurrent_weight):
@@ -387,27 +387,27 @@ def _rule(group, t, l2=0.):
     return _Rule(b1, b2, group['lr']*root/(1 - b1**t), small, group['weight_decay'] + l2)
 
 class SparseCodeAdam(torch.optim.Optimizer):
-    "Adam in one pass over the weights; sparse products hand it their gradient in factors; a weight's own `l2` is added"
+    "Adam in one pass over the weights; sparse products pass it their gradient in factors; a weight's own `l2` is added"
     def __init__(self,
-        params,                    # parameters, or groups of them
-        lr:float=5e-4,             # learning rate
-        betas=(.9, .999),          # decays of the mean and of the mean square
-        eps:float=1e-8,            # the small number
-        weight_decay:float=0.,     # share of the weight that is added to its gradient (L2)
-        eps_place:str='before',    # is `eps` added 'before' the correction of the start, or 'after' it?
+        params,                    # Parameters, or groups of them
+        lr:float=5e-4,             # Learning rate
+        betas=(.9, .999),          # Decays of the mean and of the mean square
+        eps:float=1e-8,            # Small number that keeps the division finite
+        weight_decay:float=0.,     # Share of the weight that is added to its gradient (L2)
+        eps_place:str='before',    # Place of `eps`: 'before' the correction of the start, or 'after' it
     ):
         one_of('eps_place', eps_place, epsilon_places)
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, eps_place=eps_place))
         for p in self._all(): p._factors = weakref.ref(self), []
     def _all(self): return [p for g in self.param_groups for p in g['params']]
     def zero_grad(self, set_to_none=True):
-        "Forget all gradients, those in factors too"
+        "Drop all gradients, including those in factors"
         super().zero_grad(set_to_none)
         for p in self._all(): p._factors[1].clear()
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #ac542ae1
 def _update(p, group, state, factors):
-    "One step of Adam on one parameter"
+    "Take one step of Adam on one parameter"
     if not state: state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
     state['step'] += 1
     t = int(state['step'])
@@ -427,7 +427,7 @@ def _update(p, group, state, factors):
 
 @torch.no_grad()
 def _step(self, closure=None):
-    "Move every weight that has a gradient, and use its factors up"
+    "Move every weight that has a gradient, and drop its factors"
     loss = None
     if closure is not None:
         with torch.enable_grad(): loss = closure()

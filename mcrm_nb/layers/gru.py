@@ -28,16 +28,16 @@ def gru_gates(
 class GRUCell(RecurrentCell):
     r"""One step of a GRU (Cho et al. 2014), with the numbers and the weights of `nn.GRUCell`
 
-    r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)
-    z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)
-    n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
-    h' = z * h + (1 - z) * n
+        r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)
+        z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)
+        n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
+        h' = z * h + (1 - z) * n
 
-**Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the state h, (batch, hidden_size) or (hidden_size,),
-zeros if left out. **Output:** the next state h' in the form of `hx`.
+    **Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the state h, (batch, hidden_size) or
+    (hidden_size,), zeros if left out. **Output:** the next state h' in the form of `hx`.
 
-**Weights**, gates in the order r, z, n: `weight_ih` (3 hidden_size, input_size), `weight_hh` (3 hidden_size,
-hidden_size), `bias_ih` and `bias_hh` (3 hidden_size,)."""
+    **Weights**, gates in the order r, z, n: `weight_ih` (3 hidden_size, input_size), `weight_hh` (3 hidden_size,
+    hidden_size), `bias_ih` and `bias_hh` (3 hidden_size,)."""
     kernel = 'gru'
     gate_order = dict(bias_ih='rzn', bias_hh='rzn')
 
@@ -58,20 +58,20 @@ hidden_size), `bias_ih` and `bias_hh` (3 hidden_size,)."""
 class GRU(Recurrent):
     r"""Gated recurrent unit (Cho et al. 2014), with the numbers and the weights of `nn.GRU`
 
-Every layer computes the step of `GRUCell` along the sequence: reset gate r, update gate z (1 keeps), candidate n,
+    Every layer computes the step of `GRUCell` along the sequence: reset gate r, update gate z (1 keeps), candidate n,
 
-    h' = z * h + (1 - z) * n
+        h' = z * h + (1 - z) * n
 
-**Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one row,
-or a `PackedSequence`; the initial state `h_0`, (num_layers * directions, batch, hidden_size), zeros if left out.
-**Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `h_n`.
+    **Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one
+    row, or a `PackedSequence`; the initial state `h_0`, (num_layers * directions, batch, hidden_size), zeros if left
+    out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `h_n`.
 
-**Weights** of layer k, gates in the order r, z, n: `weight_ih_lk` (3 hidden_size, input_size), or (3 hidden_size,
-directions * hidden_size) above the first layer; `weight_hh_lk` (3 hidden_size, hidden_size); `bias_ih_lk` and
-`bias_hh_lk` (3 hidden_size,); those of the reverse direction end in `_reverse`.
+    **Weights** of layer k, gates in the order r, z, n: `weight_ih_lk` (3 hidden_size, input_size), or (3 hidden_size,
+    directions * hidden_size) above the first layer; `weight_hh_lk` (3 hidden_size, hidden_size); `bias_ih_lk` and
+    `bias_hh_lk` (3 hidden_size,); those of the reverse direction end in `_reverse`.
 
-    >>> rnn = GRU(10, 20, num_layers=2)
-    >>> output,h_n = rnn(torch.randn(5, 3, 10))
-    >>> output.shape, h_n.shape
-    (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))"""
+        >>> rnn = GRU(10, 20, num_layers=2)
+        >>> output,h_n = rnn(torch.randn(5, 3, 10))
+        >>> output.shape, h_n.shape
+        (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))"""
     cell = GRUCell

@@ -13,18 +13,18 @@ from .recurrence import Recurrent, RecurrentCell
 class LSTMCell(RecurrentCell):
     r"""One step of an LSTM, eq. (1) of the MCRM paper, with the numbers and the weights of `nn.LSTMCell`
 
-    i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)
-    f = sigmoid(W_if x + b_if + W_hf h + b_hf)
-    g = tanh(W_ig x + b_ig + W_hg h + b_hg)
-    o = sigmoid(W_io x + b_io + W_ho h + b_ho)
-    c' = f * c + i * g
-    h' = o * tanh(c')
+        i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)
+        f = sigmoid(W_if x + b_if + W_hf h + b_hf)
+        g = tanh(W_ig x + b_ig + W_hg h + b_hg)
+        o = sigmoid(W_io x + b_io + W_ho h + b_ho)
+        c' = f * c + i * g
+        h' = o * tanh(c')
 
-**Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the pair `(h, c)` of (batch, hidden_size) or
-(hidden_size,) each, zeros if left out. **Outputs:** the pair `(h', c')` in the form of `hx`.
+    **Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the pair `(h, c)` of (batch, hidden_size) or
+    (hidden_size,) each, zeros if left out. **Outputs:** the pair `(h', c')` in the form of `hx`.
 
-**Weights**, gates in the order i, f, g, o: `weight_ih` (4 hidden_size, input_size), `weight_hh` (4 hidden_size,
-hidden_size), `bias_ih` and `bias_hh` (4 hidden_size,)."""
+    **Weights**, gates in the order i, f, g, o: `weight_ih` (4 hidden_size, input_size), `weight_hh` (4 hidden_size,
+    hidden_size), `bias_ih` and `bias_hh` (4 hidden_size,)."""
     states = 'h','c'
     kernel = 'lstm'
     gate_order = dict(bias_ih='ifgo', bias_hh='ifgo')
@@ -49,21 +49,23 @@ hidden_size), `bias_ih` and `bias_hh` (4 hidden_size,)."""
 class LSTM(Recurrent):
     r"""Long short-term memory (Hochreiter & Schmidhuber 1997), with the numbers and the weights of `nn.LSTM`
 
-Every layer computes the step of `LSTMCell` along the sequence: input gate i, forget gate f, candidate g, output gate o,
+    Every layer computes the step of `LSTMCell` along the sequence: input gate i, forget gate f, candidate g, output
+    gate o,
 
-    c' = f * c + i * g
-    h' = o * tanh(c')
+        c' = f * c + i * g
+        h' = o * tanh(c')
 
-**Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one row,
-or a `PackedSequence`; the initial state `(h_0, c_0)`, (num_layers * directions, batch, hidden_size) each, zeros if left
-out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `(h_n, c_n)`.
+    **Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one
+    row, or a `PackedSequence`; the initial state `(h_0, c_0)`, (num_layers * directions, batch, hidden_size) each,
+    zeros if left out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `(h_n,
+    c_n)`.
 
-**Weights** of layer k, gates in the order i, f, g, o: `weight_ih_lk` (4 hidden_size, input_size), or (4 hidden_size,
-directions * hidden_size) above the first layer; `weight_hh_lk` (4 hidden_size, hidden_size); `bias_ih_lk` and
-`bias_hh_lk` (4 hidden_size,); those of the reverse direction end in `_reverse`.
+    **Weights** of layer k, gates in the order i, f, g, o: `weight_ih_lk` (4 hidden_size, input_size), or (4
+    hidden_size, directions * hidden_size) above the first layer; `weight_hh_lk` (4 hidden_size, hidden_size);
+    `bias_ih_lk` and `bias_hh_lk` (4 hidden_size,); those of the reverse direction end in `_reverse`.
 
-    >>> rnn = LSTM(10, 20, num_layers=2)
-    >>> output,(h_n,c_n) = rnn(torch.randn(5, 3, 10))
-    >>> output.shape, h_n.shape
-    (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))"""
+        >>> rnn = LSTM(10, 20, num_layers=2)
+        >>> output,(h_n,c_n) = rnn(torch.randn(5, 3, 10))
+        >>> output.shape, h_n.shape
+        (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))"""
     cell = LSTMCell

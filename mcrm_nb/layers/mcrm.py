@@ -15,18 +15,18 @@ from .lstm import LSTMCell
 class MCRMCell(RecurrentCell):
     r"""One step of MCRM, eqs. (3) to (5) of arXiv 1808.02016: an LSTM whose memory is the hidden state of a GRU
 
-    i, f, o = sigmoid(W_x x + W_h h + b)        outer gates, one block of rows each
-    g = tanh(W_xg x + W_hg h + b_g)
-    u = [f * c, i * g]                          the two arteries
-    r, z = sigmoid(A u + a + B c + b2)          gates of the inner GRU
-    n = tanh(A_n u + a_n + r * (B_n c + b2_n))
-    c' = z * c + (1 - z) * n
-    h' = o * tanh(c')
+        i, f, o = sigmoid(W_x x + W_h h + b)        outer gates, one block of rows each
+        g = tanh(W_xg x + W_hg h + b_g)
+        u = [f * c, i * g]                          the two arteries
+        r, z = sigmoid(A u + a + B c + b2)          gates of the inner GRU
+        n = tanh(A_n u + a_n + r * (B_n c + b2_n))
+        c' = z * c + (1 - z) * n
+        h' = o * tanh(c')
 
-**Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the pair `(h, c)` of (batch, hidden_size) or
-(hidden_size,) each, zeros if left out. **Outputs:** the pair `(h', c')` in the form of `hx`.
+    **Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the pair `(h, c)` of (batch, hidden_size) or
+    (hidden_size,) each, zeros if left out. **Outputs:** the pair `(h', c')` in the form of `hx`.
 
-**Weights:** see `MCRM`, without the endings."""
+    **Weights:** see `MCRM`, without the endings."""
     states = 'h','c'
     kernel = 'mcrm'
     gate_order = dict(bias_ih='ifgo', inner_bias_ih='rzn', inner_bias_hh='rzn')
@@ -56,20 +56,21 @@ class MCRMCell(RecurrentCell):
 class MCRM(Recurrent):
     r"""Mother Compact Recurrent Memory (arXiv 1808.02016): an LSTM whose memory c is the hidden state of a GRU
 
-Every layer computes the step of `MCRMCell` along the sequence.
+    Every layer computes the step of `MCRMCell` along the sequence.
 
-**Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one row,
-or a `PackedSequence`; the initial state `(h_0, c_0)`, (num_layers * directions, batch, hidden_size) each, zeros if left
-out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `(h_n, c_n)`.
+    **Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one
+    row, or a `PackedSequence`; the initial state `(h_0, c_0)`, (num_layers * directions, batch, hidden_size) each,
+    zeros if left out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `(h_n,
+    c_n)`.
 
-**Weights** of layer k. Outer gates, in the order i, f, g, o: `weight_ih_lk` (4 hidden_size, input_size), or
-(4 hidden_size, directions * hidden_size) above the first layer; `weight_hh_lk` (4 hidden_size, hidden_size);
-`bias_ih_lk` (4 hidden_size,). Inner gates, in the order r, z, n: `inner_weight_ih_lk` (3 hidden_size, 2 hidden_size),
-whose first half of the columns multiplies f * c; `inner_weight_hh_lk` (3 hidden_size, hidden_size); `inner_bias_ih_lk`
-and `inner_bias_hh_lk` (3 hidden_size,). Those of the reverse direction end in `_reverse`.
+    **Weights** of layer k. Outer gates, in the order i, f, g, o: `weight_ih_lk` (4 hidden_size, input_size), or (4
+    hidden_size, directions * hidden_size) above the first layer; `weight_hh_lk` (4 hidden_size, hidden_size);
+    `bias_ih_lk` (4 hidden_size,). Inner gates, in the order r, z, n: `inner_weight_ih_lk` (3 hidden_size, 2
+    hidden_size), whose first half of the columns multiplies f * c; `inner_weight_hh_lk` (3 hidden_size, hidden_size);
+    `inner_bias_ih_lk` and `inner_bias_hh_lk` (3 hidden_size,). Those of the reverse direction end in `_reverse`.
 
-    >>> rnn = MCRM(10, 20, num_layers=2)
-    >>> output,(h_n,c_n) = rnn(torch.randn(5, 3, 10))
-    >>> output.shape, c_n.shape
-    (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))"""
+        >>> rnn = MCRM(10, 20, num_layers=2)
+        >>> output,(h_n,c_n) = rnn(torch.randn(5, 3, 10))
+        >>> output.shape, c_n.shape
+        (torch.Size([5, 3, 20]), torch.Size([2, 3, 20]))"""
     cell = MCRMCell

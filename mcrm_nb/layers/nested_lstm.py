@@ -18,14 +18,14 @@ readings = 'concat','split'   # values of `inner_input`
 class NestedLSTMCell(RecurrentCell):
     r"""One step of a nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308): an LSTM whose memory is an LSTM's output
 
-    i, f, o, g                      outer gates and candidate, as in `LSTMCell`
-    u, v = [f * c, i * g], c        with inner_input='concat', as the authors of MCRM run it
-    u, v = i * g, f * c             with inner_input='split', as its inventors describe it
-    i2, f2, o2, g2                  inner gates and candidate, from u in place of x and v in place of h
-    inner' = f2 * inner + i2 * g2
-    c' = o2 * tanh(inner');  h' = o * tanh(c')
+        i, f, o, g                      outer gates and candidate, as in `LSTMCell`
+        u, v = [f * c, i * g], c        with inner_input='concat', as the authors of MCRM run it
+        u, v = i * g, f * c             with inner_input='split', as its inventors describe it
+        i2, f2, o2, g2                  inner gates and candidate, from u in place of x and v in place of h
+        inner' = f2 * inner + i2 * g2
+        c' = o2 * tanh(inner');  h' = o * tanh(c')
 
-`hx` is the triple `(h, c, inner)`; for shapes and weights see `NestedLSTM`."""
+    `hx` is the triple `(h, c, inner)`; for shapes and weights see `NestedLSTM`."""
     states = 'h','c','inner'
     kernel = 'nested_lstm'
     gate_order = dict(bias_ih='ifgo', inner_bias_ih=('inner_i', 'inner_f', 'inner_g', 'inner_o'))
@@ -60,19 +60,19 @@ class NestedLSTMCell(RecurrentCell):
 class NestedLSTM(Recurrent):
     r"""Nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308): an LSTM whose memory c is the output of an inner LSTM
 
-Every layer computes the step of `NestedLSTMCell` along the sequence; `inner_input` is 'concat' or 'split'.
+    Every layer computes the step of `NestedLSTMCell` along the sequence; `inner_input` is 'concat' or 'split'.
 
-**Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one row,
-or a `PackedSequence`; the initial state `(h_0, c_0, inner_0)`, (num_layers * directions, batch, hidden_size) each,
-zeros if left out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state.
+    **Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one
+    row, or a `PackedSequence`; the initial state `(h_0, c_0, inner_0)`, (num_layers * directions, batch, hidden_size)
+    each, zeros if left out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state.
 
-**Weights** of layer k, gates in the order i, f, g, o on both levels: `weight_ih_lk` (4 hidden_size, input_size), or
-(4 hidden_size, directions * hidden_size) above the first layer; `weight_hh_lk` (4 hidden_size, hidden_size);
-`inner_weight_ih_lk` (4 hidden_size, 2 hidden_size), in 'split' (4 hidden_size, hidden_size); `inner_weight_hh_lk`
-(4 hidden_size, hidden_size); `bias_ih_lk` and `inner_bias_ih_lk` (4 hidden_size,).
+    **Weights** of layer k, gates in the order i, f, g, o on both levels: `weight_ih_lk` (4 hidden_size, input_size), or
+    (4 hidden_size, directions * hidden_size) above the first layer; `weight_hh_lk` (4 hidden_size, hidden_size);
+    `inner_weight_ih_lk` (4 hidden_size, 2 hidden_size), in 'split' (4 hidden_size, hidden_size); `inner_weight_hh_lk`
+    (4 hidden_size, hidden_size); `bias_ih_lk` and `inner_bias_ih_lk` (4 hidden_size,).
 
-    >>> rnn = NestedLSTM(10, 20)
-    >>> output,(h_n,c_n,inner_n) = rnn(torch.randn(5, 3, 10))
-    >>> output.shape
-    torch.Size([5, 3, 20])"""
+        >>> rnn = NestedLSTM(10, 20)
+        >>> output,(h_n,c_n,inner_n) = rnn(torch.randn(5, 3, 10))
+        >>> output.shape
+        torch.Size([5, 3, 20])"""
     cell = NestedLSTMCell

@@ -283,13 +283,13 @@ def _changed(m): return [f'{k}={v!r}' for k,v in m.options.items() if v != type(
 class ElmanCell(RecurrentCell):
     r"""One step of a simple recurrent network (Elman 1990), with the numbers and the weights of `nn.RNNCell`
 
-    h' = tanh(W_ih x + b_ih + W_hh h + b_hh)
+        h' = tanh(W_ih x + b_ih + W_hh h + b_hh)
 
-**Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the state h, (batch, hidden_size) or (hidden_size,),
-zeros if left out. **Output:** the next state h' in the form of `hx`.
+    **Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the state h, (batch, hidden_size) or
+    (hidden_size,), zeros if left out. **Output:** the next state h' in the form of `hx`.
 
-**Weights:** `weight_ih` (hidden_size, input_size), `weight_hh` (hidden_size, hidden_size), `bias_ih` and `bias_hh`
-(hidden_size,)."""
+    **Weights:** `weight_ih` (hidden_size, input_size), `weight_hh` (hidden_size, hidden_size), `bias_ih` and `bias_hh`
+    (hidden_size,)."""
     kernel = 'rnn'
 
     @staticmethod
@@ -617,17 +617,17 @@ def set_gate_bias(self:Recurrent,
 class Elman(Recurrent):
     r"""Simple recurrent network (Elman 1990), with the numbers and the weights of `nn.RNN`
 
-Every layer computes the step of `ElmanCell` along the sequence: h' = tanh(W_ih x + b_ih + W_hh h + b_hh).
+    Every layer computes the step of `ElmanCell` along the sequence: h' = tanh(W_ih x + b_ih + W_hh h + b_hh).
 
-**Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one row,
-or a `PackedSequence`; the initial state `h_0`, (num_layers * directions, batch, hidden_size), zeros if left out.
-**Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `h_n`.
+    **Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one
+    row, or a `PackedSequence`; the initial state `h_0`, (num_layers * directions, batch, hidden_size), zeros if left
+    out. **Outputs:** `output`, (steps, batch, directions * hidden_size), and the final state `h_n`.
 
-**Weights** of layer k: `weight_ih_lk` (hidden_size, input_size), or (hidden_size, directions * hidden_size) above the
-first layer; `weight_hh_lk` (hidden_size, hidden_size); `bias_ih_lk` and `bias_hh_lk` (hidden_size,).
+    **Weights** of layer k: `weight_ih_lk` (hidden_size, input_size), or (hidden_size, directions * hidden_size) above
+    the first layer; `weight_hh_lk` (hidden_size, hidden_size); `bias_ih_lk` and `bias_hh_lk` (hidden_size,).
 
-    >>> rnn = Elman(10, 20, num_layers=2)
-    >>> output,h_n = rnn(torch.randn(5, 3, 10))"""
+        >>> rnn = Elman(10, 20, num_layers=2)
+        >>> output,h_n = rnn(torch.randn(5, 3, 10))"""
     cell = ElmanCell
 
 # %% ../../nbs/layers/01_recurrence.ipynb #1eef6082
