@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['formats', 'on_record', 'short_score', 'caption', 'side_by_side', 'own_side_by_side', 'as_numbers', 'long_table',
-           'group_table', 'draw_table', 'claims', 'evidence_runs', 'evidence_progress', 'judged_evidence']
+           'group_table', 'draw_table', 'claims', 'evidence_runs', 'evidence_progress', 'part_records', 'part_means',
+           'own_rates', 'judged_evidence']
 
 # %% ../../nbs/analysis/01_tables.ipynb #b68ae75f
 import math, re
@@ -12,11 +13,11 @@ import math, re
 import numpy as np
 import pandas as pd
 from ..figures import color_of, style
-from ..statistics import interval
+from ..statistics import detectable, interval
 from ..layers.registry import labels
 from ..runs.records import read_records
 from ..studies.study import scales
-from ..studies.evidence import compare, judge, part_of
+from ..studies.evidence import best_rate, compare, final_scores, judge, part_of
 from ..studies.registry import experiments, reported, study_named, study_of
 from .results import against, all_runs, as_printed, experiment_of, results, score_text
 from ..studies.plans import read_plan
@@ -175,13 +176,17 @@ def draw_table(
     scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
     records:dict=None,   # Records from `read_records`; default: those of the package
     study:str='mcrm',    # Key of `studies`
+    part:str=None,       # Beginning of a part of the evidence plan, whose runs alone are drawn
 ):                       # Figure, or None if nothing is on record
     "Draw every recorded score of a protocol and a scale, a panel per experiment; the paper's too at its own scale"
     import matplotlib.pyplot as plt
     style()
     records = read_records() if records is None else records
     compared,main = study_named(study).memories,study_named(study).main
-    found = {e: r for e in main if len(r := results(e, protocol, scale, records))}
+    def of(e):
+        if part is None: return results(e, protocol, scale, records)
+        return all_runs(part_records(part, records).get(e, {}))
+    found = {e: r for e in main if len(r := of(e))}
     if not found: return None
     wide = min(3, len(found))   # two rows of panels can be read on a phone, too
     high = math.ceil(len(found)/wide)
@@ -189,7 +194,9 @@ def draw_table(
     for ax in axes.flat[len(found):]: ax.axis('off')
     for ax,(e,runs) in zip(axes.flat, found.items()): _finished_panel(ax, e, runs, records, compared, scale)
     _explain(fig, axes.flat[-1] if len(found) < high*wide else None)
-    fig.suptitle(f'Protocol {protocol}, scale {scale}', x=0, ha='left')
+    whole = next((k for k in evidence_runs() if k.startswith(part)), part) if part else None
+    title = f'Protocol {protocol}, scale {scale}' if part is None else f'Evidence plan, part {whole}'
+    fig.suptitle(title, x=0, ha='left')
     return fig
 
 # %% ../../nbs/analysis/01_tables.ipynb #2f685aa6
@@ -293,7 +300,58 @@ def evidence_progress(
                       'complete': ', '.join(experiments[e].title for e,m in missing.items() if not m)}
     return pd.DataFrame(rows).T
 
+# %% ../../nbs/analysis/01_tables.ipynb #e656c895
+def part_records(
+    part:str,           # Beginning of the name of a part of the plan 'evidence'
+    records:dict=None,  # Records from `read_records`; None: those of the package
+)->dict:                # Experiment -> name of a run -> record
+    "The records of a part of the evidence plan"
+    records = read_records() if records is None else records
+    by = next(m for name,m in evidence_runs().items() if name.startswith(part))
+    return {e: {n: records[n] for names in m.values() for n in names if n in records} for e,m in by.items()}
+
+def part_means(
+    part:str,           # Beginning of the name of a part of the plan 'evidence'
+    records:dict=None,  # Records from `read_records`; None: those of the package
+    text=short_score,   # Writer of a score
+)->pd.DataFrame:        # A row per experiment, a column per memory
+    "The mean scores of a part of the evidence plan, with their 95 % intervals"
+    rows = {}
+    for e,of in part_records(part, records).items():
+        scores = all_runs(of).groupby('memory', sort=False).score
+        rows[experiments[e].title] = {labels[m]: text(e, *interval(v.dropna())) for m,v in scores}
+    return pd.DataFrame(rows).T.fillna('').rename_axis('experiment')
+
+# %% ../../nbs/analysis/01_tables.ipynb #70b3154d
+def own_rates(
+    records:dict=None, # Records from `read_records`; None: those of the package
+)->pd.DataFrame:       # A row per experiment and memory; only where all runs of the grid are on record
+    "Scores at the shared learning rate and at the one that validation prefers, three seeds each"
+    shared,others = (part_records(p, records) for p in ('a. small tasks, 10', 'a. small tasks, other'))
+    planned,rows = evidence_runs()['a. small tasks, other learning rates'], {}
+    for e,of in others.items():
+        for m,names in planned[e].items():
+            tried = [of[n] for n in names if n in of]
+            seeds = {r['spec']['seed'] for r in tried}
+            base = [r for r in shared[e].values() if r['spec']['memory'] == m and r['spec']['seed'] in seeds]
+            if len(tried) < len(names): continue
+            rates = sorted({r['spec']['lr'] for r in tried + base})
+            best = best_rate(tried + base)
+            score = lambda rs: interval([r['best']['score'] for r in rs if r['status'] == 'finished'])
+            rows[experiments[e].title, labels[m]] = {
+                'shared rate': base[0]['spec']['lr'], 'score': short_score(e, *score(base)), 'own rate': best,
+                'score at own rate': short_score(e, *score([r for r in tried+base if r['spec']['lr'] == best])),
+                'at the edge': best in (rates[0], rates[-1])}
+    return pd.DataFrame(rows).T.rename_axis(['experiment', 'memory'])
+
 # %% ../../nbs/analysis/01_tables.ipynb #de346796
+def _detectable(experiment, mine, theirs, family):
+    "The difference on the scale of comparison that the corrected test would find four times in five"
+    a,b = (final_scores(experiment, r) for r in (mine, theirs))
+    n = min(len(a), len(b))
+    if n < 3: return math.nan
+    return detectable(n, .05/family)*math.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1))/2)
+
 def judged_evidence(
     part:str,           # First letter, or more, of a part of the plan
     family:int,         # Number of comparisons that the rule corrects for
@@ -305,7 +363,8 @@ def judged_evidence(
     for e,names in by.items():
         runs = {m: [records[n] for n in ns if n in records] for m,ns in names.items()}
         if any(len(runs[m]) < len(names[m]) for m in names): continue
-        found |= {(e, m): compare(e, runs['mcrm'], runs[m]) for m in names if m != 'mcrm'}
+        found |= {(e, m): compare(e, runs['mcrm'], runs[m]) |
+                  dict(detectable=_detectable(e, runs['mcrm'], runs[m], family)) for m in names if m != 'mcrm'}
     if not found: return None
     t = judge(found, family).reset_index()
     t = t.assign(experiment=[experiments[e].title for e in t.experiment], against=[labels[m] for m in t.against])
