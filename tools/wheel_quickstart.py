@@ -48,7 +48,7 @@ def check_plans_and_tables():
     def mcrm_nb(*args): return subprocess.run([scripts/'mcrm_nb', *args], check=True, stdout=subprocess.PIPE, text=True).stdout
     assert mcrm_nb('estimate', 'quick', '--list').count('-s1-') == 25
     lines = mcrm_nb('table', '--format', 'csv', '--scale', 'quick').splitlines()
-    assert lines[0].startswith('experiment,scores,unit,RNN') and any(l.startswith('Adding problem,"fair, quick"') for l in lines), lines
+    assert lines[0].startswith('experiment,scores,memory,score,half_interval') and any(l.startswith('Adding problem,"fair, quick"') for l in lines), lines
 
 def check_learning():
     "Sums of short sequences, in plain torch: the layer is trainable as it comes out of the wheel"

@@ -136,7 +136,7 @@ def long_table(
     rows = [{'experiment': e, 'scores': who, 'memory': m, 'score': cell[0], 'half_interval': cell[1], 'runs': cell[2],
              'diverged': cell[3], 'unit': title.get(e, ''), 'epochs': row.epochs, 'device': row.device}
             for (e, who),row in t.iterrows() for m,cell in row.items() if isinstance(cell, tuple)]
-    return pd.DataFrame(rows).set_index('experiment') if rows else pd.DataFrame()
+    return pd.DataFrame(rows).astype(dict(runs='Int64')).set_index('experiment') if rows else pd.DataFrame()
 
 # %% ../../nbs/analysis/01_tables.ipynb #feba9371
 def _plain(frame, more=lambda s: s):
