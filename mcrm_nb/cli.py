@@ -308,7 +308,8 @@ def _say_next():
              f'{me} sweep quick': 'five experiments, five memories, three seeds',
              f'{me} table': "the paper's scores and ours",
              f'{me} size 95000 --input-size 2': 'sizes for a fair comparison'}
-    for command,what in lines.items(): _say(f'  {command:42} {what}')
+    wide = max(map(len, lines))
+    for command,what in lines.items(): _say(f'  {command:{wide}}  {what}')
 
 # %% ../nbs/tool/00_command_line.ipynb #a76290dc
 def _score_words(record):

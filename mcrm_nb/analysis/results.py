@@ -76,7 +76,7 @@ def verdict(
     ahead = mean < theirs if better == 'lower' else mean > theirs
     if abs(mean-theirs) > half: return ('better' if ahead else 'worse') + ' than printed'
     error = theirs if better == 'lower' else 1-theirs   # of an accuracy: the share of mistakes
-    return 'reproduced' if half <= error/4 else 'undecided: too wide an interval'
+    return 'reproduced' if half <= error/4 else 'inconclusive (interval too wide)'
 
 # %% ../../nbs/analysis/00_results.ipynb #17869588b
 def against(

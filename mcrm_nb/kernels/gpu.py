@@ -521,7 +521,7 @@ def probe(
         return *states, *bptt.gradients(loops, 'mcrm', x, initial, weights, states, acts, states, [True]*6 + [False])
     flat = lambda ts: torch.cat([t.flatten() for p in ts for t in (p if isinstance(p, list) else [p]) if t is not None])
     off = (flat(all_of(loops)) - flat(all_of(bptt.loops['bptt']))).abs().max().item()
-    if not off < 1e-4: raise RuntimeError(f'a trial is off by {off:.1g}')
+    if not off < 1e-4: raise RuntimeError(f'self-test of the kernels failed: largest error {off:.1g}')
 
 @lru_cache
 def available()->bool:

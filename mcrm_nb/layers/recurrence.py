@@ -637,7 +637,9 @@ def trace(self:Recurrent,
     hx=None,  # Initial state; zeros if left out
 )->dict:      # Name -> (steps, batch, hidden_size), or another shape that the memory declares; time always first
     "Every state and every gate at every step of a layer with one layer and one direction"
-    if len(self.ends) > 1: raise ValueError(f'trace looks at one layer in one direction, got {len(self.ends)}')
+    if len(self.ends) > 1:
+        raise ValueError('trace needs num_layers=1 and bidirectional=False, got '
+                         f'num_layers={self.num_layers} and bidirectional={self.bidirectional}')
     if not torch.is_tensor(input) or input.dim() != 3 or 0 in input.shape[:2]:
         raise ValueError('input: expected a tensor of three axes with at least one step and one row, '
                          f'got {getattr(input, "shape", _describe(input))}')
