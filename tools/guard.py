@@ -6,7 +6,7 @@ import yaml
 
 import names
 
-from project import (cfg, directives, exporting, flags, is_exported, lib, nbs, notebooks, page, read, rel, room, rooms, root, split,
+from project import (cfg, directives, exporting, flags, is_exported, lib, nbs, notebooks, page, places, read, rel, room, rooms, root, split,
                      src, text, why_skipped)
 
 ceiling = 40                  # lines in a code cell
@@ -228,13 +228,7 @@ def check_site():
     yield from (f'_quarto.yml: the sidebar names {o}, which does not exist' for o in sorted(set(listed) - there))
     yield from (f'_quarto.yml: the sidebar lacks {o}' for o in sorted(there - set(listed)))
 
-def places(nb):
-    "What `#...` can lead to on a page: its headings as pandoc names them, and ids written by hand"
-    md = [src(c) for c in nb['cells'] if c['cell_type'] == 'markdown']
-    heads = [h for s in md for h in re.findall(r'^#+\s+(.*)$', re.sub(r'^```.*?^```', '', s, flags=re.M | re.S), re.M)]
-    words = [re.sub(r'[^\w\s.-]', '', re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', h)) for h in heads]
-    return ({re.sub(r'^[^a-z]+', '', re.sub(r'\s+', '-', w.strip().lower())) for w in words}
-            | {m for s in md for m in re.findall(r'\{#([\w-]+)', s)})
+def headings(nb): return {*places(src(c) for c in nb['cells'] if c['cell_type'] == 'markdown')}
 
 def check_links(books):
     "Links between the notebooks, and figures described for those who cannot see them"
@@ -253,7 +247,7 @@ def check_links(books):
                 to, _, place = link.partition('#')
                 if to and not (p.parent/to).resolve().is_relative_to(nbs.resolve()): yield at + f'{to} is not on the site'
                 elif to and not (p.parent/to).exists(): yield at + f'links {to}, which does not exist'
-                elif place and place not in places(books.get((p.parent/to).resolve(), nb) if to else nb): yield at + f'links #{place}: no such heading'
+                elif place and place not in headings(books.get((p.parent/to).resolve(), nb) if to else nb): yield at + f'links #{place}: no such heading'
 
 def check_papers():
     "Links of the pages in markdown, and the version where it is written by hand"

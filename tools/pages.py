@@ -2,7 +2,7 @@
 that stay on the site. And what must not be left on it."""
 import ast, html, os, posixpath, re, subprocess, sys
 
-from project import cfg, is_exported, nbs, page, rel, room, root, src, text
+from project import cfg, is_exported, nbs, page, places, rel, room, root, src, text
 
 site = cfg['doc_host'].rstrip('/') + cfg['doc_baseurl'].rstrip('/')
 site_link = re.compile(rf'\[([^\]\n]*)\]\({re.escape(site)}/?([^)#\s]*)#?([^)\s]*)\)')
@@ -81,14 +81,6 @@ def markdown(nb):
         for o in c.get('outputs', []):
             if 'text/markdown' in o.get('data', {}): yield o['data'], 'text/markdown'
 
-def places(nb):
-    "The places on a page that a link can name, by pandoc's rule"
-    for at, key in markdown(nb):
-        for h in re.findall(r'^#{1,6} (.*)$', text(at[key]), re.M):
-            own = re.search(r'\{#([\w.-]+)', h)
-            words = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', re.sub(r'\{[^}]*\}', '', h))
-            yield own[1] if own else re.sub(r'^[^a-z]*', '', re.sub(r'\s+', '-', re.sub(r'[^\w\s.-]', '', words.lower()).strip()))
-
 def stay(t, path, there):
     "A text whose links into the site are relative; a link to a place that is not there, or of a word that means something else, goes"
     def one(m):
@@ -127,7 +119,7 @@ def finish(books):
                     t = f"{t.split('### ')[0]}### {typed} {{#{name.lower()}}}\n\n```text\n{said}\n```\n"
                 data['text/markdown'] = t.splitlines(True)
         if path.stem == '00_command_line': staged['cells'].insert(3, all_commands(help_of('mcrm_nb')))
-    there = {page(path).removeprefix('./'): {*places(staged)} for path, _, staged in books}
+    there = {page(path).removeprefix('./'): {*places(text(at[key]) for at, key in markdown(staged))} for path, _, staged in books}
     for path, _, staged in books:
         for at, key in markdown(staged): at[key] = stay(text(at[key]), path, there).splitlines(True)
         if path.stem != 'index':

@@ -71,3 +71,11 @@ def is_exported(cell): return bool(exporting & directives(cell).keys())
 def page(path):
     "Where nbdev puts a notebook on the site, without the ending"
     return (path.parent.relative_to(nbs)/re.sub(r'^\d+[a-zA-Z0-9]*_', '', path.stem.lower())).as_posix()
+
+def places(texts):
+    "What `#...` can lead to in texts of Markdown: headings as pandoc names them, and ids written by hand"
+    for t in texts:
+        yield from re.findall(r'\{#([\w.-]+)', t)
+        for h in re.findall(r'^#{1,6}\s+(.*)$', re.sub(r'^```.*?^```', '', t, flags=re.M | re.S), re.M):
+            words = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', re.sub(r'\{[^}]*\}', '', h)).strip().lower()
+            yield re.sub(r'^[^a-z]+', '', re.sub(r'\s+', '-', re.sub(r'[^\w\s.-]', '', words)))

@@ -6,7 +6,7 @@ import argparse, ast, json, os, re, shutil, subprocess, sys
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
-from pages import faults, finish, loaded, strip_scripts
+from pages import faults, finish, loaded, shown, strip_scripts
 from project import cfg, directives, is_exported, nbs, notebooks, page, read, rel, root, src
 
 
@@ -19,10 +19,10 @@ def documented(nb):
 
 def check(path, staged):
     if not staged.exists(): return ['was not staged (does a folder above the project start with a dot?)']
-    shown = {m[1]: c for c in read(staged)['cells'] if c['cell_type'] == 'code' and (m := re.search(r'^show_doc\((\w+)', src(c), re.M))}
-    bad = [f'{n} is not on its page' for n in documented(read(path)) if n not in shown]
+    described = {n: c for c in read(staged)['cells'] if (n := shown(c))}
+    bad = [f'{n} is not on its page' for n in documented(read(path)) if n not in described]
     rendered = lambda c: any('text/markdown' in o.get('data', {}) for o in c['outputs'])
-    return bad + [f'show_doc({n}) gave nothing' for n, c in shown.items() if not rendered(c)]
+    return bad + [f'show_doc({n}) gave nothing' for n, c in described.items() if not rendered(c)]
 
 class Links(HTMLParser):
     "What a page names and what it links on the site itself"
