@@ -729,8 +729,8 @@ def _of_plan(plan, records):
 def _show_table1(task, protocol, scale, shipped, mine, format, own, whose):
     "Published scores and means over seeds, a block per experiment; with `own` the rows of `mine` alone"
     import pandas as pd
-    from mcrm_nb.analysis.tables import as_numbers, long_table, own_side_by_side, short_score, side_by_side
-    text = dict(text=short_score) if format == 'text' else dict(text=as_numbers) if format == 'csv' else {}
+    from mcrm_nb.analysis.tables import long_table, own_side_by_side, short_score, side_by_side
+    text = dict(text=short_score) if format == 'text' else dict(text=None) if format == 'csv' else {}
     yours = own_side_by_side(mine, [task] if task else None, scale, protocol, whose=whose, **text)
     parts = [yours] if own else [side_by_side(None, shipped, scale, protocol, **text), yours]
     t = pd.concat([p for p in parts if len(p)]) if any(map(len, parts)) else yours
