@@ -52,6 +52,7 @@ def _broken(text):
                                       break_on_hyphens=False) or ['']
     return '\n'.join(l for line in text.split('\n') for l in wrap(line))
 
+# %% ../nbs/tool/00_command_line.ipynb #72a68512
 def _warn(text):
     Console(stderr=True).print(Text(re.sub(r'[\x00-\x1f\x7f-\x9f]', ' ', str(text))), soft_wrap=True)
 
@@ -254,9 +255,11 @@ def _say_task(spec):
     _say(f"{d['n_train']:,} training sequences, {spec.epochs} epoch{'s'*(spec.epochs > 1)}. "
          f"The loss shown is that of the validation data.\n")
 
+# %% ../nbs/tool/00_command_line.ipynb #c7f669dc
 def _show_demo(plan, out, done):
     "The comparison as a table and a figure"
-    import matplotlib; matplotlib.use('Agg')
+    import matplotlib
+    matplotlib.use('Agg')
     from mcrm_nb.analysis.results import draw_runs
     from mcrm_nb.analysis.tables import group_table
     from mcrm_nb.runs.records import read_record
@@ -315,7 +318,8 @@ def _say_next():
 def _score_words(record):
     "The scores of a record on the test data, in words"
     if record['status'] == 'diverged': return f"diverged in epoch {len(record['curve'])}"
-    trivial,best,last = record['task'].get('trivial'),record['best'],record['last']
+    trivial,best = record['task'].get('trivial'),record['best']
+    last = record['last']
     return (f"{record['task']['score']} {best['score']:.5g} (epoch {best['epoch']}, best by validation), "
             f"{last['score']:.5g} (last)" + (f', trivial answer {trivial:.5g}' if trivial is not None else ''))
 
@@ -434,6 +438,7 @@ def _watched(spec, out, device, attempt):
             bars.update(bar, completed=done, note=f'epoch {min(seen+1, spec.epochs)} of {spec.epochs}')
         return attempt([spec], out, device, on_progress=on_progress)[0]
 
+# %% ../nbs/tool/00_command_line.ipynb #bcba6bae
 def _resumed(spec, out):
     "The number of epochs that are done already"
     from mcrm_nb.runs.sweeps import saved_rows
@@ -554,6 +559,7 @@ def _basis(pieces):
     n,all_ = count('unknown'), sum(len(p.specs) for p in pieces)
     return known + f' How long {n} of {all_} runs take is unknown; they are left out.'*(n > 0)
 
+# %% ../nbs/tool/00_command_line.ipynb #cf1ad5a0
 def _fold(pieces):
     "A row per experiment and settings; its memories, seeds, runs and time"
     import pandas as pd
@@ -586,7 +592,8 @@ def _sweep_with_bars(p, sweep, out, **kw):
     from mcrm_nb.runs.records import read_record
     from mcrm_nb.runs.sweeps import Remaining, processes
     jobs = kw.get('jobs') or processes(_likely(kw.get('device')))
-    remaining,lines,ended = Remaining(p.specs, jobs, _expected(p, out, kw)),{},set()
+    remaining,lines = Remaining(p.specs, jobs, _expected(p, out, kw)),{}
+    ended = set()
     with _bars() as bars:
         top = bars.add_task(p.name, total=1., note='', left='')
         def on_progress(spec, kind, what):
@@ -772,6 +779,7 @@ def _print_block(title, t):
     _print_frame(t)
     console.print()
 
+# %% ../nbs/tool/00_command_line.ipynb #5e883e1d
 def _say_scores(cells, small):
     "How scores are written, and what those of small tasks are good for"
     example = next((c for c in cells if re.search(r'\d\(\d', str(c))), None)
@@ -837,14 +845,16 @@ def draw_figures(
 
     Example: mcrm_nb figures --out figures"""
     with _busy('Drawing'):
-        import matplotlib; matplotlib.use('Agg')
+        import matplotlib
+        matplotlib.use('Agg')
         from mcrm_nb.studies.study import protocols, scales
         from mcrm_nb.studies.registry import experiments
         from mcrm_nb.studies.mcrm import table1
         from mcrm_nb.analysis.results import draw, results
         from mcrm_nb.analysis.tables import draw_table
         from mcrm_nb.analysis.inside import example, figure_8, figure_neurons, readers
-        (found,mine,bad),there,drawn = _read(records),[] if own else readers(seed=1),set()
+        ((found,mine,bad)),there = _read(records),[] if own else readers(seed=1)
+        drawn = set()
         _writable(out)
         _draw_own(mine, out)
         for p in sorted(protocols, key=lambda p: p != 'fair'):   # a run that is also one of fair is drawn once
@@ -936,7 +946,8 @@ def bench_speed(
 
     Example: mcrm_nb bench --shape adding --threads 1 --threads 2"""
     with _busy('Starting') as status:
-        import matplotlib; matplotlib.use('Agg')
+        import matplotlib
+        matplotlib.use('Agg')
         from mcrm_nb.runs.bench import bench, shapes
         from mcrm_nb.options import one_of
         from mcrm_nb.runs.records import write_whole

@@ -76,7 +76,9 @@ def plot_traces(
         top = 1 if gate else max(abs(m).max(), 1e-12)
         im = ax.imshow(m, aspect='auto', cmap='Greys' if gate else 'RdBu', vmin=0 if gate else -top, vmax=top,
                        interpolation='nearest')
-        ax.set_title((labels or {}).get(k, k), loc='left', fontsize=8.5); ax.set_yticks([]); ax.grid(False)
+        ax.set_title((labels or {}).get(k, k), loc='left', fontsize=8.5)
+        ax.set_yticks([])
+        ax.grid(False)
         fig.colorbar(im, ax=ax, pad=.01, fraction=.03)
     ax.set_xlabel('step')
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -98,6 +100,7 @@ def draw_box(
                                 fc=color, ec='0.25', lw=1))
     ax.text(x, y, text, ha='center', va='center', fontsize=size)
 
+# %% ../nbs/03_figures.ipynb #0e555991
 def draw_arrow(
     ax,           # Axes of the drawing
     *points,      # Corners (x, y) of the line
@@ -141,5 +144,7 @@ def draw_mcrm(
         ax.text(x, y, t, ha='center' if x > .5 else 'right', va='center', fontsize=11)
     ax.text(4.2, 1.97, 'two arteries', ha='center', va='center', color=blue, fontsize=8)
     ax.text(7., 2.42, 'the vein', ha='center', color=red, fontsize=8)
-    ax.set(xlim=(-.5, 9.5), ylim=(-1.15, 3.75)); ax.set_aspect('equal'); ax.axis('off')
+    ax.set(xlim=(-.5, 9.5), ylim=(-1.15, 3.75))
+    ax.set_aspect('equal')
+    ax.axis('off')
     return ax

@@ -70,6 +70,7 @@ def median_epochs(
     at = np.flatnonzero(survival.probabilities <= .5+1e-9)
     return float(survival.quantiles[at[0]]) if len(at) else np.inf
 
+# %% ../nbs/04_statistics.ipynb #526b15a5
 def share_interval(
     k:int,            # runs that solved it
     n:int,            # runs

@@ -52,6 +52,7 @@ def everything(
     return dict(output=y, **{f'state{i}': s for i,s in enumerate(as_tuple(h))},
                 **{f'd {k}': g for k,g in zip(leaves, grads)})
 
+# %% ../nbs/02_testing.ipynb #ab3ed4bf
 def test_twins(
     a,                # a layer
     b,                # another with the same weight names and shapes: it gets `a`'s weights

@@ -119,7 +119,8 @@ def plan_times(
     measure:bool=False,# Whether to measure the runs that have no record
 )->list:               # `Piece`s in order
     "Split a plan into its pieces and give each its time"
-    known,out,total,seen = known_times(read_records() if records is None else records, device),[],0.,{}
+    known,out = known_times(read_records() if records is None else records, device),[]
+    total,seen = 0.,{}
     for g in groups(specs, together or (16 if device.startswith('cuda') else 1)):
         key = _same_time(g[0]),g[0].scale,len(g) == 1
         if key not in seen: seen[key] = epoch_time(g[0], known, len(g))

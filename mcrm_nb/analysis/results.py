@@ -339,7 +339,8 @@ def comparisons(
     memory:str='mcrm',  # Memory that is compared with every other
 )->pd.DataFrame:        # A row per other memory; columns: the paper, then each protocol and scale on record
     "Judge where a memory is better, worse, or no difference is seen, in the paper and on record"
-    records,x,study = read_records() if records is None else records, experiments[experiment], study_of(experiment)
+    records,x = read_records() if records is None else records,experiments[experiment]
+    study = study_of(experiment)
     others,out = [m for m in study.memories if m != memory],{}
     if theirs := reported(experiment).get('paper'):
         ahead = lambda m: theirs[memory] < theirs[m] if x.better == 'lower' else theirs[memory] > theirs[m]

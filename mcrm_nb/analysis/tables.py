@@ -97,6 +97,7 @@ def _mean_score(runs):
     known = runs.score.dropna()
     return TableScore(*interval(known), len(known), int((runs.status == 'diverged').sum()))
 
+# %% ../../nbs/analysis/01_tables.ipynb #4356afd4
 def _written(experiment, cell, text):
     "Write a cell as text"
     if cell.runs is None: return as_printed(experiment, cell.score)
@@ -129,7 +130,8 @@ def own_side_by_side(
     whose='yours: ',   # Beginning of the name of every row
 )->pd.DataFrame:       # as `side_by_side`; a row is named by protocol, scale, and what was set otherwise
     "List runs of one's own by experiment and settings, with means over their seeds"
-    runs,rows,used = all_runs(records),{},{}
+    runs,rows = all_runs(records),{}
+    used = {}
     for (e, group),r in runs.groupby(['experiment', 'group'], sort=False) if len(runs) else ():
         if which and e not in which or scale not in (None, *r.scale) or protocol not in (None, *r.protocol): continue
         rows[e, whose + group] = _row(r, list(dict.fromkeys(r.memory)))
@@ -169,7 +171,8 @@ def group_table(
     "Summarise some runs: units, parameters, mean score over seeds with its interval, time"
     runs = all_runs({n: records[n] for n in names} if names is not None else records)
     first = records[runs.name[0]]['task']
-    e,score,rows = runs.experiment[0],first['score'],{}
+    e,score = runs.experiment[0],first['score']
+    rows = {}
     for m,r in runs.groupby('memory', sort=False):
         mean = _written(e, _mean_score(r), short_score)
         rows[labels.get(m, m)] = {'seeds': len(r), 'units': int(r.units.iloc[0]), 'epochs': int(r.epochs.max()),

@@ -152,7 +152,8 @@ def silverman(
 )->float:           # p-value, small where one peak is not enough
     "Test for a single peak by Silverman's method, without small peaks"
     points = np.asarray(points, dtype=float)
-    mean,var,n = points.mean(),points.var(),len(points)
+    mean,var = points.mean(),points.var()
+    n = len(points)
     widths = var**.5*np.geomspace(2, .02, 60)
     at = next((k for k,w in enumerate(widths) if count_modes(points, w) > 1), None)
     if not at: return 1.   # at no width is there a second

@@ -23,7 +23,8 @@ from torch import Tensor
 def lstm_core(a, c):
     "Sums (..., 4 units) and memory to activations `(i, f, g, o)`, new memory and output"
     i,f,g,o = a.chunk(4, -1)
-    i,f,g,o = i.sigmoid(),f.sigmoid(),g.tanh(),o.sigmoid()
+    i,f = i.sigmoid(),f.sigmoid()
+    g,o = g.tanh(),o.sigmoid()
     c = f*c + i*g
     return (i, f, g, o), c, o*c.tanh()
 
@@ -86,6 +87,7 @@ def gru_bias(w, ih, hh):
     (ri, zi, ni),(rh, zh, nh) = w[ih].chunk(3),w[hh].chunk(3)
     return torch.cat([ni, ri+rh, zi+zh, nh])
 
+# %% ../../nbs/kernels/00_backward.ipynb #178362d2
 def operands(w, wx, bias, wu=None, wc=None, numbers=None):
     "`Operands` with empty tensors for what is not given"
     none = w['weight_hh'].new_empty(0)
@@ -118,7 +120,8 @@ def step_cornn(a, state, w):
     return (force,),(*state,)
 
 def step_gru(a, state, w):
-    (h,),p,fed = state, w.wh.shape[-1], state[0] @ w.wh.mT
+    ((h,)),p = state,w.wh.shape[-1]
+    fed = state[0] @ w.wh.mT
     nh = fed[...,2*p:] + w.bias[...,None,3*p:]
     acts,h = gru_core(torch.cat([a[...,:p], a[...,p:]+fed[...,:2*p], nh], -1), h)
     return acts,(h,)
@@ -129,7 +132,8 @@ def step_lstm(a, state, w):
 
 # %% ../../nbs/kernels/00_backward.ipynb #20e7544e
 def inside_mcrm(u, state, w):
-    c,p,sums = state[1],state[1].shape[-1],u @ w.wu.mT
+    c,p = state[1],state[1].shape[-1]
+    sums = u @ w.wu.mT
     fed = c @ w.wc.mT
     sums = torch.cat([sums[...,:p], sums[...,p:]+fed[...,:2*p], fed[...,2*p:]], -1) + w.bias[...,None,4*p:]
     core,c = gru_core(sums, c)
@@ -145,7 +149,8 @@ def step_nested(inside, a, state, w):
     p,c = w.wh.shape[-1],state[1]
     sums = a + state[0] @ w.wh.mT
     (i, f, g),o = sums[...,:3*p].chunk(3, -1),sums[...,3*p:].sigmoid()
-    i,f,g = i.sigmoid(),f.sigmoid(),g.tanh()
+    i,f = i.sigmoid(),f.sigmoid()
+    g = g.tanh()
     core,new = inside(torch.cat([f*c, i*g], -1), state, w)
     return (i, f, g, o, *core),(o*new[0].tanh(), *new)
 
@@ -202,7 +207,8 @@ def inside_nested_back(acts, now, new, d, w):
     return inner, sums @ w.wu, sums @ w.wc if w.wc.numel() else 0, [de]
 
 def back_nested(inside_back, acts, now, new, d, w):
-    (i, f, g, o),c,tanh_c = acts[:4],now[1],new[1].tanh()
+    ((i, f, g, o)),c = acts[:4],now[1]
+    tanh_c = new[1].tanh()
     do,dc = d[0]*tanh_c*o*(1-o), d[1] + d[0]*o*(1-tanh_c**2)
     inner,du,dc,rest = inside_back(acts[4:], now, new, [dc, *d[2:]], w)
     du1,du2 = du.chunk(2, -1)
@@ -222,9 +228,11 @@ def backward(
 )->tuple:          # Gradients of all sums (like `acts`) and of `before`; arteries of every step, or None
     "Run backward over all steps"
     w,core = Operands(*weights),cores[kind]
-    out,us,n = [],[],acts.shape[-1]//w.wh.shape[-1]
+    out,us = [],[]
+    n = acts.shape[-1]//w.wh.shape[-1]
     join = lambda ts: torch.cat(ts[::-1], -2).unsqueeze(-3) if sizes else torch.stack(ts[::-1], -3)
-    states,grads,(acts,) = by_step(states, sizes),by_step(grads, sizes),by_step([acts], sizes)
+    states,grads = by_step(states, sizes),by_step(grads, sizes)
+    (acts,) = by_step([acts], sizes)
     for t in reversed(range(len(acts))):
         rows = acts[t].shape[-2]
         ended,d = [a[...,rows:,:] for a in d],[a[...,:rows,:] for a in d]
@@ -237,6 +245,7 @@ def backward(
         us.append(u)
     return join(out), d, None if us[0] is None else join(us)
 
+# %% ../../nbs/kernels/00_backward.ipynb #c97a6e2d
 def by_step(tensors, sizes):
     "Every tensor (or None) as a list of its steps"
     split = lambda t: t.squeeze(-3).split(sizes, -2) if sizes else t.unbind(-3)
@@ -365,6 +374,7 @@ def _fastest(x):
 # See below: a notebook must not take the module's operators away
 _namespace = 'mcrm_nb' if __name__.startswith('mcrm_nb.') else 'mcrm_nb_notebook'
 
+# %% ../../nbs/kernels/00_backward.ipynb #c62653fe
 @torch.library.custom_op(f'{_namespace}::recurrence', mutates_args=())
 def recurrence(
     x:Tensor,               # as in `forward`
@@ -408,7 +418,8 @@ def _remember(ctx, inputs, output):
 
 def _backward(ctx, grads):
     (x, *rest),n = ctx.saved_tensors,ctx.n
-    initial,weights,states = rest[:n],rest[n:n+6],rest[n+6:]
+    initial,weights = rest[:n],rest[n:n+6]
+    states = rest[n+6:]
     need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
     none = None, None, None, None
     by_autograd = lambda graph: (*_by_autograd(ctx, x, initial, weights, grads[:n], graph), *none)
@@ -466,6 +477,7 @@ def _(info, axes, x, initial, weights, kind, loops, states, grads, needed, sizes
 # %% ../../nbs/kernels/00_backward.ipynb #95414d8d
 kept_by_default = dict(cpu=2**30, cuda=2**31)   # bytes of activations
 
+# %% ../../nbs/kernels/00_backward.ipynb #34b4ccd0
 def engine(name, ragged=False):
     "A backend for layers from the loops of that name; `ragged`: can they do with fewer rows at later steps?"
     def compute(cell, x, state, weights, options, recompute=None, sizes=()):

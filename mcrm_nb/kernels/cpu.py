@@ -356,8 +356,10 @@ def forward(kind, x, initial, weights, keep=True, sizes=()):
     "Run forward over all steps, like `mcrm_nb.kernels.backward.forward`"
     _check(x, *initial, *weights)
     if x.dim() > 3: return _in_turn(forward, kind, x, initial, weights, keep, sizes)
-    (x, *weights),initial,at,p = _plain([x, *weights]),_plain(initial),x.shape[:2],weights[1].shape[1]
-    states,n,batch = [x.new_empty(*at, p) for _ in initial],len(weights[4]),len(initial[0])
+    (x, *weights),initial = _plain([x, *weights]),_plain(initial)
+    at,p = x.shape[:2],weights[1].shape[1]
+    states,n = [x.new_empty(*at, p) for _ in initial],len(weights[4])
+    batch = len(initial[0])
     acts = x.new_empty(*(at if keep else (1, batch)), n)
     rows = _rows(sizes)
     args = _Args(_kinds[kind], len(sizes) or at[0], batch, x.shape[2], p, keep, _at(x), *map(_at, weights),
@@ -365,11 +367,13 @@ def forward(kind, x, initial, weights, keep=True, sizes=()):
     _kernel().forward(ctypes.byref(args), _threads())
     return *states, acts if keep else x.new_empty(*at, 0)
 
+# %% ../../nbs/kernels/01_cpu.ipynb #58bbdc15
 def backward(kind, before, states, acts, grads, d, weights, sizes=()):
     "Run backward over all steps, like `mcrm_nb.kernels.backward.backward`; overwrites `acts` and `d`"
     if acts.dim() > 3: return _in_turn(backward, kind, before, states, acts, grads, d, weights, sizes)
     before,states,grads,d,weights = map(_plain, (before, states, grads, d, weights))
-    (T, B, _),p,acts,rows = acts.shape,weights[1].shape[1],acts.contiguous(),_rows(sizes)
+    ((T, B, _)),p = acts.shape,weights[1].shape[1]
+    acts,rows = acts.contiguous(),_rows(sizes)
     us = acts.new_empty(T, B, 2*p) if weights[2].numel() else None
     args = _Args(_kinds[kind], len(sizes) or T, len(d[0]), 0, p, True, None, *map(_at, weights),
                  *_three(before), *_three(states), _at(acts), rows and ctypes.addressof(rows))

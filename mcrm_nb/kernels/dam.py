@@ -678,6 +678,8 @@ class _Grads(ctypes.Structure):
     _fields_ = [(k, ctypes.c_void_p) for k in 'h c u w rw r Mend Lend p dh dc dM du drw dr dgamma dbeta dL dp'.split()]
 
 _state_names = 'h c Mend u w rw r'.split()   # in the order of the layer's states
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #3be72eec
 _start_names = 'h0 c0 M0 u0 w0 rw0 r0'.split()
 _weight_names = 'wx wr wh bias wi bi gamma beta'.split()
 _kept_names = 'acts q rstd face cw cr past order'.split()
@@ -699,13 +701,15 @@ def _sizes(x, initial, weights, keep, clip, gated):
 
 def _shapes(T, B, H, K, N, W, R, keep, linked):
     "Shapes of the states and of the kept tensors by name"
-    face,tiles,n = interface_size(K, W, R, linked),-(-N//16),T if keep else 1
+    face,tiles = interface_size(K, W, R, linked),-(-N//16)
+    n = T if keep else 1
     pasts = -(-T//_every) if keep else 0
     more = dict(Lend=(B, K, N, N), p=(T, B, K, N), pastL=(pasts, B, K, N, N)) if linked else {}
     return dict(more, h=(T, B, H), c=(T, B, H), Mend=(B, K, N, W), u=(T, B, K, N), w=(T, B, K, N), rw=(T, B, K, R, N),
                 r=(T, B, R, W), acts=(n, B, 4*H), q=(n, B, H), rstd=(n, B), face=(n, B, face), cw=(n, B, K, N),
                 cr=(n, B, K, R, N), past=(pasts, B, K, tiles, W, 16), order=(n, B, K, N))
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #a9a31bd9
 def _arguments(sizes, x, initial, weights, lengths, out):
     starts = _names(len(initial) > 7)[1]
     given = dict(x=x, **dict(zip(_weight_names, weights)), **dict(zip(starts, initial)), **out, lengths=lengths)
@@ -718,7 +722,8 @@ def _call(name, dtype, *structures):
 def forward(x, initial, weights, lengths, clip, gated, keep):
     "Run all steps: states by step (the memory only at each row's end), and tensors for the backward pass"
     _check(x, *initial, *weights)
-    x,initial,weights = x.contiguous(),_plain(initial),_plain(weights)
+    x,initial = x.contiguous(),_plain(initial)
+    weights = _plain(weights)
     sizes = _sizes(x, initial, weights, keep, clip, gated)
     make = lambda k, shape: x.new_empty(shape, dtype=torch.int32 if k == 'order' else x.dtype)
     states,_,kept = _names(linked := len(initial) > 7)
@@ -732,14 +737,17 @@ def _products(sums, source, total):
     if sums.dtype == torch.float32: base.add_products(total, sums, source)
     else: total += sums.flatten(0, -2).mT @ source.flatten(0, -2)
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #72a0d61b
 def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, need_x=True):
     "Gradients of `x`, initial states and weights; overwrites the activations and the interface in `kept`"
-    x,initial,weights = x.contiguous(),_plain(initial),_plain(weights)
+    x,initial = x.contiguous(),_plain(initial)
+    weights = _plain(weights)
     sizes = _sizes(x, initial, weights, True, clip, gated)
     zeros = lambda t: torch.zeros_like(t, memory_format=torch.contiguous_format)
     names,_,keeps = _names(len(initial) > 7)
     out = {**dict(zip(names, states)), **dict(zip(keeps, kept))}
-    d,B,H = [zeros(s) for s in initial],x.shape[1],initial[0].shape[1]
+    d,B = [zeros(s) for s in initial],x.shape[1]
+    H = initial[0].shape[1]
     gamma,beta = x.new_zeros(2, B, H)
     there = dict(zip(names, _plain(grads)))
     linked = dict(zip(('dL', 'dp'), d[7:]))
@@ -775,6 +783,7 @@ def _(x, initial, weights, lengths, clip, gated, keep):
     make = lambda k: x.new_empty(shapes[k], dtype=torch.int32 if k == 'order' else x.dtype)
     return [*map(make, states), *(make(k) if keep else x.new_empty(0) for k in kept)]
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
 def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
                       outputs:list[Tensor], grads:list[Tensor], need_x:bool)->list[Tensor]:
@@ -799,7 +808,8 @@ def _remember(ctx, inputs, output):
 def _gradients(ctx, grads):
     x,*rest = ctx.saved_tensors
     n = ctx.n
-    initial,weights,lengths,outputs = rest[:n],rest[n:n+8],rest[n+8],rest[n+9:]
+    initial,weights = rest[:n],rest[n:n+8]
+    lengths,outputs = rest[n+8],rest[n+9:]
     need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
     if torch.is_grad_enabled(): dx,*d = _twice(ctx, x, initial, weights, lengths, grads[:n])
     else:
@@ -808,6 +818,7 @@ def _gradients(ctx, grads):
     pick = lambda gs, need: [g if n else None for g,n in zip(gs, need)]
     return dx if need_x else None, pick(d[:n], need_initial), pick(d[n:], need_weights), None, None, None, None
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #0c264bac
 def _twice(ctx, x, initial, weights, lengths, grads):
     "Gradient that can be differentiated again: by autograd, through the literal loop"
     outs,given = zip(*[(s, g) for s,g in zip(_slowly(x, initial, weights, lengths, *ctx.how), grads) if g is not None])

@@ -29,7 +29,9 @@ except ImportError: triton,tl = None,SimpleNamespace(constexpr=object)   # not o
 
 # %% ../../nbs/kernels/02_gpu.ipynb #b99c4bfd
 jit = triton.jit if triton else lambda f: f
-_CORNN,_RNN,_LSTM,_GRU,NESTED,_MCRM = -1,0,1,2,3,4   # to zero: one sum per unit; from 3 on: two parts per step
+_CORNN,_RNN = -1,0   # to zero: one sum per unit; from 3 on: two parts per step
+_LSTM,_GRU = 1,2
+NESTED,_MCRM = 3,4
 kinds = dict(cornn=_CORNN, rnn=_RNN, lstm=_LSTM, gru=_GRU, nested_lstm=NESTED, mcrm=_MCRM)
 
 @jit
@@ -40,6 +42,7 @@ def tanh(x):
     xx = x*x
     return tl.where(xx < .01, x*(1 + xx*(-1/3 + xx*(2/15 - xx*17/315))), 1 - 2/(tl.exp(2*x) + 1))
 
+# %% ../../nbs/kernels/02_gpu.ipynb #8103952c
 @jit
 def load(at, ok): return tl.load(at, mask=ok, other=0.)
 
@@ -48,15 +51,17 @@ def get4(at, p, ok): return load(at, ok), load(at + p, ok), load(at + 2*p, ok), 
 
 @jit
 def put4(at, p, ok, a, b, c, d):
-    tl.store(at, a, mask=ok); tl.store(at + p, b, mask=ok)
-    tl.store(at + 2*p, c, mask=ok); tl.store(at + 3*p, d, mask=ok)
+    tl.store(at, a, mask=ok)
+    tl.store(at + p, b, mask=ok)
+    tl.store(at + 2*p, c, mask=ok)
+    tl.store(at + 3*p, d, mask=ok)
 
 # %% ../../nbs/kernels/02_gpu.ipynb #a468e6f0
 @jit
 def dots(a, w, r, j, B, p, K, ldw, N: tl.constexpr, BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "Tiles of the products of a (B, K) with N blocks of p columns of w (K, ldw), of 4: rows r, columns j of each block"
-    f0,f1,f2,f3 = (tl.zeros((BM, BU), tl.float32), tl.zeros((BM, BU), tl.float32),
-                   tl.zeros((BM, BU), tl.float32), tl.zeros((BM, BU), tl.float32))
+    f0,f1 = tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32)
+    f2,f3 = tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, K, BU):
         k = k0 + tl.arange(0, BU)
         rows = load(a + r[:,None]*K + k[None,:], (r < B)[:,None] & (k < K)[None,:])
@@ -77,7 +82,8 @@ def through(acc, d, w, k, j, p, ldw, PREC: tl.constexpr):
 # %% ../../nbs/kernels/02_gpu.ipynb #c295b9ae
 @jit
 def lstm_core(a0, a1, a2, a3, c):
-    i,f,g,o = sigmoid(a0),sigmoid(a1),tanh(a2),sigmoid(a3)
+    i,f = sigmoid(a0),sigmoid(a1)
+    g,o = tanh(a2),sigmoid(a3)
     return i, f, g, o, f*c + i*g
 
 @jit
@@ -104,22 +110,28 @@ def oscillate(q, y, z, new_y, new_z, fed, k, ok):
     "coRNN's step for a tile, its four numbers at k"
     force,before = tanh(load(q, ok) + fed),load(y, ok)
     v = tl.load(k)*load(z, ok) + tl.load(k+1)*force - tl.load(k+2)*before
-    tl.store(q, force, mask=ok); tl.store(new_z, v, mask=ok); tl.store(new_y, before + tl.load(k+3)*v, mask=ok)
+    tl.store(q, force, mask=ok)
+    tl.store(new_z, v, mask=ok)
+    tl.store(new_y, before + tl.load(k+3)*v, mask=ok)
 
+# %% ../../nbs/kernels/02_gpu.ipynb #827759fb
 @jit
 def outer(acts, h, c, u, wh, wu, wc, numbers, t, s, row0, unit0, T, B, p, KIND: tl.constexpr, HAS_C: tl.constexpr,
           BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "The first part of a step for one tile"
-    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
+    r,j = row0 + tl.arange(0, BM),unit0 + tl.arange(0, BU)
+    s = s.to(tl.int64)
     ok,at = (r < B)[:,None] & (j < p)[None,:], r[:,None]*p + j[None,:]
     n = p if KIND <= 0 else 3*p if KIND == 2 else 4*p
     na = p if KIND <= 0 else 8*p if KIND >= 3 else 4*p
     N: tl.constexpr = 1 if KIND <= 0 else 3 if KIND == 2 else 4
-    q,old,new = acts + ((s*T + t)*B + r[:,None])*na + j[None,:], (s*(T+1) + t)*B*p, (s*(T+1) + t+1)*B*p
+    q,old = acts + ((s*T + t)*B + r[:,None])*na + j[None,:],(s*(T+1) + t)*B*p
+    new = (s*(T+1) + t+1)*B*p
     f0,f1,f2,f3 = dots(h + old, wh + s*p*n, r, j, B, p, p, n, N, BM, BU, PREC)
     if KIND == 0:
         y = tanh(load(q, ok) + f0)
-        tl.store(q, y, mask=ok); tl.store(h + new + at, y, mask=ok)
+        tl.store(q, y, mask=ok)
+        tl.store(h + new + at, y, mask=ok)
     elif KIND == -1:
         fed,f1,f2,f3 = dots(c + old, wc + s*p*p, r, j, B, p, p, p, 1, BM, BU, PREC)
         oscillate(q, h + old + at, c + old + at, h + new + at, c + new + at, f0 + fed, numbers + s*4, ok)
@@ -133,7 +145,9 @@ def outer(acts, h, c, u, wh, wu, wc, numbers, t, s, row0, unit0, T, B, p, KIND: 
             c_at = load(c + old + at, ok)
             a0,a1,a2,a3,y = lstm_core(a0 + f0, a1 + f1, a2 + f2, a3 + f3, c_at)
             put4(q, p, ok, a0, a1, a2, a3)
-            if KIND == 1: tl.store(c + new + at, y, mask=ok); tl.store(h + new + at, a3*tanh(y), mask=ok)
+            if KIND == 1:
+                tl.store(c + new + at, y, mask=ok)
+                tl.store(h + new + at, a3*tanh(y), mask=ok)
             else: feed_inner(q, c + old, u + s*B*2*p, wc, r, j, a1*c_at, a0*a2, s, B, p, KIND, HAS_C, BM, BU, PREC)
 
 # %% ../../nbs/kernels/02_gpu.ipynb #32def591
@@ -142,23 +156,28 @@ def feed_inner(q, c, u, wc, r, j, u1, u2, s, B, p, KIND: tl.constexpr, HAS_C: tl
                BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "The arteries, and what the memory feeds to the inner sums"
     ok,at = (r < B)[:,None] & (j < p)[None,:], u + r[:,None]*2*p + j[None,:]
-    tl.store(at, u1, mask=ok); tl.store(at + p, u2, mask=ok)
+    tl.store(at, u1, mask=ok)
+    tl.store(at + p, u2, mask=ok)
     k: tl.constexpr = 3 if KIND == 4 else 4
     first: tl.constexpr = 5 if KIND == 4 else 4
     if HAS_C:
         f0,f1,f2,f3 = dots(c, wc + s*p*k*p, r, j, B, p, p, k*p, k, BM, BU, PREC)
         to = q + first*p
-        tl.store(to, load(to, ok) + f0, mask=ok); tl.store(to + p, load(to + p, ok) + f1, mask=ok)
+        tl.store(to, load(to, ok) + f0, mask=ok)
+        tl.store(to + p, load(to + p, ok) + f1, mask=ok)
         tl.store(to + 2*p, load(to + 2*p, ok) + f2, mask=ok)
         if k == 4: tl.store(to + 3*p, load(to + 3*p, ok) + f3, mask=ok)
 
+# %% ../../nbs/kernels/02_gpu.ipynb #4b1ab1aa
 @jit
 def inner(acts, h, c, e, u, wu, t, s, row0, unit0, T, B, p, KIND: tl.constexpr,
           BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "The second part of a step of a nested memory for one tile"
-    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
+    r,j = row0 + tl.arange(0, BM),unit0 + tl.arange(0, BU)
+    s = s.to(tl.int64)
     N: tl.constexpr = 3 if KIND == 4 else 4
-    ok,q,n = (r < B)[:,None] & (j < p)[None,:], acts + ((s*T + t)*B + r[:,None])*8*p + j[None,:], N*p
+    ok,q = (r < B)[:,None] & (j < p)[None,:],acts + ((s*T + t)*B + r[:,None])*8*p + j[None,:]
+    n = N*p
     at = r[:,None]*p + j[None,:]
     old,new = (s*(T+1) + t)*B*p + at, (s*(T+1) + t+1)*B*p + at
     a0,a1,a2,a3 = get4(q + 4*p, p, ok)
@@ -178,11 +197,14 @@ def inner_back(acts, sums, c, e, gh, gc, ge, dh, dc, de, new_dc, new_de, du, wu,
                KIND: tl.constexpr, HAS_C: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr, GE: tl.constexpr,
                BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "From the gradient of the new state to those of the arteries, for one tile; stores those of the inner sums and of o"
-    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
-    now,old,new = (s*T + t)*B, (s*(T+1) + t)*B*p, (s*(T+1) + t+1)*B*p
+    r,j = row0 + tl.arange(0, BM),unit0 + tl.arange(0, BU)
+    s = s.to(tl.int64)
+    now,old = (s*T + t)*B,(s*(T+1) + t)*B*p
+    new = (s*(T+1) + t+1)*B*p
     m: tl.constexpr = 3 if KIND == 4 else 4
     wu,wc = wu + s*m*p*2*p, wc + s*m*p*p
-    du1,du2,dc_tile = tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32)
+    du1,du2 = tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32)
+    dc_tile = tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, p, BU):
         k = k0 + tl.arange(0, BU)
         ok,at = (r < B)[:,None] & (k < p)[None,:], r[:,None]*p + k[None,:]
@@ -210,7 +232,8 @@ def inner_back(acts, sums, c, e, gh, gc, ge, dh, dc, de, new_dc, new_de, du, wu,
         if HAS_C: dc_tile = through_all(dc_tile, d0, d1, d2, d3, wc, k, j, p, p, 4-m, 4, PREC)
     ok = (r < B)[:,None] & (j < p)[None,:]
     at = du + s*B*2*p + r[:,None]*2*p + j[None,:]
-    tl.store(at, du1, mask=ok); tl.store(at + p, du2, mask=ok)
+    tl.store(at, du1, mask=ok)
+    tl.store(at + p, du2, mask=ok)
     tl.store(new_dc + s*B*p + r[:,None]*p + j[None,:], dc_tile, mask=ok)
 
 # %% ../../nbs/kernels/02_gpu.ipynb #4ea2a047
@@ -228,9 +251,11 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, r
                KIND: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr, BM: tl.constexpr, BU: tl.constexpr,
                PREC: tl.constexpr):
     "Gradients of the outer sums, and of the output and the memory before the step, for one tile"
-    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
+    r,j = row0 + tl.arange(0, BM),unit0 + tl.arange(0, BU)
+    s = s.to(tl.int64)
     na,n = p if KIND <= 0 else 8*p if KIND >= 3 else 4*p, p if KIND <= 0 else 3*p if KIND == 2 else 4*p
-    now,old,wh,dh_tile = (s*T + t)*B, (s*(T+1) + t)*B*p, wh + s*n*p, tl.zeros((BM, BU), tl.float32)
+    now,old = (s*T + t)*B,(s*(T+1) + t)*B*p
+    wh,dh_tile = wh + s*n*p,tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, p, BU):
         k = k0 + tl.arange(0, BU)
         ok,at = (r < B)[:,None] & (k < p)[None,:], r[:,None]*p + k[None,:]
@@ -240,7 +265,8 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, r
         if GH: d += load(gh + now*p + at, ok)
         if KIND == 0:
             d *= 1 - load(q, ok)*load(q, ok)
-            tl.store(out, d, mask=mine); dh_tile = through(dh_tile, d, wh, k, j, p, p, PREC)
+            tl.store(out, d, mask=mine)
+            dh_tile = through(dh_tile, d, wh, k, j, p, p, PREC)
         else:
             a0,a1,a2,a3 = get4(q, p, ok)
             if KIND == 2:
@@ -255,9 +281,11 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, r
                     d0,d1,d2,d3,g = lstm_core_back(a0, a1, a2, a3, before, tanh_c, d, g)
                 else:
                     u = du + s*B*2*p + r[:,None]*2*p + k[None,:]
-                    d1,d2,d3 = load(u, ok),load(u + p, ok),load(out + 3*p, ok)
+                    d1,d2 = load(u, ok),load(u + p, ok)
+                    d3 = load(out + 3*p, ok)
                     g = load(to, mine) + d1*a1
-                    d0,d1,d2 = d2*a2*a0*(1-a0), d1*load(c + old + at, ok)*a1*(1-a1), d2*a0*(1 - a2*a2)
+                    d0,d1 = d2*a2*a0*(1-a0),d1*load(c + old + at, ok)*a1*(1-a1)
+                    d2 = d2*a0*(1 - a2*a2)
                 tl.store(to, g, mask=mine)
                 dh_tile = through_all(dh_tile, d0, d1, d2, d3, wh, k, j, p, p, 0, 4, PREC)
             put4(out, p, mine, d0, d1, d2, d3)
@@ -268,14 +296,17 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, r
 def oscillate_back(acts, sums, gy, gz, dy, dz, new_dy, new_dz, wh, wc, numbers, t, s, row0, unit0, T, B, p,
                    GY: tl.constexpr, GZ: tl.constexpr, BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
     "Gradients of the sum, and of position and velocity before the step, for one tile"
-    r,j,s = row0 + tl.arange(0, BM), unit0 + tl.arange(0, BU), s.to(tl.int64)
-    now,numbers,wh,wc = (s*T + t)*B*p, numbers + s*4, wh + s*p*p, wc + s*p*p
+    r,j = row0 + tl.arange(0, BM),unit0 + tl.arange(0, BU)
+    s = s.to(tl.int64)
+    now,numbers = (s*T + t)*B*p,numbers + s*4
+    wh,wc = wh + s*p*p,wc + s*p*p
     y_tile,z_tile = tl.zeros((BM, BU), tl.float32),tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, p, BU):
         k = k0 + tl.arange(0, BU)
         ok,at = (r < B)[:,None] & (k < p)[None,:], r[:,None]*p + k[None,:]
         mine = ok & (k == j)[None,:]
-        d,g,force = load(dy + s*B*p + at, ok),load(dz + s*B*p + at, ok),load(acts + now + at, ok)
+        d,g = load(dy + s*B*p + at, ok),load(dz + s*B*p + at, ok)
+        force = load(acts + now + at, ok)
         if GY: d += load(gy + now + at, ok)
         if GZ: g += load(gz + now + at, ok)
         g += tl.load(numbers+3)*d
@@ -284,7 +315,8 @@ def oscillate_back(acts, sums, gy, gz, dy, dz, new_dy, new_dz, wh, wc, numbers, 
         y_tile = through(y_tile + tl.where(mine, d - tl.load(numbers+2)*g, 0.), da, wh, k, j, p, p, PREC)
         z_tile = through(z_tile + tl.where(mine, tl.load(numbers)*g, 0.), da, wc, k, j, p, p, PREC)
     ok,at = (r < B)[:,None] & (j < p)[None,:], s*B*p + r[:,None]*p + j[None,:]
-    tl.store(new_dy + at, y_tile, mask=ok); tl.store(new_dz + at, z_tile, mask=ok)
+    tl.store(new_dy + at, y_tile, mask=ok)
+    tl.store(new_dz + at, z_tile, mask=ok)
 
 # %% ../../nbs/kernels/02_gpu.ipynb #0c1dc6b1
 unspecialised = ['t', 'T', 'B', 'p', 'size']   # not to be specialised on: one kernel for all of them
@@ -293,7 +325,8 @@ any_size = triton.jit(do_not_specialize=unspecialised) if triton else jit
 @any_size
 def forward_part(acts, h, c, e, u, wh, wu, wc, numbers, t, T, B, p, PART: tl.constexpr, KIND: tl.constexpr,
                  HAS_C: tl.constexpr, BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
-    row0,unit0,s = tl.program_id(0)*BM, tl.program_id(1)*BU, tl.program_id(2)
+    row0,unit0 = tl.program_id(0)*BM,tl.program_id(1)*BU
+    s = tl.program_id(2)
     if PART == 0: outer(acts, h, c, u, wh, wu, wc, numbers, t, s, row0, unit0, T, B, p, KIND, HAS_C, BM, BU, PREC)
     else: inner(acts, h, c, e, u, wu, t, s, row0, unit0, T, B, p, KIND, BM, BU, PREC)
 
@@ -385,7 +418,9 @@ class Graphs:
             launch(**tensors)
             return own()
         known = self.seen.pop(key, None)
-        if known is None: launch(**tensors); known = 'warm'
+        if known is None:
+            launch(**tensors)
+            known = 'warm'
         elif known == 'warm': known = record_launches(launch, tensors)
         self.seen[key] = known
         while len(self.seen) > self.most: self.seen.popitem(last=False)
@@ -398,6 +433,7 @@ class Graphs:
         graph.replay()
         return [part(fixed[k]).clone(memory_format=torch.contiguous_format) for k,part in outputs.items()]
 
+# %% ../../nbs/kernels/02_gpu.ipynb #d1871df0
 graphs = Graphs()
 
 # %% ../../nbs/kernels/02_gpu.ipynb #1a241b22
@@ -413,12 +449,14 @@ def _four(t, dims):
     "Contiguous tensor with an axis of networks"
     return (t if t.dim() == dims else t[None]).contiguous()
 
+# %% ../../nbs/kernels/02_gpu.ipynb #bbf33ff4
 def _grid(B, p, S, part=None): return triton.cdiv(B, TILE_ROWS), triton.cdiv(p, tile_units(part)), S
 
 def _forward(way, kind, x, initial, weights, keep=True):
     "As `mcrm_nb.kernels.backward.forward`; activations that are not to be kept are there for some steps at a time"
     _check(x, *initial, *weights)
-    T,state,parts = x.shape[-3],initial,[]
+    T,state = x.shape[-3],initial
+    parts = []
     size = T if keep else max(1, CHUNK//max(1, weights[4].numel()*x.shape[-2]))
     for t in range(0, T, size):
         *states,acts = _forward_piece(way, kind, x[...,t:t+size,:,:], state, weights, keep)
@@ -430,7 +468,8 @@ def _forward(way, kind, x, initial, weights, keep=True):
 def _forward_piece(way, kind, x, initial, weights, keep):
     wx,wh,wu,wc = (_four(w, 3) if w.numel() else w for w in weights[:4])
     bias,numbers = _four(weights[4][...,None,:], 3),weights[5].contiguous()
-    x4,p,K = _four(x, 4),wh.shape[-1],kinds[kind]
+    x4,p = _four(x, 4),wh.shape[-1]
+    K = kinds[kind]
     S,T,B,_ = x4.shape
     acts = bias.unsqueeze(1).expand(S, T, B, bias.shape[-1]).clone(memory_format=torch.contiguous_format)
     acts[...,:wx.shape[1]] += rows_times(x4, wx)
@@ -466,7 +505,8 @@ def _check(*tensors):
 def _backward(way, kind, before, states, acts, grads, d, weights):
     "As `mcrm_nb.kernels.backward.backward`"
     _,wh,wu,wc = (_four(w, 3) if w.numel() else w for w in weights[:4])
-    single,K,p = acts.dim() == 3,kinds[kind],wh.shape[-1]
+    single,K = acts.dim() == 3,kinds[kind]
+    p = wh.shape[-1]
     acts,before = _four(acts, 4),[_four(b, 3) for b in before]
     S,T,B,_ = acts.shape
     full = [torch.cat([b[:,None], _four(s, 4)], 1) for b,s in zip(before, states)]
@@ -523,6 +563,7 @@ def probe(
     off = (flat(all_of(loops)) - flat(all_of(bptt.loops['bptt']))).abs().max().item()
     if not off < 1e-4: raise RuntimeError(f'self-test of the kernels failed: largest error {off:.1g}')
 
+# %% ../../nbs/kernels/02_gpu.ipynb #7653481b
 @lru_cache
 def available()->bool:
     "Whether there is a GPU and Triton, and the kernels work"

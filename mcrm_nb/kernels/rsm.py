@@ -167,6 +167,8 @@ _names = '''
 BOTH(float, float32)
 BOTH(double, float64)
 '''
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #25f24734
 def _source(): return _sums+_one_step+_gradient+_adam+_names
 
 @lru_cache
@@ -226,11 +228,13 @@ class _StepArgs(ctypes.Structure):
 _inhibitors = dict(mask=0, value=1, none=2)
 _at = lambda t: None if t is None else t.data_ptr()
 
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #36fbb88c
 class _Code(torch.autograd.Function):
     @staticmethod
     def forward(ctx, zf, phi, bias, cells, k, gamma, inhibited_by, positions, *parts):
         (rows, g),pairs = zf.shape,[[v.detach().contiguous() for v in pair] for pair in zip(parts[::2], parts[1::2])]
-        zf,phi,bias = zf.contiguous(),phi.contiguous(),None if bias is None else bias.contiguous()
+        zf,phi = zf.contiguous(),phi.contiguous()
+        bias = None if bias is None else bias.contiguous()
         code,after = (zf.new_empty(rows, g*cells) for _ in range(2))
         won = torch.empty(rows, k, dtype=torch.int32)
         two = lambda vs: (list(vs) + [None]*2)[:2]
@@ -354,6 +358,7 @@ def feedback_input(trace, above, size, rule, **history):
     total = resize(above.sum(-1, keepdim=True), size, rule).sum(whole_map, keepdim=True)
     return resize(above/(total + tiny), size, rule), trace   # the small map is divided, not the stretched one
 
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #ee851dd0
 def conv_step(x, code, phi, trace, weight_ih, recurrent_weight, bias_ih=None, bias_hh=None, feedback=None,
               feedback_trace=None, feedback_weight=None, feedback_bias=None, keep=None, *, stride, cells, k, gamma,
               inhibited_by, ties, winner_cell, resize_rule, **history):
@@ -386,6 +391,7 @@ def _rule(group, t, l2=0.):
     small = group['eps']*(1 if group['eps_place'] == 'before' else root)
     return _Rule(b1, b2, group['lr']*root/(1 - b1**t), small, group['weight_decay'] + l2)
 
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #c6e326a9
 class SparseCodeAdam(torch.optim.Optimizer):
     "Adam in one pass over the weights; sparse products pass it their gradient in factors; a weight's own `l2` is added"
     def __init__(self,
@@ -411,7 +417,8 @@ def _update(p, group, state, factors):
     if not state: state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
     state['step'] += 1
     t = int(state['step'])
-    m,v,rule,grad = state['exp_avg'],state['exp_avg_sq'],_rule(group, t, getattr(p, 'l2', 0.)),p.grad
+    m,v = state['exp_avg'],state['exp_avg_sq']
+    rule,grad = _rule(group, t, getattr(p, 'l2', 0.)),p.grad
     if factors and (grad is not None or len({won is None for _,won,_ in factors}) > 1 or not p.is_contiguous()):
         parts = [_weight_gradient(p, None, *f) for f in factors]   # of two kinds: added up as tensors
         grad,factors = sum(parts) + (0 if grad is None else grad), ()
@@ -425,6 +432,7 @@ def _update(p, group, state, factors):
         how = [group[k] for k in ('lr', 'betas', 'eps', 'eps_place')]
         adam_step(p, grad + rule.decay*p, m, v, t, *how)
 
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #a06fd7b7
 @torch.no_grad()
 def _step(self, closure=None):
     "Move every weight that has a gradient, and drop its factors"

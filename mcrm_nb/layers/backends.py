@@ -95,6 +95,7 @@ def backend_for(
 
 _own = {}   # loops that memories name in `kernels`, by 'module:function'
 
+# %% ../../nbs/layers/11_backends.ipynb #1eb8bf14
 @constant
 def _resolve(name):
     "Import a backend at its first use"

@@ -103,6 +103,7 @@ def drop_entries(
     flat[at] *= torch.empty_like(at, dtype=v.dtype).bernoulli_(keep)/keep
     return out
 
+# %% ../../nbs/layers/12_conv_rsm.ipynb #3215e8cc
 def conv_parts(x, code, phi, trace, weight_ih, recurrent_weight, bias_ih=None, bias_hh=None, feedback=None,
                feedback_trace=None, feedback_weight=None, feedback_bias=None, keep=None, *, stride, cells, k,
                gamma, epsilon, floor, norm, trace_order, stored_trace, inhibited_by, ties, winner_cell, resize_rule):
@@ -197,7 +198,8 @@ def __init__(self:ConvRSM,
                k=k, decode=decode)
     self.per_layer = {name: _each(v, n) for name,v in per.items()}
     _check_conv(input_size, self.per_layer)
-    self.input_size,self.num_layers,self.feedback,self.cell_bias = tuple(input_size),n,feedback,cell_bias
+    self.input_size,self.num_layers = tuple(input_size),n
+    self.feedback,self.cell_bias = feedback,cell_bias
     self.options,self.recurrent_dropout = check_rsm_options(options, conv_options),recurrent_dropout
     check_rsm_options(dict(recurrent_dropout=recurrent_dropout))
     self.start,self.backend = one_of('start', start, starts),one_of('backend', backend, ('auto', 'reference'))
@@ -223,7 +225,8 @@ def weight_shapes(self:ConvRSM):
     "Name and shape of every weight; the layer's number ends the name, `_l0` first"
     shapes,hidden = {}, self.per_layer['hidden_size']
     for k,((channels, high, wide), _) in enumerate(self.sizes()):
-        n,g,size = hidden[k], hidden[k]//self.per_layer['cells'][k], (self.per_layer['kernel_size'][k],)*2
+        n,g = hidden[k],hidden[k]//self.per_layer['cells'][k]
+        size = (self.per_layer['kernel_size'][k],)*2
         fed = self.feedback and k+1 < self.num_layers
         layer = dict(weight_ih=(g, channels, *size), recurrent_weight=(n, n), decoder_weight=(g, channels, *size),
                      decoder_bias=(channels, high, wide))
@@ -257,6 +260,7 @@ def zero_state(self:ConvRSM,
         state.update({f'{name}_l{k}': w.new_zeros(batch, *shape) for name,shape in shapes.items()})
     return state
 
+# %% ../../nbs/layers/12_conv_rsm.ipynb #6f1a0fa1
 @patch
 def fast_path(self:ConvRSM):
     "Functions for a step and for the largest cell of every group: `conv_parts`, or equal sparse ones"
@@ -340,7 +344,8 @@ def losses(self:ConvRSM,
         want = ', '.join(map(str, self.input_size))
         raise ValueError(f'input of shape {tuple(input.shape)}: expected (steps, batch, {want})')
     if not input.isfinite().all(): raise ValueError('input has values that are not finite: expected numbers only')
-    state,seen,losses = self.zero_state(input.shape[1]) if hx is None else hx, [], []
+    state,seen = self.zero_state(input.shape[1]) if hx is None else hx,[]
+    losses = []
     for x in input:
         layers,state = self.step(x, state)
         seen.append(layers[0]['prediction'])

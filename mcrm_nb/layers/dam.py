@@ -44,13 +44,15 @@ def interface_shapes(
     links:bool=False,  # Whether there are temporal links
 )->dict:               # Shapes by name, in the order of the vector
     "Shapes of the parts of the interface"
-    K,W,R = blocks,width,heads
+    K,W = blocks,width
+    R = heads
     shapes = dict(write_vector=(K, W), erase=(K, W), free_gate=(K, R), allocation_gate=(K,), write_gate=(K,),
                   write_key=(K, W), write_strength=(K,), read_keys=(K, R, W), read_strengths=(K, R))
     if K > 1 or not links: shapes['attentive_gate'] = (K, R)
     if links: shapes['read_modes'] = (K, R, 3)
     return shapes
 
+# %% ../../nbs/layers/09_dam.ipynb #81dd1c3a
 def interface_size(blocks, width, heads, links=False)->int:
     "Number of components of the interface"
     return sum(map(math.prod, interface_shapes(blocks, width, heads, links).values()))
@@ -109,14 +111,16 @@ dnc_options = {**dam_options, 'blocks': 1, 'layer_norm': False, 'links': True}
 
 def dam_weight_shapes(input_size, hidden_size, blocks, slots, width, heads, layer_norm, links, **options):
     "Name and shape of every weight"
-    m,p,size = input_size,hidden_size,interface_size(blocks, width, heads, links)
+    m,p = input_size,hidden_size
+    size = interface_size(blocks, width, heads, links)
     norm = dict(norm_weight=(p,), norm_bias=(p,)) if layer_norm else {}
     return dict(weight_ih=(4*p, m), weight_rh=(4*p, heads*width), weight_hh=(4*p, p), bias_ih=(4*p,), **norm,
                 interface_weight=(size, p), interface_bias=(size,))
 
 def dam_state_shapes(hidden_size, blocks, slots, width, heads, links, **options):
     "Name and trailing shape of every tensor of the state"
-    K,N,W,R = blocks,slots,width,heads
+    K,N = blocks,slots
+    W,R = width,heads
     more = dict(links=(K, N, N), precedence=(K, N)) if links else {}
     return dict(h=(hidden_size,), c=(hidden_size,), memory=(K, N, W), usage=(K, N), write_weights=(K, N),
                 read_weights=(K, R, N), read_words=(R, W), **more)
@@ -204,6 +208,7 @@ class DAMCell(_DAMShapes):
         wrote,linked = wrote.sigmoid()/slots, [s.sigmoid()/slots for s in linked]
         return h, c, memory, usage.sigmoid(), wrote, read.sigmoid()/slots, words, *linked
 
+# %% ../../nbs/layers/09_dam.ipynb #94c2284c
 class DNCCell(DAMCell):
     "One step of a differentiable neural computer; options and states as for `DNC`"
     states = *DAMCell.states,'links','precedence'

@@ -174,7 +174,8 @@ def row_lengths(case):
 @law()
 def packed_equals_padded(make, case):
     "A packed batch gives for every row what that row gives alone at its own length"
-    layer,x,lengths = case.layer(make), case.input(), row_lengths(case)
+    layer,x = case.layer(make),case.input()
+    lengths = row_lengths(case)
     h0 = random_state(layer, x, case.seed)
     packed = pack_padded_sequence(x, lengths, batch_first=case.batch_first, enforce_sorted=False)
     y,h = layer(packed, h0)
@@ -203,6 +204,7 @@ def sublayer(
     one.load_state_dict(weights)
     return one
 
+# %% ../../nbs/layers/00_laws.ipynb #0ef3a18f
 @law(num_layers=1, bidirectional=True)
 def directions_are_two_runs(make, case):
     "A bidirectional layer equals a forward run and a run on the reversed sequence, side by side"
@@ -266,6 +268,7 @@ def check_slope(
     off,scale = abs(slope - (up-down)/(2*eps)).item(), sum((g*v).abs().sum() for g,v in zip(gs, ways)).item()
     assert off <= 1e-4*(scale+1), f'the gradient says a slope of {slope:.6g}, finite differences are off by {off:.2g}'
 
+# %% ../../nbs/layers/00_laws.ipynb #e54c864b
 @law(num_layers=2, batch=2, steps=3, hidden_size=2)
 def gradients_are_derivatives(make, case):
     "Gradients of output and final state equal finite differences, for input, state and weights, padded and packed"
@@ -363,6 +366,7 @@ def widths(
     p = layer.hidden_size
     return getattr(layer, 'output_size', p),[*getattr(layer, 'state_shapes', dict(h=(p,))).values()]
 
+# %% ../../nbs/layers/00_laws.ipynb #61abf19e
 @law()
 def edges_as_torch(make, case):
     "Empty batches, one step and no step end as they do with `nn.LSTM`"

@@ -69,6 +69,7 @@ class _WithOptions:
         options = [Parameter(k, Parameter.KEYWORD_ONLY, default=v) for k,v in owner.options.items()]
         return signature(owner.__init__).replace(parameters=[p for p in given if p.kind != p.VAR_KEYWORD] + options)
 
+# %% ../../nbs/layers/01_recurrence.ipynb #e84adfc1
 class Memory(nn.Module):
     "What the cell and the layer of a recurrent memory have in common"
     __signature__ = _WithOptions()
@@ -83,7 +84,8 @@ class Memory(nn.Module):
     def __init__(self, input_size, hidden_size, bias, options, **torchs):
         super().__init__()
         if torchs: nn.RNN(input_size, hidden_size, bias=bias, device='meta', **torchs)
-        self.input_size,self.hidden_size,self.bias = input_size,hidden_size,bias
+        self.input_size,self.hidden_size = input_size,hidden_size
+        self.bias = bias
         for k in options:
             if k not in self.options:
                 raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument '{k}'")
@@ -104,6 +106,7 @@ def reset_parameters(self:Memory):
             bound = 1/math.sqrt(n) if n > 0 else 0.
             nn.init.uniform_(getattr(self, k+end), -bound, bound)
 
+# %% ../../nbs/layers/01_recurrence.ipynb #7fb36bd1
 @patch
 def _first_weights(self:Memory, init):
     "Store the choice of first weights, and draw them"
@@ -323,16 +326,12 @@ class Recurrent(Memory):
         init:str=None,            # First weights, 'torch' or 'linear': see `reset_parameters`; None: the memory's own
         **options,                # Options of the memory: see its class attribute `options`
     ):
-        """Arguments as for `nn.LSTM`, without `proj_size`: `input_size`, `hidden_size`, `num_layers=1`, `bias=True`,
-        `batch_first=False`, `dropout=0.`, `bidirectional=False`, `device`, `dtype`; `backend` is the way
-        of computing; `recompute` says whether the backward pass computes activations again (None: if they are many);
-        `init` says how the first weights are drawn: 'torch', from +-1/sqrt(hidden_size), or 'linear', as `nn.Linear`.
-        Options that change the equations are keywords, with defaults in the class attribute `options`."""
+        "Arguments as for `nn.LSTM`, without `proj_size`; the memory's own options, listed in `options`, are keywords"
         super().__init__(input_size, hidden_size, bias, options, num_layers=num_layers,
                          batch_first=batch_first, dropout=dropout, bidirectional=bidirectional)
         self.states = tuple(self.state_shapes)
-        self.num_layers,self.batch_first,self.dropout,self.bidirectional = (
-            num_layers,batch_first,float(dropout),bidirectional)
+        self.num_layers,self.batch_first = num_layers,batch_first
+        self.dropout,self.bidirectional = float(dropout),bidirectional
         self.backend,self.recompute = one_of('backend', backend, ['auto', *backends]),recompute
         self.ends = [f'_l{k}{way}' for k in range(num_layers) for way in ('', '_reverse')[:1+bidirectional]]
         above = output_width(self)
@@ -504,6 +503,7 @@ def _can_shrink(layer, x):
     "Can the backend do with fewer rows at later steps? A program that is being made knows no sizes"
     return not being_made() and getattr(backend_for(layer.backend, layer.cell, x), 'ragged', False)
 
+# %% ../../nbs/layers/01_recurrence.ipynb #a95c3695
 @patch
 def _forward_packed(self:Recurrent, packed, hx):
     (data, sizes, order, back),weights = packed,self._weights()
@@ -601,6 +601,7 @@ def gate_bias(self:Recurrent,
     p = self.hidden_size
     return [[getattr(self, k+end).detach()[i*p:(i+1)*p] for k,i in places] for end in self.ends]
 
+# %% ../../nbs/layers/01_recurrence.ipynb #3144b7bd
 @patch
 def set_gate_bias(self:Recurrent,
     gate:str,    # Name of the gate, as for `gate_bias`

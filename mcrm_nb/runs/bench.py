@@ -50,7 +50,8 @@ class Stacked(nn.Module):
         super().__init__()
         layers = [make() for _ in range(n)]
         weights,_ = torch.func.stack_module_state(layers)
-        self.n,self.names,self.stacked = n,list(weights),nn.ParameterList(weights.values())
+        self.n,self.names = n,list(weights)
+        self.stacked = nn.ParameterList(weights.values())
         self.hidden = [layers[0].to('meta')]
     def forward(self, x):
         one = lambda w: torch.func.functional_call(self.hidden[0], w, (x,))[0]
@@ -72,7 +73,8 @@ def contestants(
 )->dict:            # Layers by name
     "The layers to compare: MCRM in every way it can be computed, and torch's own layers of equal parameters"
     make = lambda name, units, **kw: memories[name](shape.input_size, units, device=device, **kw)
-    p,q,gpu = shape.units,equal_units('lstm', shape),str(device).startswith('cuda')
+    p,q = shape.units,equal_units('lstm', shape)
+    gpu = str(device).startswith('cuda')
     keeps = 4*shape.batch*shape.steps*8*p <= kept_by_default['cuda' if gpu else 'cpu']   # the layer's own choice
     out = {'MCRM': make('mcrm', p), 'MCRM, recomputing' if keeps else 'MCRM, keeping': make('mcrm', p, recompute=keeps)}
     ways = {'MCRM, tensor cores': 'triton_tf32x3', 'MCRM, one launch': 'triton_at_once'}
@@ -129,7 +131,8 @@ def time_in_turns(
     max_seconds=math.inf, # Seconds after which no further round begins
 )->dict:           # Seconds of each counted round, by name
     "Time several layers in turns"
-    took,start,names = {name: [] for name in layers},time.perf_counter(),list(layers)
+    took,start = {name: [] for name in layers},time.perf_counter()
+    names = list(layers)
     for k in range(rounds+warm):
         if k > warm and time.perf_counter()-start > max_seconds: break
         first = k % len(names)
@@ -186,6 +189,7 @@ def bandwidth(
     a,b = torch.zeros(2, n, device=device)
     return 8.*n/_seconds(lambda: a.copy_(b), device)
 
+# %% ../../nbs/runs/05_speed.ipynb #4256dc63
 def node_time(
     device='cuda', # Device, a GPU
     n=1000,    # Launches
@@ -287,7 +291,8 @@ def bench(
     "Measure all shapes, lengths, batches and the trainer"
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     on_progress,keep = on_progress or noop, keep or noop
-    gpu,before,rows = device.startswith('cuda'),torch.get_num_threads(),[]
+    gpu,before = device.startswith('cuda'),torch.get_num_threads()
+    rows = []
     if gpu: threads = threads[:1]
     try:
         tops = _ceilings(device, threads)

@@ -168,6 +168,7 @@ def _content(path):
     except RecordError: raise
     except OSError as e: raise RecordError(f'{path}: could not be read ({e.strerror or e})') from e
 
+# %% ../../nbs/runs/01_records.ipynb #42b3408e
 def _parsed(content, path):
     "The record in a file's content, if it is one and its checksum fits"
     again = 'delete it to have the run done again'
@@ -194,7 +195,8 @@ _kinds = {'a number': _is_number, 'a number or null': lambda v: v is None or _is
           'a table': lambda v: type(v) is dict, 'a list': lambda v: type(v) is list,
           "'finished' or 'diverged'": lambda v: v in ('finished', 'diverged'),
           "'solved' or 'stuck'": lambda v: v in ('solved', 'stuck')}
-_number,_size,_text,_table = 'a number','a positive whole number','a text of one line','a table'
+_number,_size = 'a number','a positive whole number'
+_text,_table = 'a text of one line','a table'
 _record = dict(name=_text, status="'finished' or 'diverged'", spec=_table, task=_table, parameters=_size,
                curve='a list', seconds=_number, made_on=_table)
 _task = dict(title=_text, unit=_text, score=_text, baseline=_number, trivial='a number or null', settings=_table,

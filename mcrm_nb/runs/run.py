@@ -130,13 +130,15 @@ def _train(spec, task, device, at, on_progress):
                   cbs=[Tell(share)] if on_progress else [])
     learn.model.rnn = compiled_layer(learn.model.rnn)
     learn.create_opt()
-    curve,best,made_on = learn.curve,{},[provenance(device, learn.model.rnn)]
+    curve,best = learn.curve,{}
+    made_on = [provenance(device, learn.model.rnn)]
     if at.exists():
         tensors,info = read_checkpoint(at, spec)
         weights,opt,best = unpack_checkpoint(at, tensors, info, learn.model.state_dict(), optimised(learn))
         learn.model.load_state_dict(weights)
         learn.opt.opt.load_state_dict({**learn.opt.opt.state_dict(), 'state': opt})
-        curve.rows,curve.diverged,made_on = info['rows'],info['diverged'],earlier_machines(info, made_on)
+        curve.rows,curve.diverged = info['rows'],info['diverged']
+        made_on = earlier_machines(info, made_on)
     rows = curve.rows
     if on_progress: share(0, rows)
     while len(rows) < spec.epochs and not curve.diverged and not should_stop(spec, rows, task.baseline):
@@ -247,6 +249,7 @@ def trained_model(
     model.load_state_dict({k: w.float() for k,w in weights.items()})
     return model.eval()
 
+# %% ../../nbs/runs/02_run.ipynb #a27ac7c8
 def _question(spec, symbols):
     "The question of a run, sized by the symbols that were saved with its weights"
     question = make_question(spec.task, **dict(spec.data))

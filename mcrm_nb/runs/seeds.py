@@ -75,7 +75,8 @@ def _make_room(device):
 def _restore(learn, specs, saved, folder):
     "Restore every network from its checkpoint; the best weights of each, and the machines it was made on"
     learn.create_opt()
-    curve,best,opts = learn.seed_curve,[{} for _ in specs],[]
+    curve,best = learn.seed_curve,[{} for _ in specs]
+    opts = []
     made_on = [[dict(provenance(learn.dls.device, learn.model.rnn), together=len(specs))] for _ in specs]
     for k,spec in enumerate(specs):
         if spec not in saved: continue
@@ -84,7 +85,8 @@ def _restore(learn, specs, saved, folder):
         weights,opt,best[k] = unpack_checkpoint(at, *saved[spec], learn.model.weights(k), own)
         learn.model.set_weights(k, weights)
         opts.append(opt)
-        curve.rows[k],curve.diverged[k],made_on[k] = info['rows'],info['diverged'],earlier_machines(info, made_on[k])
+        curve.rows[k],curve.diverged[k] = info['rows'],info['diverged']
+        made_on[k] = earlier_machines(info, made_on[k])
     if opts:
         join = lambda name, i: torch.stack([o[i][name] for o in opts]) if opts[0][i][name].dim() else opts[0][i][name]
         state = {i: {name: join(name, i) for name in s} for i,s in opts[0].items()}
@@ -128,7 +130,8 @@ def _run_group(task, specs, saved, folder, device, on_progress, after_epoch):
             on_progress(specs[k], curve.rows[k], (len(curve.rows[k])+part)/spec.epochs)
     learn = build_together(task, spec.memory, [s.seed for s in specs], device, **settings,
                            cbs=[_TellAll(tell)] if on_progress else [])
-    (best, made_on),curve,everyone,ends = _restore(learn, specs, saved, folder),learn.seed_curve,range(len(specs)),{}
+    ((best, made_on)),curve = _restore(learn, specs, saved, folder),learn.seed_curve
+    everyone,ends = range(len(specs)),{}
     def over(k):
         n = len(curve.rows[k])
         return n >= spec.epochs or curve.diverged[k] or should_stop(spec, curve.rows[k], task.baseline)

@@ -37,6 +37,7 @@ class Plan:
 class OutOfTime(Exception):
     "The next epoch would end after the deadline"
 
+# %% ../../nbs/runs/04_sweeps.ipynb #913b78a8
 def attempt(
     specs,                # Runs to do: one `RunSpec`, or several that differ only in their seed
     folder,               # Folder of the records and checkpoints
@@ -129,7 +130,8 @@ class LocalEngine:
     def __init__(self, jobs, folder, device, deadline):
         self.jobs = jobs or processes(device)
         self.context = get_context('forkserver' if device == 'cpu' and sys.platform == 'linux' else 'spawn')
-        self.args,self.running,self.idle = (folder, device, deadline),{},[]
+        self.args,self.running = ((folder, device, deadline)),{}
+        self.idle = []
     def free(self): return len(self.running) < self.jobs
 
     def start(self, specs):
@@ -176,6 +178,7 @@ def events(self:LocalEngine, seconds):
         if kind in ('end', 'halt'): self.idle.append((line, p))
         yield specs,kind,what
 
+# %% ../../nbs/runs/04_sweeps.ipynb #615e0142
 @patch
 def stop(self:LocalEngine):
     crew = [(line, p) for line,(_,p) in self.running.items()] + self.idle
@@ -229,7 +232,8 @@ def groups(
 
 # %% ../../nbs/runs/04_sweeps.ipynb #bdedc22b
 def _loop(works, folder, crew, deadline, on_progress):
-    waiting,out,deaths,epochs = deque(works),{},Counter(),Counter()
+    waiting,out = deque(works),{}
+    deaths,epochs = Counter(),Counter()
     late = lambda: deadline and time.time() > deadline
     short = lambda: late() or any(s == 'stopped' for s,_ in out.values())   # too late to start anything
     def end(spec, status, reason=None):
@@ -265,6 +269,7 @@ def _loop(works, folder, crew, deadline, on_progress):
         if not crew.running: time.sleep(.2)
     return out | {s.name: ('stopped', None) for work in works for s in work if s.name not in out}
 
+# %% ../../nbs/runs/04_sweeps.ipynb #961471b5
 engines = dict(local=LocalEngine)
 
 # %% ../../nbs/runs/04_sweeps.ipynb #f40697eb
@@ -281,8 +286,10 @@ class Remaining:
         usual = [v for v in known.values() if v > 0 and math.isfinite(v)]
         mean = sum(usual)/len(usual) if usual else 60.
         self.expected = {n: v if v > 0 and math.isfinite(v) else mean for n,v in known.items()}
-        self.specs,self.jobs,self.clock,self.most = {s.name: s for s in specs},jobs,clock,1
-        self.share,self.begun,self.measured = dict.fromkeys(known, 0.), {}, {}
+        self.specs,self.jobs = {s.name: s for s in specs},jobs
+        self.clock,self.most = clock,1
+        self.share,self.begun = dict.fromkeys(known, 0.),{}
+        self.measured = {}
         self.starting,self.first = start,{}
 
 # %% ../../nbs/runs/04_sweeps.ipynb #edb46562
@@ -405,7 +412,8 @@ class RayEngine:
                                   'this the address of its head node?')
         self.ray,self.args = _ray_joined(self.head, self),(str(folder), device, deadline)
         self.head = self.head or self.ray.get_runtime_context().gcs_address
-        self.running,self.looked,self.silent = {},0.,0
+        self.running,self.looked = {},0.
+        self.silent = 0
         gpu = device.startswith('cuda')
         self.task = self.ray.remote(num_cpus=1, num_gpus=int(gpu), max_retries=0)(_ray_piece)
         self.jobs = jobs or int(self.ray.cluster_resources().get('GPU' if gpu else 'CPU', 0))

@@ -28,7 +28,8 @@ commands = dict(   # of the README: blocks, slots of a block, width, heads, unit
               fine_lr=1e-5))
 
 # %% ../../nbs/studies/40_dam.ipynb #e1e8b336
-_README,_CODE,_OURS = "the authors' README","the authors' code",'ours'
+_README,_CODE = "the authors' README","the authors' code"
+_OURS = 'ours'
 _everyone = 'paper code fair'
 _settings = Settings()
 _say = _settings.say

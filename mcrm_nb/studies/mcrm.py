@@ -24,7 +24,8 @@ table1 = 'adding','copy','pixel_mnist','char_ptb','word_ptb'
 # %% ../../nbs/studies/10_mcrm.ipynb #6c02828b
 _settings = Settings()
 _say,_sizes = _settings.say,_settings.sizes
-_everyone,_T2,_CODE,_OURS = 'paper code fair',"paper, Table 2","the authors' code","ours"
+_everyone,_T2 = 'paper code fair',"paper, Table 2"
+_CODE,_OURS = "the authors' code","ours"
 
 _say('adding', _everyone, _CODE, bs=32, epochs=60, data=dict(seq_len=200, n_train=50_000, n_test=1000))
 _say('adding', _everyone, f'{_OURS}: drawn in addition, to choose by', data=dict(n_valid=1000, seed=0))

@@ -148,7 +148,8 @@ def _full_windows(window):
 def _cut_corpus(n):
     "What shortens the texts of a word corpus"
     def cut(corpus):
-        corpus.train,corpus.valid,corpus.test = corpus.train[:n.n_train],corpus.valid[:n.n_test],corpus.test[:n.n_test]
+        corpus.train = corpus.train[:n.n_train]
+        corpus.valid,corpus.test = corpus.valid[:n.n_test],corpus.test[:n.n_test]
         return corpus
     return cut
 
@@ -190,7 +191,9 @@ class Sources:
 # %% ../../nbs/studies/19_parity.ipynb #7e0808a8
 class _Images(torch.utils.data.Dataset):
     "What `torchvision.datasets.MNIST` is to a script: some images, each through the script's own transform"
-    def __init__(self, images, labels, transform): self.images,self.labels,self.transform = images,labels,transform
+    def __init__(self, images, labels, transform):
+        self.images,self.labels = images,labels
+        self.transform = transform
     def __len__(self): return len(self.images)
     def __getitem__(self, i):
         from PIL import Image
@@ -242,7 +245,8 @@ def _write_texts(folder, sources):
 def _as_a_process(folder, **modules):
     "Working folder, module search path, environment and loaded modules of a script, put back afterwards"
     names = lambda: [k for k in sys.modules if k in modules or k.split('.')[0] == 'MCRM']
-    kept,here,env = {k: sys.modules.pop(k) for k in names()}, os.getcwd(), dict(os.environ)
+    kept,here = {k: sys.modules.pop(k) for k in names()},os.getcwd()
+    env = dict(os.environ)
     sys.modules.update(modules)
     try:
         os.chdir(folder)
@@ -499,14 +503,16 @@ def run_ours(
     epochs:int=2,   # Number of passes over the training data
 )->Ours:
     "Train by our `code` from given weights, and keep the loss of every batch"
-    batches,language,by_batch = Batches(), experiments[experiment].streams, experiment == 'copy'
+    batches,language = Batches(),experiments[experiment].streams
+    by_batch = experiment == 'copy'
     with torch.random.fork_rng(devices=[]):
         learn = build(task, spec.memory, **{k: getattr(spec, k) for k in training_fields}, device='cpu', cbs=[batches])
     learn.model.to(next(iter(first.values())).dtype).load_state_dict(first)
     learn.recorder.smooth_loss = AvgLoss()   # fastai's own is kept in float32
     if experiment == 'pixel_mnist' and spec.carry: learn.carry_state.before_validate = lambda: None
     learn.create_opt()
-    losses,valid,test,over_rows = [],[],[],[]
+    losses,valid = [],[]
+    test,over_rows = [],[]
     with learn.no_bar(), learn.no_logging():
         for _ in range(epochs):
             learn.fit(1, lr=scheduled_lr(spec.lr, spec.schedule, over_rows))
@@ -563,7 +569,8 @@ def _evaluations(theirs, ours):
 
 def _reasons(c, tolerance, control):
     "Why a pair is different, in words"
-    (p,q),(b,d),at,evaluation = c['parameters'],c['batches'],c['first_apart'],c['evaluation']
+    ((p,q)),((b,d)) = c['parameters'],c['batches']
+    at,evaluation = c['first_apart'],c['evaluation']
     if control: tolerance = max(tolerance, *(slack*v for v in (control['weights_apart'], *control['evaluation_apart'])))
     if p != q: yield f'{p:,} parameters there, {q:,} here'
     if b != d: yield f'batches per epoch: {b} there, {d} here'

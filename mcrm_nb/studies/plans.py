@@ -29,7 +29,8 @@ def parse_plan(
     except (tomllib.TOMLDecodeError, RecursionError) as e: raise ValueError(f'plan {name}: not TOML ({e})') from e
     from mcrm_nb.runs.sweeps import Plan   # here, since it brings torch and fastai
     _known(name, content, ('about', 'runs'))
-    specs,blocks,about = {},content.get('runs', []),_line(name, content.get('about', ''))
+    specs,blocks = {},content.get('runs', [])
+    about = _line(name, content.get('about', ''))
     if not isinstance(blocks, list) or not all(isinstance(b, dict) for b in blocks):
         raise ValueError(f'plan {name}: runs={blocks!r}: expected blocks [[runs]]')
     for block in blocks: _add_block(specs, name, block, instead)

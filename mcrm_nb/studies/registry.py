@@ -19,7 +19,8 @@ from .study import Settings
 # %% ../../nbs/studies/01_registry.ipynb #f6507d26
 studies = dict(mcrm='mcrm_nb.studies.mcrm:mcrm', cornn='mcrm_nb.studies.cornn:cornn',
                dam='mcrm_nb.studies.dam:dam', rsm='mcrm_nb.studies.rsm:rsm')
-_all,experiments,settings = {},{},Settings()
+_all,experiments = {},{}
+settings = Settings()
 
 def add_study(
     study, # `Study` to add
@@ -64,7 +65,8 @@ def reported(
 # %% ../../nbs/studies/01_registry.ipynb #1c590dc4
 def _units(question, memory, given, options):
     "Compute the hidden size: the given one, unless it misses a given budget by more than 1 %"
-    x,p,n = question,given.get('hidden_size'),given.get('n_params')
+    x,p = question,given.get('hidden_size')
+    n = given.get('n_params')
     if n is None and p is None:
         others = given['reference_options']   # the study gives it no size: as many as the reference has
         n = parameters_of(given['reference'], x.input_size, given['units'], x.readout, **others)

@@ -58,7 +58,8 @@ def run_alone(
     "Predict a film of which only the first frames are shown; then the model sees its own predictions"
     if not 1 <= primed <= len(frames):
         raise ValueError(f'primed={primed}: expected a number of frames from 1 to {len(frames)}')
-    state,seen,past = None,[],torch.zeros_like(frames[0])
+    state,seen = None,[]
+    past = torch.zeros_like(frames[0])
     model.eval()
     with torch.no_grad():
         for t,frame in enumerate(frames):

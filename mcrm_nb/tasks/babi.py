@@ -159,7 +159,8 @@ def babi_stories(
     chosen = range(1, 21) if tasks is None else tasks
     for t in chosen:
         if t not in range(1, 21): raise ValueError(f'tasks={tasks!r}: expected numbers from 1 to 20')
-    (lexicon, read),parts,dropped = _read(texts, said['sha256']),([], [], []),0
+    ((lexicon, read)),parts = _read(texts, said['sha256']),(([], [], []))
+    dropped = 0
     for t in chosen:
         both = read[t]
         train = [s for s in both[0] if len(s.words) <= longest]
@@ -242,7 +243,8 @@ class StoryLoader(DataLoader):
     "Batches of stories, padded to the longest; the order depends only on `seed` and `epoch`"
     n_inp = 1
     def __init__(self, stories, bs, shuffle=False, seed=0, device=None, refreshed='words'):
-        self.stories,self.seed,self.epoch,self.refreshed = stories,seed,0,refreshed
+        self.stories,self.seed = stories,seed
+        self.epoch,self.refreshed = 0,refreshed
         super().__init__(list(range(len(stories))), bs=bs, shuffle=shuffle, drop_last=shuffle, device=device)
     def __iter__(self):
         n = len(self.stories)
@@ -305,7 +307,8 @@ def trivial_babi(
     part,  # Stories to answer
 )->tuple:  # Mean error in percent, and loss per word
     "The scores of the most frequent answer of every task"
-    count,errors,nats = {},{},0.
+    count,errors = {},{}
+    nats = 0.
     told = lambda s: [tuple(a for a,q in zip(s.answers, filter(None, s.asked)) if q == n)
                       for n in range(1, max(s.asked)+1)]
     for s in train:

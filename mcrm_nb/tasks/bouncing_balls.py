@@ -17,7 +17,8 @@ from .contract import Task
 from .online import OnlineData, StepScore, StreamQuestion
 
 # %% ../../nbs/tasks/33_bouncing_balls.ipynb #7bccccbb
-ball_radius,box_side,ball_pairs = 1.2, 10., ((1, 0), (2, 0), (2, 1))
+ball_radius,box_side = 1.2,10.
+ball_pairs = ((1, 0), (2, 0), (2, 1))
 
 def overlapping(x):
     "Mask of shape (...) where a ball overlaps a wall or another ball, from positions of shape (..., 3, 2)"

@@ -33,7 +33,8 @@ class TensorLoader(DataLoader):
     ):
         if len({len(t) for t in tensors}) != 1:
             raise ValueError(f'tensors: expected the same number of rows in each, got {[len(t) for t in tensors]}')
-        self.tensors,self.seed,self.epoch = tuple(t if device is None else t.to(device) for t in tensors),seed,0
+        self.tensors,self.seed = tuple(t if device is None else t.to(device) for t in tensors),seed
+        self.epoch = 0
         super().__init__(TensorDataset(*self.tensors), bs=bs, shuffle=shuffle, drop_last=drop_last, device=device)
 
     def get_idxs(self):
@@ -167,8 +168,10 @@ class StreamLoader(DataLoader):
         fixed:bool=False,  # Whether every epoch is the same, as validation needs it
     ):
         super().__init__(list(range(steps)), bs=None, device=device)
-        self.make,self.streams,self.steps,self.seed = make,bs,steps,seed
-        self.resets,self.fixed,self.epoch = resets,fixed,0
+        self.make,self.streams = make,bs
+        self.steps,self.seed = steps,seed
+        self.resets,self.fixed = resets,fixed
+        self.epoch = 0
 
     def __iter__(self):
         draw = torch.Generator().manual_seed(2**20*self.seed + (0 if self.fixed else self.epoch))

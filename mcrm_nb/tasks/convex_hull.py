@@ -72,9 +72,12 @@ def hull_sequence(
     labels = np.arange(1, n+1) if labels is None else np.asarray(labels)
     told = [*labels[np.array(hull)-1], 0]
     T,hot = n+1+len(told),np.eye(most+1, dtype='f4')
-    x,target,masks = np.zeros((T, most+3), 'f4'),np.zeros(T, 'i8'),np.zeros((2, T), 'f4')
-    x[:n,:2],x[:n,2:],x[n,2:] = points,hot[labels],hot[0]
-    target[n+1:],masks[0,n+1:],masks[1,:n] = told,1,1
+    x,target = np.zeros((T, most+3), 'f4'),np.zeros(T, 'i8')
+    masks = np.zeros((2, T), 'f4')
+    x[:n,:2],x[:n,2:] = points,hot[labels]
+    x[n,2:] = hot[0]
+    target[n+1:],masks[0,n+1:] = told,1
+    masks[1,:n] = 1
     return x, target, *masks
 
 # %% ../../nbs/tasks/45_convex_hull.ipynb #44cacf57

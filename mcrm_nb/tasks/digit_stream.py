@@ -23,6 +23,7 @@ sequences = dict(cycle12=('012301230321',), cycle15=('012340123404321',), cycle1
                  grammar8x9=('240781618', '274959310', '573413164', '137525534', '291928327', '126483503', '380564139',
                              '475376724'))
 
+# %% ../../nbs/tasks/32_digit_stream.ipynb #2602f044
 def digit_steps(
     pictures,       # List of the pictures of each digit, of shape (number, D)
     sequence:str='cycle12', # Key of `sequences`

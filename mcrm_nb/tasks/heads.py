@@ -41,7 +41,8 @@ class SequenceModel(nn.Module):
         super().__init__()
         if rnn.bidirectional and not every_step:
             raise ValueError('every_step=False: expected True with a bidirectional layer')
-        self.rnn,self.head,self.every_step = rnn,nn.Linear(_batch_first(rnn), n_out),every_step
+        self.rnn,self.head = rnn,nn.Linear(_batch_first(rnn), n_out)
+        self.every_step = every_step
         if std is not None: nn.init.normal_(self.head.weight, 0, std)
 
     def forward(self,
@@ -77,7 +78,8 @@ class LanguageModel(nn.Module):
         if rnn.input_size != width:
             raise ValueError(f'input_size={rnn.input_size}: expected {width}, the width of the output, '
                              'since embedding and decoder share weights')
-        self.rnn,self.embedding,self.bias = rnn,nn.Embedding(n_symbols, width),nn.Parameter(torch.zeros(n_symbols))
+        self.rnn,self.embedding = rnn,nn.Embedding(n_symbols, width)
+        self.bias = nn.Parameter(torch.zeros(n_symbols))
         nn.init.uniform_(self.embedding.weight, -bound, bound)
         self.context = context
 

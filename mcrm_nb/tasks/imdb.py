@@ -106,6 +106,7 @@ def vocabulary(
 # %% ../../nbs/tasks/22_imdb.ipynb #03ea9380
 paddings = 'end','front'
 
+# %% ../../nbs/tasks/22_imdb.ipynb #5afe20df
 class ReviewLoader(TensorLoader):
     "Batches of reviews of shape (rows, steps of the longest), padded with 1"
     def __init__(self,
@@ -136,7 +137,8 @@ def read_glove(
     names:list,    # Tokens in the order of their numbers
 )->tuple:          # Numbers of the tokens that GloVe has, and their vectors of shape (n, 100)
     "GloVe's vectors of these tokens"
-    number,rows,vectors = {t: i for i,t in enumerate(names)},[],[]
+    number,rows = {t: i for i,t in enumerate(names)},[]
+    vectors = []
     with zipfile.ZipFile(io.BytesIO(content)) as z:
         try: lines = z.open('glove.6B.100d.txt')
         except KeyError:
@@ -251,6 +253,7 @@ def imdb(
     return Task(imdb_question(source), data, baseline=share_loss(train[2], test[2]), n_symbols=len(names),
                 vectors=starts)
 
+# %% ../../nbs/tasks/22_imdb.ipynb #499a5b29
 def _spacy_version():
     from importlib.metadata import version
     return version('spacy')

@@ -114,6 +114,7 @@ class NoisyLoader(TensorLoader):
         dl.steps,dl.noise = self.steps,self.noise
         return dl
 
+# %% ../../nbs/tasks/20_noisy_cifar.ipynb #d9820058
 def white_noise(steps, seed):
     "Noise from N(0, 1), of shape (steps, 96)"
     return torch.randn(steps, 96, generator=torch.Generator().manual_seed(seed))

@@ -20,7 +20,8 @@ def nth_farthest_sequences(
     dims:int=16,   # Numbers of a vector
 )->list:           # Tuple (input, target, answers, eligible) of every sequence, one step for each vector
     "Sequences of Nth farthest"
-    out,V,hot = [],vectors,np.eye(vectors, dtype='f4')
+    out,V = [],vectors
+    hot = np.eye(vectors, dtype='f4')
     for _ in range(n):
         nth = rng.choice(V, 1)[0]
         labels = rng.choice(V, V, replace=False)

@@ -88,7 +88,10 @@ class StepScore(Metric):
         part:str,          # Part of the answer that is scored, 'prediction' or 'classification'
         score:Callable,    # Score of (answer, now, label): a number for every stream and step
         all_steps:bool=False, # Whether all steps count, or only those that the batch marks
-    ): self._name,self.part,self.score,self.all_steps,self.__name__ = name,part,score,all_steps,name
+    ):
+        self._name = self.__name__ = name
+        self.part,self.score = part,score
+        self.all_steps = all_steps
 
     def reset(self): self.total,self.count = 0.,0.
     def accumulate(self, learn):
@@ -206,7 +209,8 @@ class StreamModel(nn.Module):
         part:str='classification', # Name of the part of the answer
     ):
         super().__init__()
-        self.rnn,self.head,self.part = rnn,nn.Linear(output_width(rnn), n_out),part
+        self.rnn,self.head = rnn,nn.Linear(output_width(rnn), n_out)
+        self.part = part
         if std is not None: nn.init.normal_(self.head.weight, 0, std)
 
     def forward(self,
@@ -232,7 +236,8 @@ def order_scores(
     begins = torch.zeros_like(labels) if begins is None else begins
     counts = torch.ones_like(labels) if counts is None else counts
     seen,half = defaultdict(Counter),labels.shape[1]//2
-    right,total,most = {n: 0 for n in orders}, 0, max(orders)
+    right,total = {n: 0 for n in orders},0
+    most = max(orders)
     for row,starts,which in zip(labels.tolist(), begins.tolist(), counts.tolist()):
         since = 0
         for t,label in enumerate(row[:half]):

@@ -47,7 +47,8 @@ def reber_strings(
 ):                    # Symbols (n, longest string of all), -1 behind the end, and lengths (n,)
     "Strings of the embedded Reber grammar"
     following,symbol = _tables()
-    state,outer,columns = torch.zeros(n, dtype=torch.long), torch.zeros(n, dtype=torch.long), []
+    state,outer = torch.zeros(n, dtype=torch.long),torch.zeros(n, dtype=torch.long)
+    columns = []
     over = torch.zeros(n, dtype=torch.bool)
     while not over.all():
         coin = torch.randint(2, (n,), generator=draw)
@@ -117,7 +118,8 @@ def reber_steps(
                 new,lengths = some(len(at))
                 new = pad_sequence(new, batch_first=True)
                 if new.shape[1] > text.shape[1]: text = F.pad(text, (0, new.shape[1]-text.shape[1]))
-                text[at,:new.shape[1]],length[at],place[at],missed[at] = new,torch.tensor(lengths),0,False
+                text[at,:new.shape[1]],length[at] = new,torch.tensor(lengths)
+                place[at],missed[at] = 0,False
     return steps
 
 # %% ../../nbs/tasks/31_reber.ipynb #c20712fd

@@ -173,7 +173,9 @@ class Ratio(Metric):
         name:str,            # Name of the score, in tables and records
         count:Callable,      # Function of output and targets that returns both sums of a batch
         show:Callable=float, # Function of the ratio that returns the score
-    ): self.__name__,self.count,self.show = name,count,show
+    ):
+        self.__name__ = name
+        self.count,self.show = count,show
     def reset(self): self.part,self.all = 0.,0.
     def accumulate(self, learn):
         part,whole = self.count(learn.pred, *learn.yb)

@@ -24,6 +24,7 @@ def _numbers(items, size, rng):
 # %% ../../nbs/tasks/41_repr_recall.ipynb #00500b7a
 orders = 'sorted','shuffled'
 
+# %% ../../nbs/tasks/41_repr_recall.ipynb #8edffd45
 def repr_recall_sequences(
     n:int,           # Number of sequences
     rng,             # `RandomState` that they are drawn with
@@ -35,7 +36,8 @@ def repr_recall_sequences(
     order:str='sorted', # Order of the numbers of a segment over the items, 'sorted' or 'shuffled'
 )->list:             # Tuple (input, target, answers, eligible) of every sequence; this task reproduces nothing
     "Sequences of representation recall"
-    out,size,half = [],bits//segments,segments//2
+    out,size = [],bits//segments
+    half = segments//2
     for asked in rng.randint(least, most+1, n):
         numbers = [_numbers(items, size, rng) for _ in range(segments)]
         if order == 'shuffled': numbers = [rng.permutation(v) for v in numbers]

@@ -47,7 +47,8 @@ class CodeClassifier(nn.Module):
     ):
         super().__init__()
         if not 0 <= decay <= 1: raise ValueError(f'decay={decay!r}: expected a number from 0 to 1')
-        self.decay,self.slope,self.l2 = decay,slope,l2
+        self.decay,self.slope = decay,slope
+        self.l2 = l2
         self.history = dict(trace_order=one_of('trace_order', trace_order, trace_orders),
                             stored_trace=one_of('stored_trace', stored_trace, stored_traces))
         self.hidden = CodeLinear(cells, hidden, device, dtype)
@@ -144,7 +145,8 @@ class OnlineRSM(nn.Module):
     ):
         super().__init__()
         if rsm.bidirectional: raise ValueError('rsm: expected one direction, got two')
-        self.rsm,self.classifier,self.decode = rsm,classifier,one_of('decode', decode, ('none', 'sigmoid'))
+        self.rsm,self.classifier = rsm,classifier
+        self.decode = one_of('decode', decode, ('none', 'sigmoid'))
 
     def zero_state(self, batch:int)->dict:
         "The state before the first input"
@@ -177,7 +179,8 @@ def step(self:OnlineRSM,
     boost=None,  # Factor of every cell in place of inhibition, of shape (groups, cells)
 )->tuple:        # Dict of `prediction`, `code`, `losses` (by name), `logits`, `layers`; and the next state
     "Predict the input and its label from the state, compare, and take the input in"
-    new,layers,losses = {}, [], {}
+    new,layers = {},[]
+    losses = {}
     if x is not None and not x.isfinite().all():
         raise ValueError('x: expected finite numbers, got some that are NaN or infinite')
     for end in self.rsm.ends:
@@ -293,6 +296,7 @@ def forward(self:LocalModel,
 film_options = dict(upper=1024, kernel_size=5, upper_kernel=3, stride=2, pool_size=2, cells=8, k=3, upper_k=5,
                     feedback=True, recurrent_dropout=.5, start='normal', gamma=0.)
 
+# %% ../../nbs/tasks/06_rsm_heads.ipynb #99314549
 class FilmModel(nn.Module):
     """A stack of two convolutional recurrent sparse memories on windows of a stream of square pictures.
 
@@ -321,7 +325,8 @@ class FilmModel(nn.Module):
 @patch
 def _frame(self:FilmModel, x, state):
     "Answers to one picture of the step before, of shape (batch, pixels), and the new state"
-    film,answer,new,below = self.rnn,{},{},None
+    film,answer = self.rnn,{}
+    new,below = {},None
     state = {**(film.zero_state(len(x)) if state is None else state), 'previous_l0': x.view(-1, *film.input_size)}
     for k in range(film.num_layers):
         parts = film._layer(k, state)
@@ -376,7 +381,8 @@ class Rectifier(nn.Module):
         for name,v in ('strides', strides), ('back_strides', back_strides):
             if len(v) != len(filters):
                 raise ValueError(f'{name}={v!r}: expected one for each of {len(filters)} filters')
-        self.strides,self.back_strides,self.slope = tuple(strides),tuple(back_strides),slope
+        self.strides,self.back_strides = tuple(strides),tuple(back_strides)
+        self.slope = slope
         sizes = channels,*filters
         make = lambda *shape: nn.Parameter(torch.empty(*shape, device=device, dtype=dtype).normal_(std=.02))
         pairs,square = list(zip(sizes, sizes[1:])),(kernel_size,)*2

@@ -80,7 +80,8 @@ class MixedPerplexity(StreamPerplexity):
         smart:bool=True, # Whether a word's value is the probability of all likelier words, or one
     ):
         super().__init__(name)
-        self.masses,self.decay,self.smart = masses or dict(classifier=.87, cache=.09, uniform=.04), decay,smart
+        self.masses,self.decay = masses or dict(classifier=.87, cache=.09, uniform=.04),decay
+        self.smart = smart
     def reset(self):
         super().reset()
         self.cache = None
@@ -127,7 +128,8 @@ def kneser_ney(
 # %% ../../nbs/tasks/34_rsm_ptb.ipynb #c79216f0
 def _discounted(entries):
     "Entries, their sums and kinds by context, and the discount"
-    sums,kinds,ones,twos = defaultdict(int), defaultdict(int), 0, 0
+    sums,kinds = defaultdict(int),defaultdict(int)
+    ones,twos = 0,0
     for entry,c in entries.items():
         sums[entry[:-1]] += c
         kinds[entry[:-1]] += 1

@@ -28,7 +28,8 @@ class WindowLoader(DataLoader):
         self.starts = range(0, steps-window+1, stride)
         super().__init__(list(self.starts), bs=None, device=device)
         self.streams = tokens[:(steps+1)*bs].view(bs, -1).to(device or tokens.device)
-        self.window,self.stride,self.tokens = window,stride,tokens
+        self.window,self.stride = window,stride
+        self.tokens = tokens
 
     def new(self, dataset=None, cls=None, **kwargs):
         "The same windows again, which fastai calls in `get_preds`"

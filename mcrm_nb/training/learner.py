@@ -47,7 +47,8 @@ class Objective:
         if refresh and getattr(question, 'of_input', None) is None:
             raise ValueError(f'refresh={refresh!r}: expected 0, since task {question.name!r} has no steps that may be '
                              'reproduced')
-        self.question,self.refresh,self.terms = question,refresh,{}
+        self.question,self.refresh = question,refresh
+        self.terms = {}
 
     def __call__(self, answer, *targets):
         if self.refresh: mask = refresh_mask(targets[3], self.refresh)
@@ -63,7 +64,9 @@ class Curve(Callback):
     def before_fit(self): self.run = not hasattr(self.learn, 'lr_finder')
     def before_train(self):
         if hasattr(self.dl, 'epoch'): self.dl.epoch = len(self.rows)
-    def before_epoch(self): self.start,self.total,self.count,self.parts = time.perf_counter(),0.,0,{}
+    def before_epoch(self):
+        self.start,self.total = time.perf_counter(),0.
+        self.count,self.parts = 0,{}
     def after_batch(self):
         n = len(self.yb[0])
         self._add_terms('train' if self.training else 'valid', n)

@@ -131,10 +131,12 @@ class SeedCurve(Callback):
     "The learning curves; `rows` holds a list of rows for each network"
     order = 60
     def __init__(self, n, metric):
-        self.rows,self.diverged,self.metric = [[] for _ in range(n)],[False]*n,metric
+        self.rows,self.diverged = [[] for _ in range(n)],[False]*n
+        self.metric = metric
         self.asleep = [False]*n   # networks whose runs are over
     def before_train(self):
-        self.dl.epoch,self.start,self.sums,self.trained = max(map(len, self.rows)),time.perf_counter(),{},True
+        self.dl.epoch,self.start = max(map(len, self.rows)),time.perf_counter()
+        self.sums,self.trained = {},True
     def before_validate(self):
         if not self.training: self.sums = {k: v for k,v in getattr(self, 'sums', {}).items() if k == 'train_loss'}
     def after_batch(self):
