@@ -10,6 +10,7 @@ __all__ = ['app', 'console', 'Protocol', 'Scale', 'Out', 'Device', 'Jobs', 'Budg
 
 # %% ../nbs/tool/00_command_line.ipynb #5712d022
 import codecs, io, json, os, re, signal, sys, textwrap, unicodedata
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -833,6 +834,22 @@ def _short_detail(task, t):
     return out.drop(columns=one + ['diverged']*(not t.diverged.any()))
 
 # %% ../nbs/tool/00_command_line.ipynb #a7433244
+def _draw_paper(found, out):
+    "Table 1 and the learning curves of every protocol and scale; a run of several protocols is drawn once, under fair"
+    from mcrm_nb.studies.study import protocols, scales
+    from mcrm_nb.studies.registry import experiments
+    from mcrm_nb.studies.mcrm import table1
+    from mcrm_nb.analysis.results import draw, results
+    from mcrm_nb.analysis.tables import draw_table
+    drawn = set()
+    for p,s in product(sorted(protocols, key=lambda p: p != 'fair'), scales):
+        names = {e: set(results(e, p, s, found).name) for e in experiments}
+        new = [e for e,n in names.items() if not n <= drawn]
+        if set(new) & set(table1): _save(draw_table(p, s, found), out/f'table1-{p}-{s}')
+        for e in new: _save(draw(e, p, s, found), out/f'{e}-{p}-{s}')
+        drawn.update(*names.values())
+
+# %% ../nbs/tool/00_command_line.ipynb #2a0b21ec
 @app.command('figures')
 def draw_figures(
     out:Annotated[Path, typer.Option(help='Folder for the pictures.')]=Path('figures'),
@@ -847,23 +864,11 @@ def draw_figures(
     with _busy('Drawing'):
         import matplotlib
         matplotlib.use('Agg')
-        from mcrm_nb.studies.study import protocols, scales
-        from mcrm_nb.studies.registry import experiments
-        from mcrm_nb.studies.mcrm import table1
-        from mcrm_nb.analysis.results import draw, results
-        from mcrm_nb.analysis.tables import draw_table
         from mcrm_nb.analysis.inside import example, figure_8, figure_neurons, readers
         ((found,mine,bad)),there = _read(records),[] if own else readers(seed=1)
-        drawn = set()
         _writable(out)
         _draw_own(mine, out)
-        for p in sorted(protocols, key=lambda p: p != 'fair'):   # a run that is also one of fair is drawn once
-            for s in () if own else scales:
-                names = {e: set(results(e, p, s, found).name) for e in experiments}
-                new = [e for e,n in names.items() if not n <= drawn]
-                if set(new) & set(table1): _save(draw_table(p, s, found), out/f'table1-{p}-{s}')
-                for e in new: _save(draw(e, p, s, found), out/f'{e}-{p}-{s}')
-                drawn.update(*names.values())
+        if not own: _draw_paper(found, out)
         for name,f in ('figure_8', figure_8), ('figure_8_neurons', figure_neurons):
             if there: _save(f(there, example), out/name)
     if bad: raise typer.Exit(1)

@@ -116,34 +116,35 @@ def draw_arrow(
                          arrowprops=dict(arrowstyle='-|>', color=color, lw=lw, shrinkA=0, shrinkB=0))
 
 # %% ../nbs/03_figures.ipynb #37339b59
+def _mcrm_boxes(ax):
+    "Gates, core, products and names of MCRM"
+    for y,k in (2.35, 'f'), (1.6, 'i'), (.85, 'g'), (.1, 'o'): draw_box(ax, 1.9, y, f'${k}$', w=.5, color='#dbe9f6')
+    draw_box(ax, 5.7, 2.2, 'GRU\n' + r'$r,\ z,\ n$', w=1.2, h=1.9, color='#fde3d3')
+    for x,y in (3.2, 2.35), (3.2, 1.6), (7.6, .1): draw_box(ax, x, y, r'$\odot$', w=.34, h=.34, color='white', size=11)
+    draw_box(ax, 7.6, 1.1, 'tanh', w=.8, h=.36)
+    for x,y,t in (.1, 3.45, '$c_{t-1}$'), (9.15, 2.2, '$c_t$'), (9.15, .1, '$h_t$'), (1.0, -.9, '$x_t,\\ h_{t-1}$'):
+        ax.text(x, y, t, ha='center' if x > .5 else 'right', va='center', fontsize=11)
+    ax.text(4.2, 1.97, 'two arteries', ha='center', va='center', color=palette['lstm'], fontsize=8)
+    ax.text(7., 2.42, 'the vein', ha='center', color=palette['mcrm'], fontsize=8)
+
+# %% ../nbs/03_figures.ipynb #97d767e3
 def draw_mcrm(
     ax=None, # where to draw; default: a new figure
 ):           # the axes
     "The architecture of MCRM: an LSTM whose memory is the hidden state of a GRU"
     ax = ax or plt.subplots(figsize=(6.6, 3.1))[1]
-    red,blue = palette['mcrm'],palette['lstm']
-    for y,k in (2.35, 'f'), (1.6, 'i'), (.85, 'g'), (.1, 'o'):
-        draw_box(ax, 1.9, y, f'${k}$', w=.5, color='#dbe9f6')
-        draw_arrow(ax, (1.0, -.65), (1.0, y), (1.63, y))
-    draw_box(ax, 5.7, 2.2, 'GRU\n' + r'$r,\ z,\ n$', w=1.2, h=1.9, color='#fde3d3')
-    for x,y in (3.2, 2.35), (3.2, 1.6), (7.6, .1): draw_box(ax, x, y, r'$\odot$', w=.34, h=.34, color='white', size=11)
-    draw_box(ax, 7.6, 1.1, 'tanh', w=.8, h=.36)
+    _mcrm_boxes(ax)
+    for y in 2.35,1.6,.85,.1: draw_arrow(ax, (1.0, -.65), (1.0, y), (1.63, y))   # from x and h to the gates
     draw_arrow(ax, (2.17, 2.35), (3.01, 2.35))
     draw_arrow(ax, (2.17, 1.6), (3.01, 1.6))
     draw_arrow(ax, (2.17, .85), (3.2, .85), (3.2, 1.41))
     draw_arrow(ax, (2.17, .1), (7.41, .1))
-    draw_arrow(ax, (.2, 3.45), (3.2, 3.45), (3.2, 2.54), color=red, lw=2)
-    draw_arrow(ax, (3.2, 3.45), (5.7, 3.45), (5.7, 3.19), color=red, lw=2)
-    draw_arrow(ax, (3.39, 2.35), (5.07, 2.35), color=blue, lw=2)
-    draw_arrow(ax, (3.39, 1.6), (5.07, 1.6), color=blue, lw=2)
-    draw_arrow(ax, (6.33, 2.2), (8.8, 2.2), color=red, lw=2)
-    draw_arrow(ax, (7.6, 2.2), (7.6, 1.3))
-    draw_arrow(ax, (7.6, .9), (7.6, .29))
-    draw_arrow(ax, (7.79, .1), (8.8, .1))
-    for x,y,t in (.1, 3.45, '$c_{t-1}$'), (9.15, 2.2, '$c_t$'), (9.15, .1, '$h_t$'), (1.0, -.9, '$x_t,\\ h_{t-1}$'):
-        ax.text(x, y, t, ha='center' if x > .5 else 'right', va='center', fontsize=11)
-    ax.text(4.2, 1.97, 'two arteries', ha='center', va='center', color=blue, fontsize=8)
-    ax.text(7., 2.42, 'the vein', ha='center', color=red, fontsize=8)
+    memory,artery = dict(color=palette['mcrm'], lw=2),dict(color=palette['lstm'], lw=2)
+    draw_arrow(ax, (.2, 3.45), (3.2, 3.45), (3.2, 2.54), **memory)
+    draw_arrow(ax, (3.2, 3.45), (5.7, 3.45), (5.7, 3.19), **memory)
+    for y in 2.35,1.6: draw_arrow(ax, (3.39, y), (5.07, y), **artery)
+    draw_arrow(ax, (6.33, 2.2), (8.8, 2.2), **memory)
+    for a,b in ((7.6, 2.2), (7.6, 1.3)), ((7.6, .9), (7.6, .29)), ((7.79, .1), (8.8, .1)): draw_arrow(ax, a, b)
     ax.set(xlim=(-.5, 9.5), ylim=(-1.15, 3.75))
     ax.set_aspect('equal')
     ax.axis('off')

@@ -276,16 +276,32 @@ def _medians(took, **where):
     return [dict(**where, layer=k, milliseconds=1e3*median(t), rounds=len(t)) for k,t in took.items()]
 
 # %% ../../nbs/runs/05_speed.ipynb #adaa44d0
+def _shape_rows(name, device, threads, rounds, max_seconds, slow, compiled, on_progress):
+    "Measure all contestants at one shape"
+    torch.manual_seed(0)
+    shape,rows = shapes[name],[]
+    layers = contestants(shape, device, slow, compiled)
+    x = torch.randn(shape.steps, shape.batch, shape.input_size, device=device)
+    several = 3 if compiled or device.startswith('cuda') else 1
+    for n in threads:
+        torch.set_num_threads(n)
+        for train in True,False:
+            on_progress(f'{name}, {"training" if train else "forward"}, {n} thread{"s" if n > 1 else ""}')
+            took = time_in_turns(layers, x, rounds, train, several, max_seconds)
+            rows += _medians(took, shape=name, threads=n, training=train)
+    return rows
+
+# %% ../../nbs/runs/05_speed.ipynb #e4312ac1
 @exact_products()
 def bench(
     which=tuple(shapes), # Keys of `shapes`
     rounds:int=5,        # Rounds that count
-    max_seconds=60.,            # Seconds of a part after which no further round begins
+    max_seconds=60.,     # Seconds of a part after which no further round begins
     device:str=None,     # Device; None: a GPU if there is one, otherwise the CPU
     threads=(1,),        # Numbers of threads to measure with, on a CPU
     slow=True,           # Whether to include the literal loop
     compiled=False,      # Whether to include a compiled step
-    on_progress=None,           # Function called with a sentence before each part
+    on_progress=None,    # Function called with a sentence before each part
     keep=None,           # Function called with the record so far, after each shape and at the end
 )->dict:                 # Record of the comparison
     "Measure all shapes, lengths, batches and the trainer"
@@ -299,15 +315,8 @@ def bench(
         torch.set_num_threads(before)
         record = dict(rows=rows, ceiling=tops, memory=bandwidth(device), node=node_time(device) if gpu else None,
                       growth=[], trainer=None, made_on=provenance(device, memories['mcrm'](1, 1, device=device)))
-        for name,s in ((k, shapes[k]) for k in which):
-            torch.manual_seed(0)
-            layers,x = contestants(s, device, slow, compiled),torch.randn(s.steps, s.batch, s.input_size, device=device)
-            for n in threads:
-                torch.set_num_threads(n)
-                for train in True,False:
-                    on_progress(f'{name}, {"training" if train else "forward"}, {n} thread{"s" if n > 1 else ""}')
-                    took = time_in_turns(layers, x, rounds, train, 3 if gpu or compiled else 1, max_seconds)
-                    rows += _medians(took, shape=name, threads=n, training=train)
+        for name in which:
+            rows += _shape_rows(name, device, threads, rounds, max_seconds, slow, compiled, on_progress)
             keep(record)
         torch.set_num_threads(threads[0])
         on_progress('lengths and batches')

@@ -312,6 +312,14 @@ def remove_leftovers(
         _unlock(done)
 
 # %% ../../nbs/runs/01_records.ipynb #f06f360e
+def _task_part(task):
+    "What a record says of its task"
+    part = dict(title=task.title, unit=task.loss_unit, score=task.score_name or task.loss_unit, baseline=task.baseline,
+                trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings)
+    if task.references: part['references'] = task.references
+    return part | dict(sha256=task.digest())
+
+# %% ../../nbs/runs/01_records.ipynb #687d4aca
 def write_record(
     spec:RunSpec,    # Description of the run
     task,            # Task that it was trained on
@@ -326,12 +334,8 @@ def write_record(
     if tests and not all(_is_number(v) for t in tests for v in t.values()): tests = None   # a score is not finite
     described = {**asdict(spec), **{k: dict(getattr(spec, k)) for k in mapping_fields}}
     record = dict(name=spec.name, status='finished' if tests else 'diverged', spec=described,
-        task=dict(title=task.title, unit=task.loss_unit, score=task.score_name or task.loss_unit,
-                  baseline=task.baseline,
-                  trivial=task.score(task.baseline) if task.metric is None else None, settings=task.settings,
-                  **({'references': task.references} if task.references else {}),
-                  sha256=task.digest()),
-        resolved=spec.resolved, parameters=parameters, curve=rows, seconds=sum(r['seconds'] for r in rows),
+        task=_task_part(task), resolved=spec.resolved, parameters=parameters, curve=rows,
+        seconds=sum(r['seconds'] for r in rows),
         made_on=made_on[-1], made_before_on=made_on[:-1])
     if reason := should_stop(spec, rows, task.baseline): record['ended'] = reason
     if tests:

@@ -123,6 +123,16 @@ def _state(tensors, names, params):
     return opt
 
 # %% ../../nbs/runs/02_run.ipynb #29cbb49d
+def _resume(learn, spec, at, made_on):
+    "Load the checkpoint at `at` into a Learner; return the best weights so far and all machines of the run"
+    tensors,info = read_checkpoint(at, spec)
+    weights,opt,best = unpack_checkpoint(at, tensors, info, learn.model.state_dict(), optimised(learn))
+    learn.model.load_state_dict(weights)
+    learn.opt.opt.load_state_dict({**learn.opt.opt.state_dict(), 'state': opt})
+    learn.curve.rows,learn.curve.diverged = info['rows'],info['diverged']
+    return best, earlier_machines(info, made_on)
+
+# %% ../../nbs/runs/02_run.ipynb #b0c21b47
 def _train(spec, task, device, at, on_progress):
     "Train from the checkpoint at `at`, if there is one, and save after every epoch"
     share = lambda part, rows: on_progress(spec, rows, (len(rows)+part)/spec.epochs)
@@ -132,13 +142,7 @@ def _train(spec, task, device, at, on_progress):
     learn.create_opt()
     curve,best = learn.curve,{}
     made_on = [provenance(device, learn.model.rnn)]
-    if at.exists():
-        tensors,info = read_checkpoint(at, spec)
-        weights,opt,best = unpack_checkpoint(at, tensors, info, learn.model.state_dict(), optimised(learn))
-        learn.model.load_state_dict(weights)
-        learn.opt.opt.load_state_dict({**learn.opt.opt.state_dict(), 'state': opt})
-        curve.rows,curve.diverged = info['rows'],info['diverged']
-        made_on = earlier_machines(info, made_on)
+    if at.exists(): best,made_on = _resume(learn, spec, at, made_on)
     rows = curve.rows
     if on_progress: share(0, rows)
     while len(rows) < spec.epochs and not curve.diverged and not should_stop(spec, rows, task.baseline):

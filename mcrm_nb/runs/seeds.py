@@ -121,7 +121,36 @@ def _test_together(task, learn, weights):
     return [dict(loss=l, score=task.score(l, s)) for l,s in zip(m['valid_loss'], metric)]
 
 # %% ../../nbs/runs/03_seeds.ipynb #e27d5e03
+def _copied(learn, k): return {n: w.clone() for n,w in learn.model.weights(k).items()}
+
+def _over(spec, curve, k, baseline):
+    "Whether run `k` has ended"
+    return len(curve.rows[k]) >= spec.epochs or curve.diverged[k] or should_stop(spec, curve.rows[k], baseline)
+
+def _one_epoch(learn, specs, best):
+    "Train one epoch, each run at its own learning rate, and keep the best weights"
+    curve = learn.seed_curve
+    before = [[r['valid_loss'] for r in rows] for rows in curve.rows]
+    rates = learn.seed_rates.rates = [scheduled_lr(s.lr, s.schedule, b) for s,b in zip(specs, before)]
+    with learn.no_bar(), learn.no_logging(): learn.fit(1, lr=max(rates))
+    for k,rows in enumerate(curve.rows):
+        if curve.asleep[k]: continue
+        rows[-1]['lr'] = rates[k]
+        if not best[k] or rows[-1]['valid_loss'] < min(before[k]): best[k] = _copied(learn, k)
+
+# %% ../../nbs/runs/03_seeds.ipynb #a6b92f1a
+def _write_all(task, learn, specs, folder, best, ends, made_on):
+    "Test the runs of a group and write their records"
+    curve = learn.seed_curve
+    last,top = (_test_together(task, learn, w) for w in ([ends.get(k) for k in range(len(specs))], best))
+    for k,spec in enumerate(specs):
+        found = None if curve.diverged[k] else (last[k], top[k])
+        size = sum(w.numel() for w in best[k].values())
+        write_record(spec, task, folder/f'{spec.name}.json', curve.rows[k], found, size, made_on[k], best[k])
+
+# %% ../../nbs/runs/03_seeds.ipynb #adda5acd
 def _run_group(task, specs, saved, folder, device, on_progress, after_epoch):
+    "Train the runs from their checkpoints to their ends and write their records"
     spec = specs[0]
     settings = {k: getattr(spec, k) for k in training_fields if k != 'seed'}
     def tell(part):
@@ -132,27 +161,16 @@ def _run_group(task, specs, saved, folder, device, on_progress, after_epoch):
                            cbs=[_TellAll(tell)] if on_progress else [])
     ((best, made_on)),curve = _restore(learn, specs, saved, folder),learn.seed_curve
     everyone,ends = range(len(specs)),{}
-    def over(k):
-        n = len(curve.rows[k])
-        return n >= spec.epochs or curve.diverged[k] or should_stop(spec, curve.rows[k], task.baseline)
-    copied = lambda k: {n: w.clone() for n,w in learn.model.weights(k).items()}
+    over = lambda k: _over(specs[k], curve, k, task.baseline)
     if on_progress: tell(0)
     while not all(map(over, everyone)):
         curve.asleep = [*map(over, everyone)]
-        before,start = [[r['valid_loss'] for r in rows] for rows in curve.rows],time.perf_counter()
-        learn.seed_rates.rates = [scheduled_lr(spec.lr, spec.schedule, b) for b in before]
-        with learn.no_bar(), learn.no_logging(): learn.fit(1, lr=max(learn.seed_rates.rates))
+        start = time.perf_counter()
+        _one_epoch(learn, specs, best)
         for k in everyone:
             if curve.asleep[k]: continue
-            curve.rows[k][-1]['lr'] = learn.seed_rates.rates[k]
-            if not best[k] or curve.rows[k][-1]['valid_loss'] < min(before[k]):
-                best[k] = copied(k)
-            if over(k): ends[k] = copied(k)   # the others may go on
+            if over(k): ends[k] = _copied(learn, k)   # the others may go on
             _save(learn, specs, k, best, made_on, folder)
         if on_progress: tell(0)
         if after_epoch and not all(map(over, everyone)): after_epoch(time.perf_counter()-start)
-    last,top = (_test_together(task, learn, w) for w in ([ends.get(k) for k in everyone], best))
-    for k in everyone:
-        found = None if curve.diverged[k] else (last[k], top[k])
-        size = sum(w.numel() for w in best[k].values())
-        write_record(specs[k], task, folder/f'{specs[k].name}.json', curve.rows[k], found, size, made_on[k], best[k])
+    _write_all(task, learn, specs, folder, best, ends, made_on)

@@ -231,43 +231,62 @@ def groups(
         (s,) for s in specs]
 
 # %% ../../nbs/runs/04_sweeps.ipynb #bdedc22b
+class _Loop:
+    "What a sweep knows while it runs: runs that wait, the status of those that ended, deaths of processes"
+    def __init__(self, works, folder, crew, on_progress):
+        self.waiting,self.out = deque(works),{}
+        self.deaths,self.epochs = Counter(),Counter()
+        self.folder,self.crew = folder,crew
+        self.on_progress = on_progress
+
+    def end(self, spec, status, reason=None):
+        self.out[spec.name] = status,reason
+        self.on_progress(spec, 'end', (status, reason))
+
+    def start(self):
+        "Start the first work that waits, less the runs that are finished or busy elsewhere"
+        work,free = self.waiting.popleft(),[]
+        for spec in work:
+            if finished(spec, self.folder): self.end(spec, *_recorded(spec, self.folder))
+            elif is_busy(spec, self.folder): self.waiting.append((spec,))   # look again later
+            else: free.append(spec)
+        if free: self.crew.start(tuple(free))
+        for spec in free: self.on_progress(spec, 'start', len(saved_rows(spec, self.folder)))
+
+# %% ../../nbs/runs/04_sweeps.ipynb #12fe55a4
+@patch
+def hear(self:_Loop, work, kind, what):
+    "Act on one piece of news from a worker"
+    if kind == 'at':
+        spec,row,share = what
+        self.on_progress(spec, 'at', (row, share))
+        if row and row['epoch'] > self.epochs[work]: self.epochs[work],self.deaths[work] = row['epoch'],0
+    elif kind == 'halt': raise CannotWrite(f'{what}. The sweep ends here; the same command goes on')
+    elif kind == 'died':
+        self.deaths[work] += 1
+        if self.deaths[work] < 3: return self.waiting.appendleft(work)
+        for spec in work: self.end(spec, 'failed', f'its process died three times (exit code {what})')
+    else:
+        busy = tuple(spec for spec,(status,_) in zip(work, what) if status == 'busy')
+        if busy:
+            self.waiting.append(busy)
+            self.waiting.rotate(-1)   # the other sweep is likely to take the next run
+        for spec,(status,reason) in zip(work, what):
+            if status != 'busy': self.end(spec, status, reason)
+
+# %% ../../nbs/runs/04_sweeps.ipynb #e617b3bf
 def _loop(works, folder, crew, deadline, on_progress):
-    waiting,out = deque(works),{}
-    deaths,epochs = Counter(),Counter()
+    "Do all works until the deadline; return the status of every run of the plan"
+    now = _Loop(works, folder, crew, on_progress)
     late = lambda: deadline and time.time() > deadline
-    short = lambda: late() or any(s == 'stopped' for s,_ in out.values())   # too late to start anything
-    def end(spec, status, reason=None):
-        out[spec.name] = status,reason
-        on_progress(spec, 'end', out[spec.name])
-    while crew.running and not late() or waiting and not short():
-        for _ in range(len(waiting)):
+    short = lambda: late() or any(s == 'stopped' for s,_ in now.out.values())
+    while crew.running and not late() or now.waiting and not short():
+        for _ in range(len(now.waiting)):
             if short() or not crew.free(): break
-            work,free = waiting.popleft(),[]
-            for spec in work:
-                if finished(spec, folder): end(spec, *_recorded(spec, folder))
-                elif is_busy(spec, folder): waiting.append((spec,))   # another sweep works on it: look again later
-                else: free.append(spec)
-            if free: crew.start(tuple(free))
-            for spec in free: on_progress(spec, 'start', len(saved_rows(spec, folder)))
-        for work,kind,what in crew.events(.5):
-            if kind == 'at':
-                spec,row,share = what
-                on_progress(spec, 'at', (row, share))
-                if row and row['epoch'] > epochs[work]:   # it advances, so earlier deaths no longer count
-                    epochs[work],deaths[work] = row['epoch'],0
-            elif kind == 'halt': raise CannotWrite(f'{what}. The sweep ends here; the same command goes on')
-            elif kind == 'died' and (deaths.update([work]) or deaths[work] < 3): waiting.appendleft(work)
-            elif kind == 'died':
-                for spec in work: end(spec, 'failed', f'its process died three times (exit code {what})')
-            else:
-                busy = tuple(spec for spec,(status,_) in zip(work, what) if status == 'busy')
-                if busy:
-                    waiting.append(busy)
-                    waiting.rotate(-1)   # the other sweep is likely to take the next run
-                for spec,(status,reason) in zip(work, what):
-                    if status != 'busy': end(spec, status, reason)
+            now.start()
+        for news in crew.events(.5): now.hear(*news)
         if not crew.running: time.sleep(.2)
-    return out | {s.name: ('stopped', None) for work in works for s in work if s.name not in out}
+    return now.out | {s.name: ('stopped', None) for work in works for s in work if s.name not in now.out}
 
 # %% ../../nbs/runs/04_sweeps.ipynb #961471b5
 engines = dict(local=LocalEngine)

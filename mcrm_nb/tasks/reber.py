@@ -85,6 +85,16 @@ def reber_ceilings()->dict:
             'ceiling': 1., 'chance': .5}
 
 # %% ../../nbs/tasks/31_reber.ipynb #f0a22ef0
+def _endless_strings(draw, longest, fixed):
+    "Strings and their lengths, one after another, made a thousand at a time; drawn from `fixed` if it is given"
+    while True:
+        if fixed is None: text,length = reber_strings(1000, draw, longest)
+        else:
+            at = torch.randint(len(fixed[0]), (1000,), generator=draw)
+            text,length = fixed[0][at],fixed[1][at]
+        yield from zip(text.clamp(min=0), length.tolist())
+
+# %% ../../nbs/tasks/31_reber.ipynb #5053755e
 def reber_steps(
     pictures,           # Pictures of the symbols, of shape (7, D)
     longest:int=None,   # Largest length of the inner string; None: no bound
@@ -93,14 +103,8 @@ def reber_steps(
 ):                      # Generator of single steps, see `windowed`
     "Endless streams of strings, symbol by symbol"
     fixed = None if n_strings is None else reber_strings(n_strings, torch.Generator().manual_seed(set_seed), longest)
-    def strings(draw):
-        "One string after another, drawn a thousand at a time"
-        while True:
-            at = None if fixed is None else torch.randint(n_strings, (1000,), generator=draw)
-            text,length = reber_strings(1000, draw, longest) if fixed is None else (fixed[0][at], fixed[1][at])
-            yield from zip(text.clamp(min=0), length.tolist())
     def steps(n, draw):
-        source = strings(draw)
+        source = _endless_strings(draw, longest, fixed)
         def some(k): return map(list, zip(*islice(source, k)))
         first,length = some(n)
         text,length = pad_sequence(first, batch_first=True), torch.tensor(length)
