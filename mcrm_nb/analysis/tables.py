@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['formats', 'on_record', 'short_score', 'caption', 'side_by_side', 'TableScore', 'own_side_by_side', 'memory_table',
            'long_table', 'group_table', 'draw_table', 'claims', 'evidence_runs', 'evidence_part', 'evidence_progress',
-           'part_records', 'part_means', 'own_rates', 'judged_evidence']
+           'part_records', 'part_means', 'own_rates', 'own_rate_runs', 'beyond_the_grid', 'judged_evidence',
+           'judged_own_rates']
 
 # %% ../../nbs/analysis/01_tables.ipynb #b68ae75f
 import math, re
@@ -359,28 +360,68 @@ def part_means(
     return pd.DataFrame(rows).T.fillna('').rename_axis('experiment')
 
 # %% ../../nbs/analysis/01_tables.ipynb #70b3154d
+def _grid(records):
+    "Records at the learning rates of the grid, its seeds only: (experiment, memory) -> at the shared rate, at others"
+    shared,others = (part_records(p, records) for p in ('a. small tasks, 10', 'a. small tasks, other'))
+    for e,by in evidence_part('a. small tasks, other')[1].items():
+        for m,names in by.items():
+            tried = [others[e][n] for n in names if n in others[e]]
+            if len(tried) < len(names): continue
+            seeds = {r['spec']['seed'] for r in tried}
+            base = [r for r in shared[e].values() if r['spec']['memory'] == m and r['spec']['seed'] in seeds]
+            yield (e, m), base, tried
+
 def own_rates(
     records:dict=None, # Records from `read_records`; None: those of the package
     text=short_score,  # Writer of a score; None: every score stays a `TableScore`
 )->pd.DataFrame:       # A row per experiment and memory; only where all runs of the grid are on record
     "Scores at the shared learning rate and at the one that validation prefers, three seeds each"
-    shared,others = (part_records(p, records) for p in ('a. small tasks, 10', 'a. small tasks, other'))
-    planned,rows = evidence_part('a. small tasks, other')[1], {}
-    for e,of in others.items():
-        for m,names in planned[e].items():
-            tried = [of[n] for n in names if n in of]
-            seeds = {r['spec']['seed'] for r in tried}
-            base = [r for r in shared[e].values() if r['spec']['memory'] == m and r['spec']['seed'] in seeds]
-            if len(tried) < len(names): continue
-            rates = sorted({r['spec']['lr'] for r in tried + base})
-            best = best_rate(tried + base)
-            own = [r for r in tried + base if r['spec']['lr'] == best]
-            scores = [_mean_score(all_runs({r['name']: r for r in of})) for of in (base, own)]
-            at_shared,at_own = scores if text is None else (_written(e, v, text) for v in scores)
-            rows[experiments[e].title, labels[m]] = {
-                'shared rate': base[0]['spec']['lr'], 'score': at_shared, 'own rate': best,
-                'score at own rate': at_own, 'at the edge': best in (rates[0], rates[-1])}
+    rows = {}
+    for (e, m),base,tried in _grid(records):
+        rates = sorted({r['spec']['lr'] for r in tried + base})
+        best = best_rate(tried + base)
+        own = [r for r in tried + base if r['spec']['lr'] == best]
+        scores = [_mean_score(all_runs({r['name']: r for r in of})) for of in (base, own)]
+        at_shared,at_own = scores if text is None else (_written(e, v, text) for v in scores)
+        rows[experiments[e].title, labels[m]] = {
+            'shared rate': base[0]['spec']['lr'], 'score': at_shared, 'own rate': best,
+            'score at own rate': at_own, 'at the edge': best in (rates[0], rates[-1])}
     return pd.DataFrame(rows).T.rename_axis(['experiment', 'memory'])
+
+# %% ../../nbs/analysis/01_tables.ipynb #167df2cc
+def own_rate_runs(
+    records:dict=None, # Records from `read_records`; None: those of the package
+)->dict:               # Experiment -> memory -> records of its runs at its own rate, where all of them are on record
+    "The runs of every memory at the learning rate that validation prefers for it"
+    shared,later = (part_records(p, records) for p in ('a. small tasks, 10', 'a. small tasks, own'))
+    out = {}
+    for (e, m),base,tried in _grid(records):
+        rate = best_rate(tried + base)
+        here = {r['name']: r for r in [*tried, *shared[e].values(), *later.get(e, {}).values()]
+                if r['spec']['memory'] == m and r['spec']['lr'] == rate}
+        if len(here) == sum(r['spec']['memory'] == m for r in shared[e].values()):
+            out.setdefault(e, {})[m] = list(here.values())
+    return out
+
+# %% ../../nbs/analysis/01_tables.ipynb #13227365
+def beyond_the_grid(
+    records:dict=None, # Records from `read_records`; None: those of the package
+)->pd.DataFrame:       # A row per experiment and memory whose runs beyond the edge are complete
+    "Mean best validation loss at the chosen learning rate and at the next one beyond the edge of the grid"
+    name = 'a. small tasks, rates beyond'
+    further,rows = part_records(name, records), {}
+    loss = lambda rs: np.mean([min(o['valid_loss'] for o in r['curve']) if r['status'] == 'finished' else math.inf
+                               for r in rs])
+    for (e, m),base,tried in _grid(records):
+        planned = evidence_part(name)[1].get(e, {}).get(m, [])
+        there = [further[e][k] for k in planned if k in further[e]]
+        if not there or len(there) < len(planned): continue
+        best = best_rate(tried + base)
+        at = loss([r for r in tried + base if r['spec']['lr'] == best])
+        rows[experiments[e].title, labels[m]] = {
+            'chosen rate': best, 'validation loss': at, 'rate beyond': there[0]['spec']['lr'],
+            'validation loss beyond': loss(there), 'beyond is better': loss(there) < at}
+    return pd.DataFrame(rows).T.rename_axis(['experiment', 'memory']) if rows else None
 
 # %% ../../nbs/analysis/01_tables.ipynb #de346796
 def _detectable(experiment, mine, theirs, family):
@@ -390,19 +431,33 @@ def _detectable(experiment, mine, theirs, family):
     if n < 3: return math.nan
     return detectable(n, .05/family)*math.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1))/2)
 
+def _judged(runs, family):
+    "Verdicts on MCRM against every other memory, from experiment -> memory -> records; None if there are none"
+    found = {(e, m): compare(e, of['mcrm'], of[m]) | dict(detectable=_detectable(e, of['mcrm'], of[m], family))
+             for e,of in runs.items() for m in of if m != 'mcrm'}
+    if not found: return None
+    t = judge(found, family).reset_index()
+    t = t.assign(experiment=[experiments[e].title for e in t.experiment], against=[labels[m] for m in t.against])
+    return t.set_index(['experiment', 'against'])
+
+# %% ../../nbs/analysis/01_tables.ipynb #7c485ec4
 def judged_evidence(
     part:str,           # First letter, or more, of a part of the plan
     family:int,         # Number of comparisons that the rule corrects for
     records:dict=None,  # Records from `read_records`; None: those of the package
 )->pd.DataFrame:        # A row per experiment and other memory; None if no experiment is complete
     "Judge every comparison of MCRM with another memory that a part of the evidence plan allows so far"
-    records,found = read_records() if records is None else records, {}
-    for e,names in evidence_part(part)[1].items():
-        runs = {m: [records[n] for n in ns if n in records] for m,ns in names.items()}
-        if any(len(runs[m]) < len(names[m]) for m in names): continue
-        found |= {(e, m): compare(e, runs['mcrm'], runs[m]) |
-                  dict(detectable=_detectable(e, runs['mcrm'], runs[m], family)) for m in names if m != 'mcrm'}
-    if not found: return None
-    t = judge(found, family).reset_index()
-    t = t.assign(experiment=[experiments[e].title for e in t.experiment], against=[labels[m] for m in t.against])
-    return t.set_index(['experiment', 'against'])
+    records = read_records() if records is None else records
+    runs = {e: {m: [records[n] for n in names if n in records] for m,names in by.items()}
+            for e,by in evidence_part(part)[1].items()}
+    planned = evidence_part(part)[1]
+    return _judged({e: of for e,of in runs.items() if all(len(of[m]) == len(planned[e][m]) for m in of)}, family)
+
+def judged_own_rates(
+    family:int,         # Number of comparisons that the rule corrects for
+    records:dict=None,  # Records from `read_records`; None: those of the package
+)->pd.DataFrame:        # As `judged_evidence`
+    "Judge every comparison of MCRM with another memory, each at its own learning rate"
+    planned = {e: len(by) for e,by in evidence_part('a. small tasks, 10')[1].items()}
+    runs = {e: of for e,of in own_rate_runs(records).items() if len(of) == planned[e]}
+    return _judged(runs, family)

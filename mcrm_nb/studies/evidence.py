@@ -22,7 +22,9 @@ def part_of(
     d = dict(spec.data)
     rate = dict(adding=5e-3, copy=4e-3, pixel_mnist=1e-3).get(spec.task, 4. if d.get('unit') == 'word' else 2e-3)
     if spec.scale == 'quick':
-        return 'a. small tasks, 10 seeds' if spec.lr == rate else 'a. small tasks, other learning rates'
+        kind = ('10 seeds' if spec.lr == rate else 'own rates, seeds 4 to 10' if spec.seed > 3 else
+                'other learning rates' if rate/4 < spec.lr < 4*rate else 'rates beyond the grid')
+        return f'a. small tasks, {kind}'
     if spec.task == 'adding':
         single = spec.carry or spec.hidden_size == 300
         return 'c. adding, one finding of the audit at a time' if single else 'b. adding, as in the paper'
