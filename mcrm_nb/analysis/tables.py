@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['formats', 'on_record', 'short_score', 'caption', 'side_by_side', 'TableScore', 'own_side_by_side', 'memory_table',
            'long_table', 'group_table', 'draw_table', 'claims', 'evidence_runs', 'evidence_part', 'evidence_progress',
-           'part_records', 'part_means', 'own_rates', 'own_rate_runs', 'beyond_the_grid', 'judged_evidence',
-           'judged_own_rates']
+           'part_records', 'part_scores', 'own_rates', 'own_rate_runs', 'beyond_the_grid', 'judged_evidence',
+           'judged_own_rates', 'answer_table']
 
 # %% ../../nbs/analysis/01_tables.ipynb #b68ae75f
 import math, re
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..statistics import detectable, interval
 from ..layers.registry import labels
 from ..runs.records import read_records
 from ..studies.study import scales
-from ..studies.evidence import best_rate, compare, final_scores, judge, part_of
+from ..studies.evidence import best_rate, compare, final_scores, judge, part_of, plateau, solved_at
 from ..studies.registry import experiments, reported, study_named, study_of
 from .results import against, all_runs, as_printed, experiment_of, results, score_text
 from ..studies.plans import read_plan
@@ -226,7 +227,7 @@ def draw_table(
     for ax in axes.flat[len(found):]: ax.axis('off')
     for ax,(e,runs) in zip(axes.flat, found.items()): _finished_panel(ax, e, runs, records, compared, scale)
     _explain(fig, axes.flat[-1] if len(found) < high*wide else None)
-    title = f'Evidence plan, part {evidence_part(part)[0]}' if part else f'Protocol {protocol}, scale {scale}'
+    title = evidence_part(part)[0][3:].capitalize() if part else f'Protocol {protocol}, scale {scale}'
     fig.suptitle(title, x=0, ha='left')
     return fig
 
@@ -243,10 +244,10 @@ def _finished_panel(ax, e, runs, records, compared, scale):
 
 # %% ../../nbs/analysis/01_tables.ipynb #bbfff53a
 def _ends(v, log):
-    "Compute the mean and the ends of its 95 % interval; on a logarithmic axis those of the logarithm"
-    mean,half = interval(np.log(v) if log else v)
-    ends = mean + np.nan_to_num(half)*np.array([-1, 0, 1])
-    return np.exp(ends) if log else ends
+    "Compute a middle and its ends: the mean and its 95 % interval, or on a logarithmic axis the quartiles"
+    if log: return np.quantile(v, [.25, .5, .75])
+    mean,half = interval(v)
+    return mean + np.nan_to_num(half)*np.array([-1, 0, 1])
 
 # %% ../../nbs/analysis/01_tables.ipynb #b2470769
 def _panel(ax, experiment, runs):
@@ -287,7 +288,7 @@ def _explain(fig, ax):
     from matplotlib.lines import Line2D
     marks = [Line2D([], [], color='0.4', ls='', marker='o', ms=4, alpha=.6, label='a run (seed)'),
              Line2D([], [], color='0.4', marker='s', ms=4,
-                    label='mean and 95 % interval;\nof the logarithm on a\nlogarithmic axis'),
+                    label='mean and 95 % interval;\non a logarithmic axis\nmedian and middle half'),
              Line2D([], [], color='0.4', ls='', marker='^', ms=5, label='interval leaves the panel'),
              Line2D([], [], color='0.3', ls='--', lw=1, label='trivial answer')]
     if any('paper' == o.get_label() for a in fig.axes for o in a.lines):
@@ -312,6 +313,7 @@ def claims(
     return pd.DataFrame(rows).T.reindex(columns=others).fillna('not on record')
 
 # %% ../../nbs/analysis/01_tables.ipynb #7843c473
+@lru_cache(1)   # reading the plan takes a second
 def evidence_runs()->dict: # Part of the plan -> experiment -> memory -> names of its runs
     "List the runs of the plan 'evidence'"
     out = {}
@@ -347,17 +349,23 @@ def part_records(
     by = evidence_part(part)[1]
     return {e: {n: records[n] for names in m.values() for n in names if n in records} for e,m in by.items()}
 
-def part_means(
+def part_scores(
     part:str,           # Beginning of the name of a part of the plan 'evidence'
     records:dict=None,  # Records from `read_records`; None: those of the package
     text=short_score,   # Writer of a score
 )->pd.DataFrame:        # A row per experiment, a column per memory
-    "The mean scores of a part of the evidence plan, with their 95 % intervals"
+    "The scores of a part of the evidence plan: means with 95 % intervals, or medians where there is a plateau"
     rows = {}
     for e,of in part_records(part, records).items():
         runs = all_runs(of).groupby('memory', sort=False)
-        rows[experiments[e].title] = {labels[m]: _written(e, _mean_score(r), text) for m,r in runs}
+        rows[experiments[e].title] = {labels[m]: _middle(e, r, of, text) for m,r in runs}
     return pd.DataFrame(rows).T.fillna('').rename_axis('experiment')
+
+def _middle(e, runs, records, text):
+    "The mean score with its interval; on a task with a plateau the median, and the number of runs that solved it"
+    if e not in plateau: return _written(e, _mean_score(runs), text)
+    solved = sum(solved_at(records[n])[1] for n in runs['name'])
+    return f"{text(e, float(f'{runs.score.median():.2g}'))} ({solved} of {len(runs)})"
 
 # %% ../../nbs/analysis/01_tables.ipynb #70b3154d
 def _grid(records):
@@ -391,7 +399,8 @@ def own_rates(
 # %% ../../nbs/analysis/01_tables.ipynb #167df2cc
 def own_rate_runs(
     records:dict=None, # Records from `read_records`; None: those of the package
-)->dict:               # Experiment -> memory -> records of its runs at its own rate, where all of them are on record
+    whole:bool=True,   # Whether to leave out a memory of whose ten runs some are not on record
+)->dict:               # Experiment -> memory -> records of its runs at its own rate
     "The runs of every memory at the learning rate that validation prefers for it"
     shared,later = (part_records(p, records) for p in ('a. small tasks, 10', 'a. small tasks, own'))
     out = {}
@@ -399,7 +408,7 @@ def own_rate_runs(
         rate = best_rate(tried + base)
         here = {r['name']: r for r in [*tried, *shared[e].values(), *later.get(e, {}).values()]
                 if r['spec']['memory'] == m and r['spec']['lr'] == rate}
-        if len(here) == sum(r['spec']['memory'] == m for r in shared[e].values()):
+        if not whole or len(here) == sum(r['spec']['memory'] == m for r in shared[e].values()):
             out.setdefault(e, {})[m] = list(here.values())
     return out
 
@@ -461,3 +470,26 @@ def judged_own_rates(
     planned = {e: len(by) for e,by in evidence_part('a. small tasks, 10')[1].items()}
     runs = {e: of for e,of in own_rate_runs(records).items() if len(of) == planned[e]}
     return _judged(runs, family)
+
+# %% ../../nbs/analysis/01_tables.ipynb #b9f0fc8c
+def answer_table(
+    experiment:str,     # Key of `experiments`
+    records:dict=None,  # Records from `read_records`; None: those of the package
+)->pd.DataFrame:        # A row per memory
+    "The paper's score, ours with ten seeds, the verdict on MCRM, and the score at the memory's own learning rate"
+    records,x = read_records() if records is None else records, experiments[experiment]
+    part = 'a. small tasks, 10'
+    judged,apart = judged_evidence(part, 20, records), judged_own_rates(20, records)
+    own = own_rate_runs(records, whole=False).get(experiment, {})
+    rows = {}
+    for m,theirs in reported(experiment)['paper'].items():
+        runs = {k: r for k,r in part_records(part, records)[experiment].items() if r['spec']['memory'] == m}
+        score = lambda rs: _middle(experiment, all_runs(rs), rs, short_score) if rs else ''
+        there = {r['name']: r for r in own.get(m, ())}
+        verdict = lambda t: t.verdict.get((x.title, labels[m]), '') if t is not None else ''
+        rows[labels[m]] = {
+            'paper': as_printed(experiment, theirs), 'ours, ten seeds': score(runs), 'MCRM beside it': verdict(judged),
+            'own rate': own[m][0]['spec']['lr'] if m in own else '', 'at own rate': score(there),
+            'seeds there': len(there), 'MCRM beside it, own rates': verdict(apart)}
+    t = pd.DataFrame(rows).T.rename_axis('memory')
+    return t[[c for c in t if (t[c] != '').any()]]

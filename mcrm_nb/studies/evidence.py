@@ -27,9 +27,10 @@ def part_of(
         return f'a. small tasks, {kind}'
     if spec.task == 'adding':
         single = spec.carry or spec.hidden_size == 300
-        return 'c. adding, one finding of the audit at a time' if single else 'b. adding, as in the paper'
+        return 'c. adding, one finding of the audit at a time' if single else "b. adding, at the paper's size"
     if spec.task == 'penn_treebank':
-        return 'd. words, as in the paper' if d['unit'] == 'word' else 'g. characters, whole text, 300,000 parameters'
+        if d['unit'] == 'word': return "d. words, at the paper's size"
+        return 'g. characters, whole text, 300,000 parameters'
     if spec.task == 'copy': return 'f. copy memory over 50 to 400 silent steps'
     return 'e. MNIST at 784 steps, 10 of 100 epochs'
 
