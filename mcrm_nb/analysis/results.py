@@ -487,5 +487,6 @@ def draw_runs(
     rows = pd.concat(parts, ignore_index=True).astype(dict(train_loss=float, valid_loss=float))
     task = records[next(iter(names))]['task']
     fig = _draw_curves(rows, task)
-    fig.suptitle(f"{task['title']}: {title}" if title else task['title'], x=0, ha='left')
+    measure = f"{task['unit']} (lower is better)"
+    fig.suptitle(f"{task['title']}{f', {title}' if title else ''}: {measure}", x=0, ha='left')
     return fig

@@ -6,7 +6,7 @@
 __all__ = ['formats', 'on_record', 'short_score', 'caption', 'side_by_side', 'TableScore', 'own_side_by_side', 'memory_table',
            'long_table', 'group_table', 'draw_table', 'claims', 'evidence_runs', 'evidence_part', 'evidence_progress',
            'part_records', 'part_scores', 'own_rates', 'own_rate_runs', 'beyond_the_grid', 'judged_evidence',
-           'judged_own_rates', 'answer_table']
+           'judged_own_rates', 'written_verdicts', 'answer_table', 'judged_print']
 
 # %% ../../nbs/analysis/01_tables.ipynb #b68ae75f
 import math, re
@@ -20,7 +20,8 @@ from ..statistics import detectable, interval
 from ..layers.registry import labels
 from ..runs.records import read_records
 from ..studies.study import scales
-from ..studies.evidence import best_rate, compare, final_scores, judge, part_of, plateau, solved_at
+from ..studies.evidence import (best_rate, compare, final_scores, judge, part_of, plateau, solved_at,
+                                      verdict_on_print)
 from ..studies.registry import experiments, reported, study_named, study_of
 from .results import against, all_runs, as_printed, experiment_of, results, score_text
 from ..studies.plans import read_plan
@@ -471,6 +472,21 @@ def judged_own_rates(
     runs = {e: of for e,of in own_rate_runs(records).items() if len(of) == planned[e]}
     return _judged(runs, family)
 
+# %% ../../nbs/analysis/01_tables.ipynb #8dfedb0b
+def written_verdicts(
+    t:pd.DataFrame, # Table from `judged_evidence` or `judged_own_rates`
+)->pd.DataFrame:    # A row per experiment and other memory
+    "Write judged comparisons as text: MCRM first, then the other memory"
+    def pair(v, to=str): return '' if not isinstance(v, tuple) else f'{to(v[0])} and {to(v[1])}'
+    p = lambda v: '' if pd.isna(v) else '<0.001' if v < .001 else f'{v:.3f}'
+    epoch = lambda v: f'{v:g}' if np.isfinite(v) else 'never'
+    number = lambda v: '' if pd.isna(v) else f'{v:.3f}'
+    columns = {'runs': ('runs', pair), 'solved': ('runs that solved it', pair),
+               'median_epochs': ('median epoch of the solution', lambda v: pair(v, epoch)), 'p_time': ('p, time', p),
+               'difference': ('difference', number), 'half': ('half', number), 'detectable': ('detectable', number),
+               'p_score': ('p, score', p), 'verdict': ('verdict', str)}
+    return pd.DataFrame({name: t[k].map(f) for k,(name,f) in columns.items() if k in t})
+
 # %% ../../nbs/analysis/01_tables.ipynb #b9f0fc8c
 def answer_table(
     experiment:str,     # Key of `experiments`
@@ -493,3 +509,18 @@ def answer_table(
             'seeds there': len(there), 'MCRM beside it, own rates': verdict(apart)}
     t = pd.DataFrame(rows).T.rename_axis('memory')
     return t[[c for c in t if (t[c] != '').any()]]
+
+# %% ../../nbs/analysis/01_tables.ipynb #b5f39b3d
+def judged_print(
+    records:dict=None, # Records from `read_records`; None: those of the package
+)->pd.DataFrame:       # Experiments by memories; None if no memory has three finished runs
+    "Judge the printed scores of Table 1 by the runs of the evidence plan at the paper's size"
+    rows,records = {}, read_records() if records is None else records
+    for part in 'bd':
+        for e,of in part_records(part, records).items():
+            printed = reported(e)['paper']
+            for m in printed:
+                runs = [r for r in of.values() if r['spec']['memory'] == m and r['status'] == 'finished']
+                scores = [r['best']['valid_score' if 'ptb' in e else 'score'] for r in runs]
+                if len(runs) > 2: rows[experiments[e].title, labels[m]] = verdict_on_print(e, scores, printed, m)
+    return pd.Series(rows).unstack() if rows else None
