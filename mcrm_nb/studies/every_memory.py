@@ -7,5 +7,5 @@ __all__ = ['every_memory', 'every_task']
 
 # %% ../../nbs/studies/43_every_memory.ipynb #3489ff11
 every_memory = 'rnn','gru','lstm','nested_lstm','mcrm','cornn','dnc','dam'   # all but the local learner
-every_task = ('adding', 'copy', 'digits', 'pixel_mnist', 'permuted_mnist', 'char_ptb',
+every_task = ('adding', 'copy', 'digits', 'pixel_mnist', 'permuted_mnist', 'char_ptb', 'word_ptb',
               'dam_copy', 'assoc_recall', 'repr_recall', 'nth_farthest', 'convex_hull', 'babi')
