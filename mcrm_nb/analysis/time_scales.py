@@ -96,7 +96,7 @@ def shipped_units()->pd.DataFrame:
     return _shipped('units')
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #57bc75ed
-min_spread = .01   # a unit with a spread below this does not move
+min_spread = .01   # a unit with a spread below this hardly moves
 
 def active_units(
     units:pd.DataFrame, # Units as from `unit_times`
@@ -115,9 +115,12 @@ def unit_name(
 def with_interval(
     values, # Numbers, one for each seed
 )->str:
-    "Write a mean and the half-width of its 95 % interval"
-    mean,half = interval(list(values))
-    return f'{mean:.2f}' + (f' ± {half:.2f}' if len(values) > 2 else '')   # too wide for two seeds
+    "Write a mean and the half-width of its 95 % interval; the values themselves where that is wide or there are two"
+    values = list(values)
+    mean,half = interval(values)
+    short = lambda v: f'{v:.0f}' if abs(v) >= 100 else f'{v:.3g}'
+    if len(values) < 3 or half > abs(mean)/2: return ', '.join(map(short, values))
+    return f'{mean:.2f} ± {half:.2f}' if mean < 100 else f'{mean:.0f} ± {half:.0f}'
 
 def per_memory(
     units,   # Units as from `unit_times`
@@ -238,7 +241,7 @@ def two_kinds(
         name = unit_name(*k)
         rows[name] = {'active units with a memory time above ten characters, % by seed':
                           by_seed(active_units(r), lambda u: 100*(u.time > 10).mean()),
-                      'units that never move, % by seed': by_seed(r, lambda u: 100*(u.spread < min_spread).mean()),
+                      'units that hardly move, % by seed': by_seed(r, lambda u: 100*(u.spread < min_spread).mean()),
                       'two kinds among active units': 'yes' if name in yes else 'no',
                       'two kinds among all units': 'yes' if name in also else 'no'}
     return pd.DataFrame(rows).T.rename_axis('memory')
