@@ -109,7 +109,7 @@ def reset_parameters(self:Memory):
 # %% ../../nbs/layers/01_recurrence.ipynb #7fb36bd1
 @patch
 def _first_weights(self:Memory, init):
-    "Store the choice of first weights, and draw them"
+    "Store the choice of initial weights, and draw them"
     if init is not None and type(self).reset_parameters is not Memory.reset_parameters:
         raise ValueError(f'init={init!r}: expected None, because {type(self).__name__} draws its first weights itself')
     self.init = one_of('init', 'torch' if init is None else init, inits)
@@ -188,7 +188,7 @@ class RecurrentCell(Equations, Memory):
         bias:bool=True,    # Whether the gates have biases
         device=None,       # Device of the weights
         dtype=None,        # Type of the weights
-        init:str=None,     # First weights, 'torch' or 'linear': see `reset_parameters`; None: the memory's own
+        init:str=None,     # Initial weights, 'torch' or 'linear': see `reset_parameters`; None: the memory's own
         **options,         # Options of the memory: see its class attribute `options`
     ):
         "Arguments as for `nn.LSTMCell`; options of the memory are keywords, see its class attribute `options`"
@@ -323,7 +323,7 @@ class Recurrent(Memory):
         dtype=None,               # Type of the weights
         backend:str='auto',       # Way of computing: 'auto', or a key of `backends`
         recompute:bool=None,      # Whether to compute activations again in the backward pass; None: if they are many
-        init:str=None,            # First weights, 'torch' or 'linear': see `reset_parameters`; None: the memory's own
+        init:str=None,            # Initial weights, 'torch' or 'linear': see `reset_parameters`; None: the memory's own
         **options,                # Options of the memory: see its class attribute `options`
     ):
         "Arguments as for `nn.LSTM`, without `proj_size`; the memory's own options, listed in `options`, are keywords"
