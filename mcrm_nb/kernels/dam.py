@@ -192,7 +192,7 @@ _given += r"""
 struct Sizes {
   I T, B, m, H, K, N, W, heads,   // steps, rows, inputs, units, blocks, slots, width of a slot, read heads
     every,                        // steps between two kept memories
-    gated, norm, keep, links;     // whether: the gate counts in read weights, layer norm, backward pass follows, links
+    gated, norm, keep, links;     // switches: gate counts in read weights, layer norm, a backward pass follows, links
   double clip;                    // largest size of the controller's states
 };
 template <class R> struct Args : Sizes {
