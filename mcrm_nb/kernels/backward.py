@@ -303,12 +303,12 @@ class Loops(NamedTuple):
     "Pair of a forward and a backward loop"
     forward:object    # Function like `forward`
     backward:object   # Function like `backward`; it may overwrite `acts`
-    rows:object       # Function: activations of a row (of all networks) -> rows of a piece, about
+    rows:object       # Function of the activations of a row (of all networks) that gives the rows of a piece, roughly
     add_products:object=add_products   # Function that adds the products for the weights
 
 # %% ../../nbs/kernels/00_backward.ipynb #5ee54a4a
 def pieces(T, rows, batch, sizes):
-    "From the last to the first: the steps of a piece, from and to, with about as many `rows` as wanted"
+    "Yield first step and end of each piece, from the last piece to the first, with about `rows` rows each"
     size = [*sizes] or [batch]*T
     end = T
     while end > 0:
@@ -377,13 +377,13 @@ _namespace = 'mcrm_nb' if __name__.startswith('mcrm_nb.') else 'mcrm_nb_notebook
 # %% ../../nbs/kernels/00_backward.ipynb #c62653fe
 @torch.library.custom_op(f'{_namespace}::recurrence', mutates_args=())
 def recurrence(
-    x:Tensor,               # as in `forward`
-    initial:list[Tensor],
-    weights:list[Tensor],
-    kind:str,
-    loops:str,              # a key of `loops`, or 'auto'
-    keep:bool,              # the activations for the backward pass? else they are computed again
-    sizes:Optional[list[int]], # as in `forward`; None if all rows have all steps
+    x:Tensor,                  # Input, as in `forward`
+    initial:list[Tensor],      # Initial states
+    weights:list[Tensor],      # The six tensors of `Operands`
+    kind:str,                  # Key of `cores`
+    loops:str,                 # Key of `loops`, or 'auto'
+    keep:bool,                 # Whether to keep the activations for the backward pass, or compute them again
+    sizes:Optional[list[int]], # Number of rows at every step, as in `forward`; None if all rows have all steps
 )->list[Tensor]:
     "Every state at every step, and the activations"
     return [*find_loops(loops, x).forward(kind, x, initial, weights, keep, *([sizes] if sizes else []))]
@@ -479,7 +479,7 @@ kept_by_default = dict(cpu=2**30, cuda=2**31)   # bytes of activations
 
 # %% ../../nbs/kernels/00_backward.ipynb #34b4ccd0
 def engine(name, ragged=False):
-    "A backend for layers from the loops of that name; `ragged`: can they do with fewer rows at later steps?"
+    "A backend for layers from the loops of that name; `ragged` says whether they serve fewer rows at later steps"
     def compute(cell, x, state, weights, options, recompute=None, sizes=()):
         kind = vars(cell).get('kernel')
         if kind is None: raise ValueError(f'backend: {cell.__name__} has no hand-written derivative, expected one of '
@@ -505,7 +505,7 @@ portable = engine('auto')   # whichever loops are the fastest where the operator
 
 # %% ../../nbs/kernels/00_backward.ipynb #b237addf
 def compare_engines(layer, x, one, other, tol, sizes=()):
-    "Values and gradients of two backends from a random state on; the largest relative difference is below `tol`"
+    "Compare values and gradients of two backends; returns the largest difference, relative to 1 plus the number's size"
     from mcrm_nb.testing import test_same
     names,more = layer.names,dict(sizes=sizes) if sizes else {}
     random = lambda *at: [torch.randn(*at, layer.hidden_size, dtype=x.dtype, device=x.device) for _ in layer.states]
@@ -518,3 +518,4 @@ def compare_engines(layer, x, one, other, tol, sizes=()):
         loss = sum((o*g).sum() for o,g in zip(out, given))
         results.append([*out, *torch.autograd.grad(loss, leaves)])
     for a,b in zip(*results): test_same(a, b, tol)
+    return max(((a-b).abs()/(1+b.abs())).max().item() for a,b in zip(*results) if a.numel())

@@ -102,10 +102,16 @@ struct Packed {   // K x N; element (k, n) is w[k*sk + n*sn]
       for (I n = j; n < std::min(j + 64, N); n++) *o++ = w[k*sk + n*sn];
   }
   void times(I M, const float* A, I lda, float* C, I ldc, bool add) const {   // C = A this, or C += A this
-    for (I j = 0; j < N; j += 64) { I n = std::min<I>(64, N - j);
-      at::native::cpublas::brgemm(M, n, K, lda, n, ldc, add, A, d.data() + j*K, C + j, false); }
+    for (I j = 0; j < N; j += 64) {
+      I n = std::min<I>(64, N - j);
+      at::native::cpublas::brgemm(M, n, K, lda, n, ldc, add, A, d.data() + j*K, C + j, false);
+    }
   }
 };
+"""
+
+# %% ../../nbs/kernels/01_cpu.ipynb #c785b7a4
+_products += r"""
 template <class F> void slices(I B, I threads, F body) {
   I rows = (B + threads - 1)/threads;
   #pragma omp parallel for num_threads(threads) schedule(static)
@@ -114,8 +120,13 @@ template <class F> void slices(I B, I threads, F body) {
   }
 }
 extern "C" int probe() {
-  try { Packed w; float a[4] = {1, 2, 3, 4}, b[4] = {1, 0, 0, 1}, c[4]; w.pack(b, 2, 2, 2, 1);
-        w.times(2, a, 2, c, 2, false); at::native::cpublas::brgemm_release(false); return c[0] == 1 && c[3] == 4; }
+  try {
+    Packed w; float a[4] = {1, 2, 3, 4}, b[4] = {1, 0, 0, 1}, c[4];
+    w.pack(b, 2, 2, 2, 1);
+    w.times(2, a, 2, c, 2, false);
+    at::native::cpublas::brgemm_release(false);
+    return c[0] == 1 && c[3] == 4;
+  }
   catch (...) { return 0; }
 }
 """
@@ -123,15 +134,17 @@ extern "C" int probe() {
 # %% ../../nbs/kernels/01_cpu.ipynb #a0662975
 _forward_loop = r"""
 enum { CORNN = -1, RNN, LSTM, GRU, NESTED, MCRM };
-struct Core { I sums, inner, all, fed, remembered; };   // in units: sums that input and output feed, that arteries and
-                                                        // memory feed, all; the first that output and memory feed
-const Core cores[] = {{1, 1, 1, 0, 0}, {1, 4, 1, 0, 4}, {4, 4, 4, 0, 4},
-                      {3, 4, 4, 1, 4}, {4, 4, 8, 0, 4}, {4, 3, 8, 0, 5}};
+struct Core {   // in units; the columns of the activations are one sum after the other
+  I sums, inner, all;   // number of sums that input and output feed, that arteries and memory feed, and of all sums
+  I fed, remembered;    // the first sum that the output feeds, and the first that the memory feeds
+};
+const Core cores[] = {{1, 1, 1, 0, 0}, {1, 4, 1, 0, 4}, {4, 4, 4, 0, 4},    // coRNN, RNN, LSTM
+                      {3, 4, 4, 1, 4}, {4, 4, 8, 0, 4}, {4, 3, 8, 0, 5}};   // GRU, nested LSTM, MCRM
 struct Args {
-  I kind, T, B, m, p, keep;
+  I kind, T, B, m, p, keep;   // kind, steps, rows, inputs, units, whether to keep the activations
   const float *x, *wx, *wh, *wu, *wc, *bias, *numbers, *h0, *c0, *e0;
-  float *h, *c, *e, *acts;
-  const I* sizes;                                                       // rows of every step, if they become fewer
+  float *h, *c, *e, *acts;    // states and activations of every step
+  const I* sizes;             // rows of every step, if they become fewer
   I rows(I t) const { return sizes ? sizes[t] : B; }
   bool nested() const { return kind >= NESTED; }
   const Core& core() const { return cores[kind+1]; }
@@ -141,22 +154,34 @@ struct Args {
   I fed() const { return core().fed*p; }
   I remembered() const { return core().remembered*p; }
 };
-template <class F> void slices(const Args& a, I threads, F body) {   // long rows come first: equal shares of the steps
+"""
+
+# %% ../../nbs/kernels/01_cpu.ipynb #a65e5407
+_forward_loop += r"""
+template <class F> void slices(const Args& a, I threads, F body) {
   if (!a.sizes) { slices(a.B, threads, body); return; }
   std::vector<I> steps(a.B), from(threads + 1, a.B); I all = 0, done = 0, k = 1;
   for (I t = 0; t < a.T; t++) { all += a.sizes[t]; for (I i = 0; i < a.sizes[t]; i++) steps[i]++; }
-  from[0] = 0;
+  from[0] = 0;   // the first row of each thread's share
   for (I i = 0; i < a.B && k < threads; i++) {
-    done += steps[i]; while (k < threads && done*threads >= k*all) from[k++] = i + 1; }
+    done += steps[i];
+    while (k < threads && done*threads >= k*all) from[k++] = i + 1;
+  }
   #pragma omp parallel for num_threads(threads) schedule(static)
   for (I k = 0; k < threads; k++) {
     if (from[k] < from[k+1]) { body(from[k], from[k+1] - from[k]); at::native::cpublas::brgemm_release(false); }
   }
 }
-static inline void start(I n, I m, const float* x, const float* w, const float* bias, I na, float* q) {   // m few
+"""
+
+# %% ../../nbs/kernels/01_cpu.ipynb #d2c31e8c
+_forward_loop += r"""
+static inline void start(I n, I m, const float* x, const float* w, const float* bias, I na, float* q) {
   std::memcpy(q, bias, na*sizeof(float));
-  for (I k = 0; k < m; k++) { const float v = x[k], *row = w + k*n;
-    _Pragma("omp simd") for (I j = 0; j < n; j++) q[j] += v*row[j]; }
+  for (I k = 0; k < m; k++) {
+    const float v = x[k], *row = w + k*n;
+    _Pragma("omp simd") for (I j = 0; j < n; j++) q[j] += v*row[j];
+  }
 }
 """
 
@@ -170,30 +195,52 @@ extern "C" void forward(const Args* given, I threads) {
   H.pack(a.wh, p, n, 1, p);
   if (a.nested()) U.pack(a.wu, 2*p, a.inner(), 1, 2*p);
   if (a.wc) C.pack(a.wc, p, a.inner(), 1, p);
+"""
+
+# %% ../../nbs/kernels/01_cpu.ipynb #47fd745b
+_forward_loop += r"""
   slices(a, threads, [&](I r, I all) {
-    std::vector<float> u(a.nested() ? all*2*p : 0);
-    for (I t = 0, first = 0; t < a.T; first += a.rows(t++)) {
-      const I M = std::min(all, a.rows(t) - r); if (M <= 0) break;
-      const I at = (first + r)*p, last = t ? at - a.rows(t-1)*p : 0;
+    std::vector<float> u(a.nested() ? all*2*p : 0);   // the arteries of one step
+    for (I t = 0, first = 0; t < a.T; first += a.rows(t++)) {   // first: place of the step's first row
+      const I M = std::min(all, a.rows(t) - r);
+      if (M <= 0) break;
+      const I at = (first + r)*p, last = t ? at - a.rows(t-1)*p : 0;   // places of the states after and before it
       const float *h = t ? a.h + last : a.h0 + r*p, *c = t ? a.c + last : a.c0 + r*p, *e = t ? a.e + last : a.e0 + r*p;
-      const float* x = a.x + (first + r)*a.m; float* A = a.acts + ((a.keep ? first : 0) + r)*na;
+      const float* x = a.x + (first + r)*a.m;
+      float* A = a.acts + ((a.keep ? first : 0) + r)*na;
       for (I i = 0; i < M; i++) start(n, a.m > few ? 0 : a.m, x + i*a.m, turned.data(), a.bias, na, A + i*na);
       if (a.m > few) X.times(M, x, a.m, A, na, true);
       H.times(M, h, p, A + a.fed(), na, true);
       if (a.kind == CORNN) C.times(M, c, p, A, na, true);
-      for (I i = 0; i < M; i++) { float* q = A + i*na; const I s = i*p, d = at + s;
+"""
+
+# %% ../../nbs/kernels/01_cpu.ipynb #2948ec8e
+_forward_loop += r"""
+      for (I i = 0; i < M; i++) {
+        float* q = A + i*na;
+        const I s = i*p, d = at + s;   // places of the row's old and new state
         if (a.kind == RNN) { EACH q[j] = a.h[d+j] = tanh_(q[j]); }
         else if (a.kind == CORNN) oscillator_row(p, q, a.numbers, h + s, c + s, a.h + d, a.c + d);
         else if (a.kind == GRU) gru_row(p, q, h + s, a.h + d);
         else if (a.kind == LSTM) lstm_row(p, q, c + s, a.c + d, a.h + d);
-        else { gates(p, q); arteries(p, q, c + s, u.data() + 2*s); } }
+        else { gates(p, q); arteries(p, q, c + s, u.data() + 2*s); }
+      }
       if (!a.nested()) continue;
+"""
+
+# %% ../../nbs/kernels/01_cpu.ipynb #e8920cad
+_forward_loop += r"""
       U.times(M, u.data(), 2*p, A + 4*p, na, true);
       if (a.wc) C.times(M, c, p, A + a.remembered(), na, true);
-      for (I i = 0; i < M; i++) { float* q = A + i*na; const I s = i*p, d = at + s;
-        if (a.kind == MCRM) gru_row(p, q + 4*p, c + s, a.c + d); else lstm_row(p, q + 4*p, e + s, a.e + d, a.c + d);
-        show(p, q + 3*p, a.c + d, a.h + d); }
-    } });
+      for (I i = 0; i < M; i++) {
+        float* q = A + i*na;
+        const I s = i*p, d = at + s;
+        if (a.kind == MCRM) gru_row(p, q + 4*p, c + s, a.c + d);
+        else lstm_row(p, q + 4*p, e + s, a.e + d, a.c + d);
+        show(p, q + 3*p, a.c + d, a.h + d);
+      }
+    }
+  });
 }
 """
 
@@ -206,18 +253,31 @@ extern "C" void backward(const Args* given, const float* gh, const float* gc, co
   H.pack(a.wh, a.sums(), p, p, 1);
   if (a.nested()) U.pack(a.wu, a.inner(), 2*p, 2*p, 1);
   if (a.wc) C.pack(a.wc, a.inner(), p, p, 1);
-  I all_rows = 0; for (I t = 0; t < a.T; t++) all_rows += a.rows(t);
+  I all_rows = 0;
+  for (I t = 0; t < a.T; t++) all_rows += a.rows(t);
+"""
+
+# %% ../../nbs/kernels/01_cpu.ipynb #786514d0
+_backward_loop += r"""
   slices(a, threads, [&](I r, I all) {
     std::vector<float> du(a.nested() ? all*2*p : 0);
-    float *Dh = dh + r*p, *Dc = dc + r*p, *De = de + r*p;
+    float *Dh = dh + r*p, *Dc = dc + r*p, *De = de + r*p;   // this thread's rows
     for (I t = a.T-1, first = all_rows; t >= 0; t--) {
       first -= a.rows(t);
-      const I M = std::min(all, a.rows(t) - r); if (M <= 0) continue;
+      const I M = std::min(all, a.rows(t) - r);
+      if (M <= 0) continue;
       const I at = (first + r)*p, last = t ? at - a.rows(t-1)*p : 0;
       const float *h = t ? a.h + last : a.h0 + r*p, *c = t ? a.c + last : a.c0 + r*p, *e = t ? a.e + last : a.e0 + r*p;
       float *A = a.acts + (first + r)*na, *u = us + 2*at;
-      add(M*p, gh ? gh + at : 0, Dh); add(M*p, gc ? gc + at : 0, Dc); add(M*p, ge ? ge + at : 0, De);
-      for (I i = 0; i < M; i++) { float *q = A + i*na, *eh = Dh + i*p, *ec = Dc + i*p, *ee = De + i*p;
+      add(M*p, gh ? gh + at : 0, Dh);
+      add(M*p, gc ? gc + at : 0, Dc);
+      add(M*p, ge ? ge + at : 0, De);
+"""
+
+# %% ../../nbs/kernels/01_cpu.ipynb #300241f3
+_backward_loop += r"""
+      for (I i = 0; i < M; i++) {
+        float *q = A + i*na, *eh = Dh + i*p, *ec = Dc + i*p, *ee = De + i*p;
         const I s = i*p, d = at + s;
         if (a.kind == RNN) { EACH q[j] = eh[j]*(1 - q[j]*q[j]); continue; }
         if (a.kind == CORNN) { oscillator_row_back(p, q, a.numbers, eh, ec); continue; }
@@ -226,14 +286,21 @@ extern "C" void backward(const Args* given, const float* gh, const float* gc, co
         arteries(p, q, c + s, u + 2*s);
         show_back(p, q + 3*p, a.c + d, eh, ec);
         if (a.kind == MCRM) gru_row_back(p, q + 4*p, c + s, ec);
-        else { lstm_row_back(p, q + 4*p, e + s, a.e + d, ec, ee); std::memset(ec, 0, p*sizeof(float)); } }
+        else { lstm_row_back(p, q + 4*p, e + s, a.e + d, ec, ee); std::memset(ec, 0, p*sizeof(float)); }
+      }
+"""
+
+# %% ../../nbs/kernels/01_cpu.ipynb #8cb673a4
+_backward_loop += r"""
       if (a.nested()) {
         U.times(M, A + 4*p, na, du.data(), 2*p, false);
         if (a.wc) C.times(M, A + a.remembered(), na, Dc, p, true);
-        for (I i = 0; i < M; i++) arteries_back(p, A + i*na, c + i*p, du.data() + i*2*p, Dc + i*p); }
+        for (I i = 0; i < M; i++) arteries_back(p, A + i*na, c + i*p, du.data() + i*2*p, Dc + i*p);
+      }
       if (a.kind == CORNN) C.times(M, A, na, Dc, p, true);
       H.times(M, A + a.fed(), na, Dh, p, a.kind == GRU || a.kind == CORNN);
-    } });
+    }
+  });
 }
 """
 
@@ -245,9 +312,11 @@ extern "C" void add_products(float* total, const float* sums, I ls, const float*
     for (I i = i0; i < std::min(i0 + 16, m); i++) turned[i*R + r] = x[r*m + i];
   slices((k + 63)/64, threads, [&](I first, I count) {
     std::vector<float> c(m*64);
-    for (I j = first*64; j < std::min(k, (first + count)*64); j += 64) { const I n = std::min<I>(64, k - j);
+    for (I j = first*64; j < std::min(k, (first + count)*64); j += 64) {
+      const I n = std::min<I>(64, k - j);
       at::native::cpublas::brgemm(m, n, R, R, ls, n, false, turned.data(), sums + j, c.data(), false);
-      for (I l = 0; l < n; l++) for (I i = 0; i < m; i++) total[(j + l)*m + i] += c[i*n + l]; }
+      for (I l = 0; l < n; l++) for (I i = 0; i < m; i++) total[(j + l)*m + i] += c[i*n + l];
+    }
   });
 }
 """

@@ -31,61 +31,96 @@ template <> struct Lanes<double> { typedef double type __attribute__((vector_siz
 template <class R> using V = typename Lanes<R>::type;
 template <class R> static inline const V<R>& at_(const R* p) { return *(const V<R>*)p; }
 template <class R> static inline V<R>& at_(R* p) { return *(V<R>*)p; }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #37bb0f37
+_lanes += r"""
 template <class R> static inline void totals(const R* acc, R* out) {   // the sums of sixteen vectors
-  typedef decltype(V<R>() < V<R>()) Way; V<R> t[8];
-  for (int i = 0; i < 8; i++) { const V<R> a = at_(acc + i*L), b = at_(acc + (i+8)*L);
+  typedef decltype(V<R>() < V<R>()) Way;   // whole numbers that say which lanes a shuffle takes
+  V<R> t[8];
+  for (int i = 0; i < 8; i++) {
+    const V<R> a = at_(acc + i*L), b = at_(acc + (i+8)*L);
     t[i] = __builtin_shuffle(a, b, Way{0,1,2,3,4,5,6,7,16,17,18,19,20,21,22,23})
-         + __builtin_shuffle(a, b, Way{8,9,10,11,12,13,14,15,24,25,26,27,28,29,30,31}); }
-  for (int i = 0; i < 4; i++) { const V<R> a = t[i], b = t[i+4];
+         + __builtin_shuffle(a, b, Way{8,9,10,11,12,13,14,15,24,25,26,27,28,29,30,31});
+  }
+  for (int i = 0; i < 4; i++) {
+    const V<R> a = t[i], b = t[i+4];
     t[i] = __builtin_shuffle(a, b, Way{0,1,2,3,16,17,18,19,8,9,10,11,24,25,26,27})
-         + __builtin_shuffle(a, b, Way{4,5,6,7,20,21,22,23,12,13,14,15,28,29,30,31}); }
-  for (int i = 0; i < 2; i++) { const V<R> a = t[i], b = t[i+2];
+         + __builtin_shuffle(a, b, Way{4,5,6,7,20,21,22,23,12,13,14,15,28,29,30,31});
+  }
+  for (int i = 0; i < 2; i++) {
+    const V<R> a = t[i], b = t[i+2];
     t[i] = __builtin_shuffle(a, b, Way{0,1,16,17,4,5,20,21,8,9,24,25,12,13,28,29})
-         + __builtin_shuffle(a, b, Way{2,3,18,19,6,7,22,23,10,11,26,27,14,15,30,31}); }
+         + __builtin_shuffle(a, b, Way{2,3,18,19,6,7,22,23,10,11,26,27,14,15,30,31});
+  }
   at_(out) = __builtin_shuffle(t[0], t[1], Way{0,16,2,18,4,20,6,22,8,24,10,26,12,28,14,30})
            + __builtin_shuffle(t[0], t[1], Way{1,17,3,19,5,21,7,23,9,25,11,27,13,29,15,31});
 }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #711fbacf
+_lanes += r"""
 template <class R> static inline void sum_lanes(I W, const R* acc, R* out) {   // `acc` has rows up to a multiple of L
   I j = 0;
   for (; j + L <= W; j += L) totals(acc + j*L, out + j);
   if (j < W) { R rest[L]; totals(acc + j*L, rest); std::copy(rest, rest + W - j, out + j); }
 }
 template <class R> static inline void lengths_(V<R> squares, R* out) {
-  for (int l = 0; l < L; l++) out[l] = std::sqrt(squares[l] + R(1e-6)); }
-template <class R> static inline R dot(I n, const R* a, const R* b) { R s = 0;
-  _Pragma("omp simd reduction(+:s)") for (I j = 0; j < n; j++) s += a[j]*b[j]; return s; }
+  for (int l = 0; l < L; l++) out[l] = std::sqrt(squares[l] + R(1e-6));
+}
+template <class R> static inline R dot(I n, const R* a, const R* b) {
+  R s = 0;
+  _Pragma("omp simd reduction(+:s)") for (I j = 0; j < n; j++) s += a[j]*b[j];
+  return s;
+}
 template <class R> static inline R length(I n, const R* a) { return std::sqrt(dot(n, a, a) + R(1e-6)); }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #2d874098
 _tiles = r"""
 template <class R> static inline void tile_dot(I W, const R* M, const R* key, R* out) {   // key with every slot
-  V<R> a = {}, b = {}, c = {}, d = {}; I j = 0;
-  for (; j + 4 <= W; j += 4) { const R* m = M + j*L;
-    a += key[j]*at_(m); b += key[j+1]*at_(m + L); c += key[j+2]*at_(m + 2*L); d += key[j+3]*at_(m + 3*L); }
+  V<R> a = {}, b = {}, c = {}, d = {};
+  I j = 0;
+  for (; j + 4 <= W; j += 4) {
+    const R* m = M + j*L;
+    a += key[j]*at_(m); b += key[j+1]*at_(m + L); c += key[j+2]*at_(m + 2*L); d += key[j+3]*at_(m + 3*L);
+  }
   for (; j < W; j++) a += key[j]*at_(M + j*L);
   at_(out) = (a + b) + (c + d);
 }
 template <class R> static inline void tile_squares(I W, const R* M, R* out) {   // length of every slot
-  V<R> a = {}, b = {}, c = {}, d = {}; I j = 0;
-  for (; j + 4 <= W; j += 4) { const R* m = M + j*L;
-    a += at_(m)*at_(m); b += at_(m + L)*at_(m + L); c += at_(m + 2*L)*at_(m + 2*L); d += at_(m + 3*L)*at_(m + 3*L); }
+  V<R> a = {}, b = {}, c = {}, d = {};
+  I j = 0;
+  for (; j + 4 <= W; j += 4) {
+    const R* m = M + j*L;
+    a += at_(m)*at_(m); b += at_(m + L)*at_(m + L); c += at_(m + 2*L)*at_(m + 2*L); d += at_(m + 3*L)*at_(m + 3*L);
+  }
   for (; j < W; j++) a += at_(M + j*L)*at_(M + j*L);
   lengths_<R>((a + b) + (c + d), out);
 }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #609aca7b
+_tiles += r"""
 template <class R> static inline void tile_write(I W, const R* from, R* to, const R* w, const R* e, const R* v,
-    R* norms) {
-  const V<R> by = at_(w); V<R> a = {}, b = {}; I j = 0;   // and the new lengths
+                                                 R* norms) {
+  const V<R> by = at_(w); V<R> a = {}, b = {};
+  I j = 0;
   for (; j + 2 <= W; j += 2) {
     const V<R> x = at_(from + j*L)*(1 - by*e[j]) + by*v[j], y = at_(from + (j+1)*L)*(1 - by*e[j+1]) + by*v[j+1];
-    at_(to + j*L) = x; at_(to + (j+1)*L) = y; a += x*x; b += y*y; }
+    at_(to + j*L) = x; at_(to + (j+1)*L) = y;
+    a += x*x; b += y*y;
+  }
   if (j < W) { const V<R> x = at_(from + j*L)*(1 - by*e[j]) + by*v[j]; at_(to + j*L) = x; a += x*x; }
   lengths_<R>(a + b, norms);
 }
 template <class R> static inline void tile_dots(I W, const R* M, const R* one, const R* two, R* to_one, R* to_two) {
-  V<R> a = {}, b = {}, c = {}, d = {}; I j = 0;
-  for (; j + 2 <= W; j += 2) { const V<R> x = at_(M + j*L), y = at_(M + (j+1)*L);
-    a += one[j]*x; b += two[j]*x; c += one[j+1]*y; d += two[j+1]*y; }
+  V<R> a = {}, b = {}, c = {}, d = {};
+  I j = 0;
+  for (; j + 2 <= W; j += 2) {
+    const V<R> x = at_(M + j*L), y = at_(M + (j+1)*L);
+    a += one[j]*x; b += two[j]*x; c += one[j+1]*y; d += two[j+1]*y;
+  }
   if (j < W) { a += one[j]*at_(M + j*L); b += two[j]*at_(M + j*L); }
   at_(to_one) = a + c; at_(to_two) = b + d;
 }
@@ -99,10 +134,13 @@ template <class R> static inline void tile_gather(I W, const R* M, const R* g, R
 }
 template <class R> static inline void add_at(R* acc, V<R> x, bool first) { at_(acc) = first ? x : at_(acc) + x; }
 template <class R, bool first> static inline void tile_back(I W, const R* M, R* d, const R* g, const R* key,
-    const R* part, R* acc) {
-  const V<R> by = at_(g), c = at_(part);     // d += g key' + part M, acc += g M
-  for (I j = 0; j < W; j++) { const V<R> m = at_(M + j*L);
-    at_(d + j*L) += by*key[j] + c*m; add_at(acc + j*L, by*m, first); }
+                                                            const R* part, R* acc) {
+  const V<R> by = at_(g), c = at_(part);
+  for (I j = 0; j < W; j++) {   // d += g key' + part M, acc += g M
+    const V<R> m = at_(M + j*L);
+    at_(d + j*L) += by*key[j] + c*m;
+    add_at(acc + j*L, by*m, first);
+  }
 }
 template <class R> static void to_tiles(I N, I W, const R* from, R* to) {   // (slots, width) to tiles of (width, L)
   for (I b = 0; b*L < N; b++) for (I j = 0; j < W; j++) for (I l = 0; l < L; l++)
@@ -120,11 +158,19 @@ template <> struct Mat<float> : Packed {
   void pack(const float* w, I k_, I n_, I sk, I sn) {   // a weight that is read across, by squares
     if (sk != 1) { Packed::pack(w, k_, n_, sk, sn); return; }
     K = k_; N = n_; d.resize(K*N);
-    for (I j = 0; j < N; j += 64) { const I width = std::min<I>(64, N - j); float* o = d.data() + j*K;
-      for (I k = 0; k < K; k += 16) { const I deep = std::min<I>(16, K - k);
-        for (I n = 0; n < width; n++) for (I i = 0; i < deep; i++) o[(k + i)*width + n] = w[(j + n)*sn + k + i]; } }
+    for (I j = 0; j < N; j += 64) {
+      const I width = std::min<I>(64, N - j); float* o = d.data() + j*K;
+      for (I k = 0; k < K; k += 16) {
+        const I deep = std::min<I>(16, K - k);
+        for (I n = 0; n < width; n++) for (I i = 0; i < deep; i++) o[(k + i)*width + n] = w[(j + n)*sn + k + i];
+      }
+    }
   }
 };
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #b09bfd9d
+_given += r"""
 template <> struct Mat<double> {
   I K = 0, N = 0; std::vector<double> d;
   void pack(const double* w, I k_, I n_, I sk, I sn) {
@@ -132,32 +178,53 @@ template <> struct Mat<double> {
     for (I k = 0; k < K; k++) for (I n = 0; n < N; n++) d[k*N + n] = w[k*sk + n*sn];
   }
   void times(I M, const double* A, I lda, double* C, I ldc, bool add) const {
-    for (I i = 0; i < M; i++) { double* c = C + i*ldc;
+    for (I i = 0; i < M; i++) {
+      double* c = C + i*ldc;
       if (!add) std::fill(c, c + N, 0.);
-      for (I k = 0; k < K; k++) { const double a = A[i*lda + k]; for (I n = 0; n < N; n++) c[n] += a*d[k*N + n]; } }
+      for (I k = 0; k < K; k++) { const double a = A[i*lda + k]; for (I n = 0; n < N; n++) c[n] += a*d[k*N + n]; }
+    }
   }
 };
-struct Sizes { I T, B, m, H, K, N, W, heads, every, gated, norm, keep, links; double clip; };
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #fa2e201b
+_given += r"""
+struct Sizes {
+  I T, B, m, H, K, N, W, heads,   // steps, rows, inputs, units, blocks, slots, width of a slot, read heads
+    every,                        // steps between two kept memories
+    gated, norm, keep, links;     // switches: gate counts in read weights, layer norm, a backward pass follows, links
+  double clip;                    // largest size of the controller's states
+};
 template <class R> struct Args : Sizes {
-  const R *x, *wx, *wr, *wh, *bias, *wi, *bi, *gamma, *beta, *h0, *c0, *M0, *u0, *w0, *rw0, *r0, *L0, *p0;
-  R *h, *c, *u, *w, *rw, *r, *Mend, *acts, *q, *rstd, *face, *cw, *cr, *past, *Lend, *p, *pastL;
+  const R *x, *wx, *wr, *wh, *bias, *wi, *bi, *gamma, *beta,   // input; weights of controller, interface, layer norm
+          *h0, *c0, *M0, *u0, *w0, *rw0, *r0, *L0, *p0;        // initial states
+  R *h, *c, *u, *w, *rw, *r, *Mend,                            // states: usage, write and read weights, words read
+    *acts, *q, *rstd, *face, *cw, *cr, *past,                  // for the backward pass; cw, cr: content weights
+    *Lend, *p, *pastL;                                         // last links, precedences, kept links
   const I* lengths; int32_t* order;
   I tiles() const { return (this->N + L - 1)/L; }
   I block() const { return tiles()*this->W*L; }    // numbers of a block in tiles
 };
-struct Face {   // where the interface's segments begin
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #718f5079
+_given += r"""
+struct Face {
   I v, e, f, ga, gw, wk, wb, rk, rb, al, md, size;   // md: read modes of a DNC; al = -1: one block, no gate
-  Face(const Sizes& a) { const I K = a.K, W = a.W, r = a.heads;
-    v = 0; e = K*W; f = e + K*W; ga = f + K*r; gw = ga + K; wk = gw + K; wb = wk + K*W; rk = wb + K; rb = rk + K*r*W;
+  Face(const Sizes& a) {
+    const I K = a.K, W = a.W, r = a.heads;
+    v = 0; e = K*W; f = e + K*W; ga = f + K*r; gw = ga + K;
+    wk = gw + K; wb = wk + K*W; rk = wb + K; rb = rk + K*r*W;
     al = rb + K*r; md = al + K*r;
     if (a.links && K == 1) { md = al; al = -1; }
-    size = a.links ? md + K*r*3 : md; }
+    size = a.links ? md + K*r*3 : md;
+  }
 };
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5be145dc
 _given += r"""
-template <class R> static R* scratch(int which, I n) {   // room that a thread keeps: fresh pages are slow
+template <class R> static R* scratch(int which, I n) {   // room that a thread keeps from call to call
   static thread_local std::vector<R> rooms[8];
   if ((I)rooms[which].size() < n) rooms[which].resize(n);
   return rooms[which].data();
@@ -173,30 +240,46 @@ template <class R> static inline void softmax_(I n, R* s) {
   const R by = 1/sum;
   _Pragma("omp simd") for (I i = 0; i < n; i++) s[i] *= by;
 }
-template <class R> static inline void activate(const Sizes& a, const Face& at, R* q) {
-    // gates of one row's interface
+template <class R> static inline void activate(const Sizes& a, const Face& at, R* q) {   // gates of a row's interface
   _Pragma("omp simd") for (I j = at.e; j < at.wk; j++) q[j] = sigmoid_(q[j]);
   if (a.links) for (I ki = 0; ki < a.K*a.heads; ki++) softmax_<R>(3, q + at.md + ki*3);
-  if (at.al >= 0) for (I i = 0; i < a.heads; i++) { R top = q[at.al + i], sum = 0;
+  if (at.al >= 0) for (I i = 0; i < a.heads; i++) {   // across the blocks
+    R top = q[at.al + i], sum = 0;
     for (I k = 1; k < a.K; k++) top = std::max(top, q[at.al + k*a.heads + i]);
     for (I k = 0; k < a.K; k++) { R& p = q[at.al + k*a.heads + i]; p = exp_(R(p - top)); sum += p; }
-    for (I k = 0; k < a.K; k++) q[at.al + k*a.heads + i] /= sum; }
+    for (I k = 0; k < a.K; k++) q[at.al + k*a.heads + i] /= sum;
+  }
 }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #f4abbd0e
+_rows += r"""
 template <class R> static inline void usage_row(I N, I heads, const R* u0, const R* w0, const R* f, const R* rw0,
-    R* u) {
+                                                R* u) {
   _Pragma("omp simd") for (I n = 0; n < N; n++) u[n] = u0[n] + (1 - u0[n])*w0[n];
-  for (I i = 0; i < heads; i++) { const R g = f[i], *p = rw0 + i*N;
-    _Pragma("omp simd") for (I n = 0; n < N; n++) u[n] *= 1 - g*p[n]; }
+  for (I i = 0; i < heads; i++) {
+    const R g = f[i], *p = rw0 + i*N;
+    _Pragma("omp simd") for (I n = 0; n < N; n++) u[n] *= 1 - g*p[n];
+  }
 }
 template <class R> static inline void free_row(I N, const R* u, R* free) {
   const R e = R(1e-6), k = R(1 - 1e-6);
   _Pragma("omp simd") for (I n = 0; n < N; n++) free[n] = 1 - (e + k*u[n]);
 }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #3ccaf4a2
+_rows += r"""
 template <class R> static inline void sort_slots(I N, const R* free, int32_t* order) {   // was nearly sorted
-  for (I j = 1; j < N; j++) { const int32_t n = order[j]; const R f = free[n]; I i = j;
-    for (; i > 0; i--) { const int32_t o = order[i-1]; if (free[o] > f || (free[o] == f && o < n)) break;
-        order[i] = o; }
-    order[i] = n; }
+  for (I j = 1; j < N; j++) {
+    const int32_t n = order[j]; const R f = free[n]; I i = j;
+    for (; i > 0; i--) {
+      const int32_t o = order[i-1];
+      if (free[o] > f || (free[o] == f && o < n)) break;
+      order[i] = o;
+    }
+    order[i] = n;
+  }
 }
 template <class R> static inline void allocate(I N, const R* free, const int32_t* order, R* a) {
   R left = 1;
@@ -208,16 +291,20 @@ template <class R> static inline void allocate(I N, const R* free, const int32_t
 _rows += r"""
 template <class R> struct Room {   // what a row needs while it is worked on
   std::vector<R> free, alloc, w, s, dots, acc, g;
-  Room(const Sizes& a) { const I P = (a.N + L - 1)/L*L;
+  Room(const Sizes& a) {
+    const I P = (a.N + L - 1)/L*L;   // slots, up to a multiple of a tile's
     for (auto* v : {&free, &alloc, &w, &s, &dots}) v->resize(P);
-    acc.resize(a.heads*up(a.W)*L); g.resize(a.heads*P); }
+    acc.resize(a.heads*up(a.W)*L); g.resize(a.heads*P);
+  }
   static I up(I n) { return (n + L - 1)/L*L; }
 };
-template <class R> static inline void content_row(const Sizes& a, const R* M, const R* norms, const R* key,
-    R strength, R* s) {
+template <class R> static inline void content_row(const Sizes& a, const R* M, const R* norms, const R* key, R strength,
+                                                  R* s) {
   const I tiles = (a.N + L - 1)/L; const R b = softplus_(strength), k = length(a.W, key);
-  for (I t = 0; t < tiles; t++) { tile_dot(a.W, M + t*a.W*L, key, s + t*L);
-    at_(s + t*L) *= b/(k*at_(norms + t*L) + R(1e-6)); }
+  for (I t = 0; t < tiles; t++) {
+    tile_dot(a.W, M + t*a.W*L, key, s + t*L);
+    at_(s + t*L) *= b/(k*at_(norms + t*L) + R(1e-6));
+  }
   softmax_(a.N, s);
   for (I n = a.N; n < tiles*L; n++) s[n] = 0;
 }
@@ -225,52 +312,67 @@ template <class R> static inline void content_row(const Sizes& a, const R* M, co
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #2b8296e8
 _rows += r"""
-// Temporal links of one block: who was written after whom; in place
 template <class R> static inline void links_row(I N, const R* w, const R* p0, R* p, R* links) {
   R sum = 0;
-  for (I i = 0; i < N; i++) { const R wi = w[i]; R* l = links + i*N; sum += wi;
+  for (I i = 0; i < N; i++) {
+    const R wi = w[i]; R* l = links + i*N; sum += wi;
     _Pragma("omp simd") for (I j = 0; j < N; j++) l[j] = (1 - wi - w[j])*l[j] + wi*p0[j];
-    l[i] = 0; }
+    l[i] = 0;
+  }
   if (p) for (I n = 0; n < N; n++) p[n] = (1 - sum)*p0[n] + w[n];
 }
 template <class R> static inline void links_read(I N, const R* links, const R* read, R* forth, R* back) {
   std::fill(back, back + N, R(0));
-  for (I i = 0; i < N; i++) { const R ri = read[i], *l = links + i*N;
+  for (I i = 0; i < N; i++) {
+    const R ri = read[i], *l = links + i*N;
     forth[i] = dot(N, l, read);
-    _Pragma("omp simd") for (I j = 0; j < N; j++) back[j] += ri*l[j]; }
+    _Pragma("omp simd") for (I j = 0; j < N; j++) back[j] += ri*l[j];
+  }
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #13e971cb
 _rows += r"""
-template <class R> static void slots_row(const Args<R>& a, const Face& at, Room<R>& o, const R* q, R* M,
-    R* norms, int32_t* order,
-    const R* u0, const R* w0, const R* rw0, R* u, R* w, R* rw, R* r, R* cw, R* cr, R* links, const R* p0, R* p) {
+template <class R> static void slots_row(const Args<R>& a, const Face& at, Room<R>& o, const R* q, R* M, R* norms,
+                                         int32_t* order, const R* u0, const R* w0, const R* rw0, R* u, R* w, R* rw,
+                                         R* r, R* cw, R* cr, R* links, const R* p0, R* p) {
   const I N = a.N, W = a.W, tiles = a.tiles();
   const I rows = Room<R>::up(W)*L;
   std::fill(o.acc.begin(), o.acc.end(), R(0));
   for (I k = 0; k < a.K; k++) {
-    R *m = M + k*a.block(), *nm = norms + k*tiles*L; int32_t* ord = order + k*N;
+    R *m = M + k*a.block(), *nm = norms + k*tiles*L; int32_t* ord = order + k*N;   // of this block
     usage_row(N, a.heads, u0 + k*N, w0 + k*N, q + at.f + k*a.heads, rw0 + k*a.heads*N, u + k*N);
     free_row(N, u + k*N, o.free.data());
     sort_slots(N, o.free.data(), ord);
     allocate(N, o.free.data(), ord, o.alloc.data());
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #f054e8aa
+_rows += r"""
     content_row(a, m, nm, q + at.wk + k*W, q[at.wb + k], o.s.data());
     const R ga = q[at.ga + k], gw = q[at.gw + k];
     for (I n = 0; n < N; n++) { cw[k*N + n] = o.s[n]; w[k*N + n] = o.w[n] = gw*(ga*o.alloc[n] + (1 - ga)*o.s[n]); }
     for (I t = 0; t < tiles; t++)
       tile_write(W, m + t*W*L, m + t*W*L, o.w.data() + t*L, q + at.e + k*W, q + at.v + k*W, nm + t*L);
     if (a.links) links_row(N, w + k*N, p0 + k*N, p + k*N, links + k*N*N);
-    for (I i = 0; i < a.heads; i++) { const I ki = k*a.heads + i; R* s = o.s.data();
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #41d3cb47
+_rows += r"""
+    for (I i = 0; i < a.heads; i++) {
+      const I ki = k*a.heads + i; R* s = o.s.data();
       const R al = at.al < 0 ? R(1) : q[at.al + ki];
       content_row(a, m, nm, q + at.rk + ki*W, q[at.rb + ki], s);
       std::copy(s, s + N, cr + ki*N);
-      if (a.links) { const R* mode = q + at.md + ki*3; R *forth = o.free.data(), *back = o.alloc.data();
+      if (a.links) {
+        const R* mode = q + at.md + ki*3; R *forth = o.free.data(), *back = o.alloc.data();
         links_read(N, links + k*N*N, rw0 + ki*N, forth, back);
-        for (I n = 0; n < N; n++) s[n] = mode[0]*back[n] + mode[1]*forth[n] + mode[2]*s[n]; }
+        for (I n = 0; n < N; n++) s[n] = mode[0]*back[n] + mode[1]*forth[n] + mode[2]*s[n];
+      }
       for (I n = 0; n < N; n++) rw[ki*N + n] = a.gated ? al*s[n] : s[n];
       for (I n = 0; n < N; n++) s[n] *= al;
-      for (I t = 0; t < tiles; t++) tile_gather(W, m + t*W*L, s + t*L, o.acc.data() + i*rows); }
+      for (I t = 0; t < tiles; t++) tile_gather(W, m + t*W*L, s + t*L, o.acc.data() + i*rows);
+    }
   }
   for (I i = 0; i < a.heads; i++) sum_lanes(W, o.acc.data() + i*rows, r + i*W);
 }
@@ -284,7 +386,8 @@ template <class R> static inline void controller_row(const Sizes& a, R* q, const
     const R i = sigmoid_(q[j]), f = sigmoid_(R(q[H+j] + 1)), g = tanh_(q[2*H+j]), s = sigmoid_(q[3*H+j]);
     q[j] = i; q[H+j] = f; q[2*H+j] = g; q[3*H+j] = s;
     R v = f*c0[j] + i*g, y = s*tanh_(v);
-    c[j] = v > top ? top : v < -top ? -top : v; h[j] = y > top ? top : y < -top ? -top : y; }
+    c[j] = v > top ? top : v < -top ? -top : v; h[j] = y > top ? top : y < -top ? -top : y;
+  }
 }
 template <class R> static inline R norm_row(const Sizes& a, const R* h, const R* gamma, const R* beta, R* q) {
   const I H = a.H;
@@ -302,25 +405,39 @@ template <class R> static inline R norm_row(const Sizes& a, const R* h, const R*
 # %% ../../nbs/kernels/05_dam_loop.ipynb #508871df
 _forward = r"""
 template <class R> static void forward_loop(const Args<R>& a, I threads) {
-  const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, tiles = a.tiles(); const Face at(a);
-      const I S = at.size;
+  const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, tiles = a.tiles();
+  const Face at(a); const I S = at.size;
   Mat<R> X, Rd, Hh, F;
-  X.pack(a.wx, a.m, 4*H, 1, a.m); Rd.pack(a.wr, RW, 4*H, 1, RW); Hh.pack(a.wh, H, 4*H, 1, H); F.pack(a.wi, H, S,
-      1, H);
+  X.pack(a.wx, a.m, 4*H, 1, a.m);
+  Rd.pack(a.wr, RW, 4*H, 1, RW);
+  Hh.pack(a.wh, H, 4*H, 1, H);
+  F.pack(a.wi, H, S, 1, H);
   const I share = (a.B + threads - 1)/threads, rows = std::min<I>(64, share);
-  slices((a.B + rows - 1)/rows, threads, [&](I first, I count) { for (I piece = first; piece < first + count;
-      piece++) {
-    const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();
-    const I KNN = a.links ? KN*N : 0;
-    R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*K*tiles*L); std::vector<int32_t> order(M*KN);
-    R* links = scratch<R>(4, M*KNN); if (KNN) std::memcpy(links, a.L0 + r0*KNN, M*KNN*sizeof(R));
-        Room<R> room(a);
-    for (I i = 0; i < M; i++) for (I k = 0; k < K; k++) { R* m = mem + i*Kb + k*a.block();
+  slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
+  for (I piece = first; piece < first + count; piece++) {
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #164fd5b2
+_forward += r"""
+    const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();   // Kb: numbers of a row's memory
+    const I KNN = a.links ? KN*N : 0;                                          // and of its links
+    R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*K*tiles*L);
+    std::vector<int32_t> order(M*KN);
+    R* links = scratch<R>(4, M*KNN);
+    if (KNN) std::memcpy(links, a.L0 + r0*KNN, M*KNN*sizeof(R));
+    Room<R> room(a);
+    for (I i = 0; i < M; i++) for (I k = 0; k < K; k++) {
+      R* m = mem + i*Kb + k*a.block();
       to_tiles(N, W, a.M0 + ((r0 + i)*K + k)*N*W, m);
       for (I t = 0; t < tiles; t++) tile_squares(W, m + t*W*L, norms + ((i*K + k)*tiles + t)*L);
-      for (I n = 0; n < N; n++) order[(i*K + k)*N + n] = n; }
+      for (I n = 0; n < N; n++) order[(i*K + k)*N + n] = n;
+    }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #42d8327f
+_forward += r"""
     for (I t = 0; t < a.T; t++) {
-      const I now = t*a.B + r0, last = now - a.B, kept = a.keep ? now : r0;
+      const I now = t*a.B + r0, last = now - a.B, kept = a.keep ? now : r0;   // first row of this step and the last one
       const R *h0 = t ? a.h + last*H : a.h0 + r0*H, *c0 = t ? a.c + last*H : a.c0 + r0*H, *x = a.x + now*a.m,
               *w0 = t ? a.w + last*KN : a.w0 + r0*KN, *u0 = t ? a.u + last*KN : a.u0 + r0*KN,
               *rw0 = t ? a.rw + last*KN*a.heads : a.rw0 + r0*KN*a.heads, *words = t ? a.r + last*RW : a.r0 + r0*RW;
@@ -329,241 +446,317 @@ template <class R> static void forward_loop(const Args<R>& a, I threads) {
       if (KNN && a.keep && t % a.every == 0)
         std::memcpy(a.pastL + (t/a.every*a.B + r0)*KNN, links, M*KNN*sizeof(R));
       const R* p0 = t ? a.p + last*KN : a.p0 + r0*KN;
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #4961cb11
+_forward += r"""
       for (I i = 0; i < M; i++) std::memcpy(A + i*4*H, a.bias, 4*H*sizeof(R));
-      X.times(M, x, a.m, A, 4*H, true); Rd.times(M, words, RW, A, 4*H, true); Hh.times(M, h0, H, A, 4*H, true);
-      for (I i = 0; i < M; i++) { R* h = a.h + (now + i)*H;
+      X.times(M, x, a.m, A, 4*H, true);
+      Rd.times(M, words, RW, A, 4*H, true);
+      Hh.times(M, h0, H, A, 4*H, true);
+      for (I i = 0; i < M; i++) {
+        R* h = a.h + (now + i)*H;
         controller_row(a, A + i*4*H, c0 + i*H, h, a.c + (now + i)*H);
         a.rstd[kept + i] = norm_row(a, h, a.gamma, a.beta, q + i*H);
-        std::memcpy(f + i*S, a.bi, S*sizeof(R)); }
+        std::memcpy(f + i*S, a.bi, S*sizeof(R));
+      }
       F.times(M, q, H, f, S, true);
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #25c0ca6f
 _forward += r"""
-      for (I i = 0; i < M; i++) { const I n = now + i, p = kept + i; int32_t* ord = order.data() + i*KN;
+      for (I i = 0; i < M; i++) {
+        const I n = now + i, p = kept + i; int32_t* ord = order.data() + i*KN;
         activate(a, at, f + i*S);
-        slots_row(a, at, room, f + i*S, mem + i*Kb, norms + i*K*tiles*L, ord, u0 + i*KN, w0 + i*KN,
-                  rw0 + i*KN*a.heads, a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads, a.r + n*RW, a.cw + p*KN,
-                      a.cr + p*KN*a.heads, links + i*KNN, p0 + i*KN, a.p + n*KN);
+        slots_row(a, at, room, f + i*S, mem + i*Kb, norms + i*K*tiles*L, ord, u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads,
+                  a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads, a.r + n*RW, a.cw + p*KN, a.cr + p*KN*a.heads,
+                  links + i*KNN, p0 + i*KN, a.p + n*KN);
         if (a.keep) std::memcpy(a.order + p*KN, ord, KN*sizeof(int32_t));
         if (t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++)
           from_tiles(N, W, mem + i*Kb + k*a.block(), a.Mend + ((r0 + i)*K + k)*N*W);
         if (KNN && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
-          std::memcpy(a.Lend + (r0 + i)*KNN, links + i*KNN, KNN*sizeof(R)); }
-    } } });
+          std::memcpy(a.Lend + (r0 + i)*KNN, links + i*KNN, KNN*sizeof(R));
+      }
+    }     // of the steps
+  } });   // of the pieces
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e7b40fcf
 _back = r"""
-// Back through content weights s: d becomes the gradient of the dots, norm_part that of the lengths over the lengths
-template <class R> static inline void content_back(const Sizes& a, const R* s, R* d, const R* dots,
-    const R* norms, const R* key,
-    R strength, R* norm_part, R& dstrength, R& key_part) {
+template <class R> static inline void content_back(const Sizes& a, const R* s, R* d, const R* dots, const R* norms,
+                                                   const R* key, R strength, R* norm_part, R& dstrength, R& key_part) {
   const I P = (a.N + L - 1)/L*L; const R b = softplus_(strength), k = length(a.W, key);
   R mean = 0, db = 0, dk = 0;
   _Pragma("omp simd reduction(+:mean)") for (I n = 0; n < a.N; n++) mean += s[n]*d[n];
   _Pragma("omp simd reduction(+:db,dk)") for (I n = 0; n < a.N; n++) {
     const R by = 1/(k*norms[n] + R(1e-6)), cosine = dots[n]*by, ds = s[n]*(d[n] - mean), dlength = -b*ds*cosine*by;
     db += ds*cosine; dk += dlength*norms[n];
-    d[n] = b*ds*by; norm_part[n] += dlength*k/norms[n]; }
-  for (I n = a.N; n < P; n++) d[n] = 0;
+    d[n] = b*ds*by; norm_part[n] += dlength*k/norms[n];
+  }
+  for (I n = a.N; n < P; n++) d[n] = 0;   // the slots that fill up the last tile
   dstrength = db*sigmoid_(strength); key_part = dk/k;
 }
-template <class R> struct Back : Room<R> {   // what a row needs on its way back
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #1e8f9ad8
+_back += r"""
+template <class R> struct Back : Room<R> {
   std::vector<R> dw, d, dots, part, past_part, key, v, e, keys, face, du, along, forth, back, more;
-  Back(const Sizes& a) : Room<R>(a) { const I P = (a.N + L - 1)/L*L;
+  Back(const Sizes& a) : Room<R>(a) {
+    const I P = (a.N + L - 1)/L*L;
     for (auto* p : {&dw, &part, &past_part, &du}) p->resize(P);
     for (auto* p : {&d, &dots, &more}) p->resize(a.heads*P);
     for (auto* p : {&forth, &back}) p->resize(P);
     for (auto* p : {&key, &v, &e}) p->resize(this->up(a.W)*L);
-    keys.resize(a.heads*this->up(a.W)*L); face.resize(Face(a).size); along.resize(a.heads); }
+    keys.resize(a.heads*this->up(a.W)*L); face.resize(Face(a).size); along.resize(a.heads);
+  }
 };
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #81a81681
 _back += r"""
-// Back through the weights of a writing: dw to the gates, the usage (in du) and the content weights (in o.s)
 template <class R> static inline void weights_back(const Args<R>& a, Back<R>& o, const R* u, const R* cw,
-    const int32_t* order,
-    R ga, R gw, R& dga, R& dgw) {
+                                                   const int32_t* order, R ga, R gw, R& dga, R& dgw) {
   const I N = a.N; R *free = o.free.data(), *alloc = o.alloc.data(), *dw = o.dw.data(), *du = o.du.data();
   free_row(N, u, free); allocate(N, free, order, alloc);
   R sa = 0, sw = 0;
   _Pragma("omp simd reduction(+:sa,sw)") for (I n = 0; n < N; n++) {
-    sa += dw[n]*(alloc[n] - cw[n]); sw += dw[n]*(ga*alloc[n] + (1 - ga)*cw[n]); }
+    sa += dw[n]*(alloc[n] - cw[n]); sw += dw[n]*(ga*alloc[n] + (1 - ga)*cw[n]);
+  }
   dga = gw*sa*ga*(1 - ga); dgw = sw*gw*(1 - gw);
   _Pragma("omp simd") for (I n = 0; n < N; n++) { o.s[n] = gw*(1 - ga)*dw[n]; dw[n] *= gw*ga; }
-  R *left = o.g.data(), before = 1, later = 0;
+  R *left = o.g.data(), before = 1, later = 0;   // P of every slot, the next P, and its gradient
   for (I j = 0; j < N; j++) { left[j] = before; before *= 1 - free[order[j]]; }
-  for (I j = N-1; j >= 0; j--) { const I n = order[j]; const R f = free[n];
+  for (I j = N-1; j >= 0; j--) {
+    const I n = order[j]; const R f = free[n];
     du[n] -= R(1 - 1e-6)*(dw[n] - later)*left[j];
-    later = dw[n]*f + later*(1 - f); }
+    later = dw[n]*f + later*(1 - f);
+  }
 }
-// Back through the usage: du to that of the last step, to the read weights of the last step (added) and the free
-// gates
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #d2aef0a4
+_back += r"""
 template <class R> static inline void usage_back(const Sizes& a, R* du, const R* u0, const R* w0, const R* f,
-    const R* rw0, R* drw,
-    R* df, R* used) {
+                                                 const R* rw0, R* drw, R* df, R* used) {
   const I N = a.N;
   _Pragma("omp simd") for (I n = 0; n < N; n++) used[n] = du[n]*(u0[n] + (1 - u0[n])*w0[n]);
-  for (I i = 0; i < a.heads; i++) { R s = 0; const R g = f[i], *r = rw0 + i*N; R* d = drw + i*N;
+  for (I i = 0; i < a.heads; i++) {
+    R s = 0; const R g = f[i], *r = rw0 + i*N; R* d = drw + i*N;
     _Pragma("omp simd") for (I n = 0; n < N; n++) d[n] = used[n];
-    for (I l = 0; l < a.heads; l++) if (l != i) { const R h = f[l], *o = rw0 + l*N;
-      _Pragma("omp simd") for (I n = 0; n < N; n++) d[n] *= 1 - h*o[n]; }
+    for (I l = 0; l < a.heads; l++) if (l != i) {   // the other heads
+      const R h = f[l], *o = rw0 + l*N;
+      _Pragma("omp simd") for (I n = 0; n < N; n++) d[n] *= 1 - h*o[n];
+    }
     _Pragma("omp simd reduction(+:s)") for (I n = 0; n < N; n++) { s -= d[n]*r[n]; d[n] *= -g; }
-    df[i] = s*g*(1 - g); }
-  for (I i = 0; i < a.heads; i++) { const R g = f[i]; _Pragma("omp simd") for (I n = 0; n < N;
-      n++) du[n] *= 1 - g*rw0[i*N + n]; }
+    df[i] = s*g*(1 - g);
+  }
+  for (I i = 0; i < a.heads; i++) {
+    const R g = f[i];
+    _Pragma("omp simd") for (I n = 0; n < N; n++) du[n] *= 1 - g*rw0[i*N + n];
+  }
   _Pragma("omp simd") for (I n = 0; n < N; n++) du[n] *= 1 - w0[n];
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f76eb152
 _back += r"""
-// One tile, once through the memory: from the gradients of what was read to those of the old memory and of the
-// writing
-template <class R, int known, bool first> static inline void tile_through(const Args<R>& a, Back<R>& o, I t,
-    const R* m, const R* p, R* dm,
-    const R* dr, const R* keys, const R* e, const R* v) {
+template <class R, int known, bool first> static inline void tile_through(
+    const Args<R>& a, Back<R>& o, I t, const R* m, const R* p, R* dm, const R* dr, const R* keys, const R* e,
+    const R* v) {
   const I W = a.W, heads = known ? known : a.heads, P = a.tiles()*L, rows = o.up(W)*L;
   const V<R> c = at_(o.part.data() + t*L), w = at_(o.w.data() + t*L); V<R> sum = {};
   const R *g = o.g.data() + t*L, *d = o.d.data() + t*L; R *av = o.v.data(), *ae = o.e.data(), *ak = o.keys.data();
   V<R> gs[known ? known : 1], ds[known ? known : 1];
   for (int i = 0; i < known; i++) { gs[i] = at_(g + i*P); ds[i] = at_(d + i*P); }
-  for (I j = 0; j < W; j++) { const V<R> now = at_(m + j*L), old = at_(p + j*L);
-    V<R> x = at_(dm + j*L) + c*now;
-    for (int i = 0; i < heads; i++) { const V<R> di = known ? ds[i] : at_(d + i*P);
-      x += (known ? gs[i] : at_(g + i*P))*dr[i*W + j] + di*keys[i*W + j]; add_at(ak + i*rows + j*L, di*now, first); }
+  for (I j = 0; j < W; j++) {
+    const V<R> now = at_(m + j*L), old = at_(p + j*L);
+    V<R> x = at_(dm + j*L) + c*now;   // the gradient of the new memory
+    for (int i = 0; i < heads; i++) {
+      const V<R> di = known ? ds[i] : at_(d + i*P);
+      x += (known ? gs[i] : at_(g + i*P))*dr[i*W + j] + di*keys[i*W + j];
+      add_at(ak + i*rows + j*L, di*now, first);
+    }
     const V<R> xw = x*w;
     add_at(av + j*L, xw, first); add_at(ae + j*L, -xw*old, first);
-    sum += x*(v[j] - old*e[j]); at_(dm + j*L) = x - xw*e[j]; }
+    sum += x*(v[j] - old*e[j]); at_(dm + j*L) = x - xw*e[j];
+  }
   at_(o.dw.data() + t*L) = sum;
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #bdd589c5
 _back += r"""
-// Back through the reading along the links: d, the gradient of forth and of back, to the links and to the last weights
 template <class R> static inline void links_read_back(I N, const R* links, const R* read, const R* dforth,
-    const R* dback, R* dlinks, R* dread) {
+                                                      const R* dback, R* dlinks, R* dread) {
   std::fill(dread, dread + N, R(0));
-  for (I i = 0; i < N; i++) { const R *l = links + i*N, f = dforth[i], ri = read[i]; R* d = dlinks + i*N;
+  for (I i = 0; i < N; i++) {
+    const R *l = links + i*N, f = dforth[i], ri = read[i]; R* d = dlinks + i*N;
     dread[i] += dot(N, l, dback);
-    _Pragma("omp simd") for (I j = 0; j < N; j++) { d[j] += f*read[j] + ri*dback[j]; dread[j] += f*l[j]; } }
+    _Pragma("omp simd") for (I j = 0; j < N; j++) { d[j] += f*read[j] + ri*dback[j]; dread[j] += f*l[j]; }
+  }
 }
-// Back through the writing of the links; dlinks and dp become the gradients of the old ones, dw is added to
 template <class R> static inline void links_back(I N, const R* old, const R* w, const R* p0, R* dlinks, R* dp, R* dw) {
   R sum = 0; const R along = dot(N, dp, p0);
   for (I n = 0; n < N; n++) { sum += w[n]; dw[n] += dp[n] - along; }
   for (I n = 0; n < N; n++) dp[n] *= 1 - sum;
-  for (I i = 0; i < N; i++) { const R wi = w[i], *l = old + i*N; R *d = dlinks + i*N, of_i = 0; d[i] = 0;
-    _Pragma("omp simd reduction(+:of_i)") for (I j = 0; j < N; j++) { const R g = d[j], gl = g*l[j];
-      of_i += g*p0[j] - gl; dw[j] -= gl; dp[j] += g*wi; d[j] = g*(1 - wi - w[j]); }
-    dw[i] += of_i; }
+  for (I i = 0; i < N; i++) {
+    const R wi = w[i], *l = old + i*N; R *d = dlinks + i*N, of_i = 0; d[i] = 0;
+    _Pragma("omp simd reduction(+:of_i)") for (I j = 0; j < N; j++) {
+      const R g = d[j], gl = g*l[j];
+      of_i += g*p0[j] - gl; dw[j] -= gl; dp[j] += g*wi; d[j] = g*(1 - wi - w[j]);
+    }
+    dw[i] += of_i;
+  }
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5f757d6d
 _back += r"""
-// One row of one step: in come the gradients of the new state, out go those of the old one and of the
-// interface's sums
-template <class R> static void slots_back(const Args<R>& a, const Face& at, Back<R>& o, R* q, const R* M,
-    const R* norms, const R* past,
-    const R* past_norms, R* dM, const int32_t* order, const R* u0, const R* w0, const R* rw0, const R* u,
-        const R* w, const R* cw, const R* cr,
-    R* du, const R* dw, R* drw, const R* dr, const R* links, const R* past_links, const R* p0, R* dlinks, R* dp) {
+template <class R> static void slots_back(
+    const Args<R>& a, const Face& at, Back<R>& o, R* q, const R* M, const R* norms, const R* past,
+    const R* past_norms, R* dM, const int32_t* order, const R* u0, const R* w0, const R* rw0,
+    const R* u, const R* w, const R* cw, const R* cr, R* du, const R* dw, R* drw, const R* dr,
+    const R* links, const R* past_links, const R* p0, R* dlinks, R* dp) {
   const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L; R* f = o.face.data();
   std::memcpy(f, q, at.size*sizeof(R));
   for (I k = 0; k < a.K; k++) {
-    const R *m = M + k*a.block(), *p = past + k*a.block(), *e = f + at.e + k*W, *v = f + at.v + k*W,
-        *wk = f + at.wk + k*W;
+    const R *m = M + k*a.block(), *p = past + k*a.block(),
+            *e = f + at.e + k*W, *v = f + at.v + k*W, *wk = f + at.wk + k*W;   // erase, value and write key
     R *dm = dM + k*a.block(), *dots = o.dots.data();
     std::fill(o.part.begin(), o.part.end(), R(0));
-    for (I i = 0; i < a.heads; i++) { const I ki = k*a.heads + i; const R al = at.al < 0 ? R(1) : f[at.al + ki];
-        const R* key = f + at.rk + ki*W, *mode = f + at.md + ki*3; R *forth = o.forth.data(), *back = o.back.data();
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #6a9a5fca
+_back += r"""
+    for (I i = 0; i < a.heads; i++) {
+      const I ki = k*a.heads + i; const R al = at.al < 0 ? R(1) : f[at.al + ki];
+      const R* key = f + at.rk + ki*W, *mode = f + at.md + ki*3;
+      R *forth = o.forth.data(), *back = o.back.data();
       if (a.links) links_read(N, links + k*N*N, rw0 + ki*N, forth, back);
       R *d = o.d.data() + i*P, *g = o.g.data() + i*P, dal = 0;
       for (I t = 0; t < tiles; t++) tile_dots(W, m + t*W*L, dr + i*W, key, d + t*L, dots + i*P + t*L);
-      for (I n = 0; n < N; n++) { const R by = drw[ki*N + n];
+      for (I n = 0; n < N; n++) {
+        const R by = drw[ki*N + n];
         const R s = a.links ? mode[0]*back[n] + mode[1]*forth[n] + mode[2]*cr[ki*N + n] : cr[ki*N + n];
         if (a.gated) d[n] += by;
-        dal += d[n]*s; g[n] = al*s; d[n] = al*d[n] + (a.gated ? R(0) : by); }
+        dal += d[n]*s; g[n] = al*s; d[n] = al*d[n] + (a.gated ? R(0) : by);
+      }
       if (at.al >= 0) q[at.al + ki] = dal;
-      if (a.links) { R by[3] = {0, 0, 0}; R* dm3 = q + at.md + ki*3;
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #6c35a82b
+_back += r"""
+      if (a.links) {
+        R by[3] = {0, 0, 0}; R* dm3 = q + at.md + ki*3;
         for (I n = 0; n < N; n++) { by[0] += d[n]*back[n]; by[1] += d[n]*forth[n]; by[2] += d[n]*cr[ki*N + n]; }
         const R mean = mode[0]*by[0] + mode[1]*by[1] + mode[2]*by[2];
         for (I c = 0; c < 3; c++) dm3[c] = mode[c]*(by[c] - mean);
         for (I n = 0; n < N; n++) { back[n] = mode[0]*d[n]; forth[n] = mode[1]*d[n]; d[n] *= mode[2]; }
-        links_read_back(N, links + k*N*N, rw0 + ki*N, forth, back, dlinks + k*N*N, o.more.data() + i*P); }
+        links_read_back(N, links + k*N*N, rw0 + ki*N, forth, back, dlinks + k*N*N, o.more.data() + i*P);
+      }
       content_back(a, cr + ki*N, d, dots + i*P, norms + k*P, key, f[at.rb + ki], o.part.data(), q[at.rb + ki],
-                   o.along[i]); }
+                   o.along[i]);
+    }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #bbb50067
 _back += r"""
     for (I n = 0; n < N; n++) o.w[n] = w[k*N + n];
-    for (I t = 0; t < tiles; t++) { const I b = t*W*L; const R* keys = f + at.rk + k*a.heads*W;
+    for (I t = 0; t < tiles; t++) {
+      const I b = t*W*L; const R* keys = f + at.rk + k*a.heads*W;
 #define THROUGH(heads, first) tile_through<R, heads, first>(a, o, t, m + b, p + b, dm + b, dr, keys, e, v)
       if (a.heads == 1) { if (t) THROUGH(1, false); else THROUGH(1, true); }
       else if (a.heads == 4) { if (t) THROUGH(4, false); else THROUGH(4, true); }
       else { if (t) THROUGH(0, false); else THROUGH(0, true); }
-      tile_dot(W, p + t*W*L, wk, dots + t*L); }
-    for (I i = 0; i < a.heads; i++) { const I ki = k*a.heads + i; R* out = q + at.rk + ki*W;
+      tile_dot(W, p + t*W*L, wk, dots + t*L);
+    }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #8cb760c8
+_back += r"""
+    for (I i = 0; i < a.heads; i++) {
+      const I ki = k*a.heads + i; R* out = q + at.rk + ki*W;
       sum_lanes(W, o.keys.data() + i*o.up(W)*L, out);
-      for (I j = 0; j < W; j++) out[j] += o.along[i]*f[at.rk + ki*W + j]; }
-    sum_lanes(W, o.v.data(), q + at.v + k*W); sum_lanes(W, o.e.data(), q + at.e + k*W);
+      for (I j = 0; j < W; j++) out[j] += o.along[i]*f[at.rk + ki*W + j];
+    }
+    sum_lanes(W, o.v.data(), q + at.v + k*W);
+    sum_lanes(W, o.e.data(), q + at.e + k*W);
     for (I j = 0; j < W; j++) q[at.e + k*W + j] *= e[j]*(1 - e[j]);
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #6a98a1f9
+_back += r"""
     if (dw) for (I n = 0; n < N; n++) o.dw[n] += dw[k*N + n];
     if (a.links) links_back(N, past_links + k*N*N, w + k*N, p0 + k*N, dlinks + k*N*N, dp + k*N, o.dw.data());
     for (I n = 0; n < N; n++) o.du[n] = du[k*N + n];
     weights_back(a, o, u + k*N, cw + k*N, order + k*N, f[at.ga + k], f[at.gw + k], q[at.ga + k], q[at.gw + k]);
     std::fill(o.past_part.begin(), o.past_part.end(), R(0));
-    R along; content_back(a, cw + k*N, o.s.data(), dots, past_norms + k*P, wk, f[at.wb + k], o.past_part.data(),
-        q[at.wb + k], along);
-    for (I t = 0; t < tiles; t++) { const I b = t*W*L; R *s = o.s.data() + t*L, *part = o.past_part.data() + t*L,
-        *acc = o.key.data();
-      if (t) tile_back<R, false>(W, p + b, dm + b, s, wk, part, acc); else tile_back<R, true>(W, p + b, dm + b,
-          s, wk, part, acc); }
+    R along;
+    content_back(a, cw + k*N, o.s.data(), dots, past_norms + k*P, wk, f[at.wb + k], o.past_part.data(), q[at.wb + k],
+                 along);
+    for (I t = 0; t < tiles; t++) {
+      const I b = t*W*L; R *s = o.s.data() + t*L, *part = o.past_part.data() + t*L, *acc = o.key.data();
+      if (t) tile_back<R, false>(W, p + b, dm + b, s, wk, part, acc);
+      else tile_back<R, true>(W, p + b, dm + b, s, wk, part, acc);
+    }
     sum_lanes(W, o.key.data(), q + at.wk + k*W);
     for (I j = 0; j < W; j++) q[at.wk + k*W + j] += along*wk[j];
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #e0bfe544
+_back += r"""
     usage_back(a, o.du.data(), u0 + k*N, w0 + k*N, f + at.f + k*a.heads, rw0 + k*a.heads*N, drw + k*a.heads*N,
-        q + at.f + k*a.heads,
-               o.dw.data());
+               q + at.f + k*a.heads, o.dw.data());
     for (I n = 0; n < N; n++) du[k*N + n] = o.du[n];
     if (a.links) for (I i = 0; i < a.heads; i++) for (I n = 0; n < N; n++)
       drw[(k*a.heads + i)*N + n] += o.more[i*P + n];
   }
-  if (at.al >= 0) for (I i = 0; i < a.heads; i++) { R mean = 0;
+  if (at.al >= 0) for (I i = 0; i < a.heads; i++) {
+    R mean = 0;
     for (I k = 0; k < a.K; k++) mean += f[at.al + k*a.heads + i]*q[at.al + k*a.heads + i];
-    for (I k = 0; k < a.K; k++) { R& d = q[at.al + k*a.heads + i]; d = f[at.al + k*a.heads + i]*(d - mean); } }
+    for (I k = 0; k < a.K; k++) { R& d = q[at.al + k*a.heads + i]; d = f[at.al + k*a.heads + i]*(d - mean); }
+  }
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #fb256e9a
 _back += r"""
-template <class R> static inline void norm_back(const Sizes& a, const R* h, R by, const R* gamma, const R* dq,
-    R* dh, R* dgamma, R* dbeta) {
+template <class R> static inline void norm_back(const Sizes& a, const R* h, R by, const R* gamma, const R* dq, R* dh,
+                                                R* dgamma, R* dbeta) {
   const I H = a.H;
   if (!a.norm) { for (I j = 0; j < H; j++) dh[j] += dq[j]; return; }
   R mean = 0, first = 0, second = 0;
   _Pragma("omp simd reduction(+:mean)") for (I j = 0; j < H; j++) mean += h[j];
   mean /= H;
-  _Pragma("omp simd reduction(+:first,second)") for (I j = 0; j < H; j++) { const R d = dq[j]*gamma[j],
-      z = (h[j] - mean)*by;
-    first += d; second += d*z; dgamma[j] += dq[j]*z; dbeta[j] += dq[j]; }
+  _Pragma("omp simd reduction(+:first,second)") for (I j = 0; j < H; j++) {
+    const R d = dq[j]*gamma[j], z = (h[j] - mean)*by;
+    first += d; second += d*z; dgamma[j] += dq[j]*z; dbeta[j] += dq[j];
+  }
   first /= H; second /= H;
   _Pragma("omp simd") for (I j = 0; j < H; j++) dh[j] += by*(dq[j]*gamma[j] - first - (h[j] - mean)*by*second);
 }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #b11f278f
+_back += r"""
 template <class R> static inline void controller_back(const Sizes& a, R* q, const R* c0, const R* dh, R* dc) {
   const I H = a.H; const R top = R(a.clip);
   _Pragma("omp simd") for (I j = 0; j < H; j++) {
     const R i = q[j], f = q[H+j], g = q[2*H+j], s = q[3*H+j], v = f*c0[j] + i*g, y = tanh_(v);
     const R dy = std::abs(s*y) <= top ? dh[j] : R(0), d = (std::abs(v) <= top ? dc[j] : R(0)) + dy*s*(1 - y*y);
-    q[j] = d*g*i*(1-i); q[H+j] = d*c0[j]*f*(1-f); q[2*H+j] = d*i*(1-g*g); q[3*H+j] = dy*y*s*(1-s); dc[j] = d*f; }
+    q[j] = d*g*i*(1-i); q[H+j] = d*c0[j]*f*(1-f); q[2*H+j] = d*i*(1-g*g); q[3*H+j] = dy*y*s*(1-s); dc[j] = d*f;
+  }
 }
-template <class R> struct Grads { const R *h, *c, *u, *w, *rw, *r, *Mend, *Lend, *p; R *dh, *dc, *dM, *du, *drw, *dr,
-    *dgamma, *dbeta, *dL, *dp; };
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #58f14373
+_back += r"""
+template <class R> struct Grads {
+  const R *h, *c, *u, *w, *rw, *r, *Mend, *Lend, *p;
+  R *dh, *dc, *dM, *du, *drw, *dr, *dgamma, *dbeta, *dL, *dp;
+};
 template <class R> static inline void add_(I n, const R* g, R* d) { if (g) for (I i = 0; i < n; i++) d[i] += g[i]; }
 """
 
@@ -571,34 +764,46 @@ template <class R> static inline void add_(I n, const R* g, R* d) { if (g) for (
 _backward = r"""
 template <class R> static void backward_loop(const Args<R>& a, const Grads<R>& g, I threads) {
   const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, KRN = KN*a.heads, tiles = a.tiles();
-      const Face at(a); const I S = at.size;
-  Mat<R> Rd, Hh, F; Rd.pack(a.wr, 4*H, RW, RW, 1); Hh.pack(a.wh, 4*H, H, H, 1); F.pack(a.wi, S, H, H, 1);
+  const Face at(a); const I S = at.size;
+  Mat<R> Rd, Hh, F;
+  Rd.pack(a.wr, 4*H, RW, RW, 1); Hh.pack(a.wh, 4*H, H, H, 1); F.pack(a.wi, S, H, H, 1);
   const I share = (a.B + threads - 1)/threads, rows = std::min<I>(64, share);
-  slices((a.B + rows - 1)/rows, threads, [&](I first, I count) { for (I piece = first; piece < first + count;
-      piece++) {
+  slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
+  for (I piece = first; piece < first + count; piece++) {
     const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();
     R *mem = scratch<R>(0, (a.every + 1)*M*Kb), *dM = scratch<R>(1, M*Kb), *dq = scratch<R>(2, M*H),
       *norms = scratch<R>(3, (a.every + 1)*M*K*tiles*L);
-    std::fill(dM, dM + M*Kb, R(0)); Back<R> room(a);
-    const I KNN = a.links ? KN*N : 0; R* links = scratch<R>(4, (a.every + 1)*M*KNN);
+    std::fill(dM, dM + M*Kb, R(0));
+    Back<R> room(a);
+    const I KNN = a.links ? KN*N : 0;
+    R* links = scratch<R>(4, (a.every + 1)*M*KNN);
     R *dL = a.links ? g.dL + r0*KNN : 0, *dp = a.links ? g.dp + r0*KN : 0;
     R *dh = g.dh + r0*H, *dc = g.dc + r0*H, *du = g.du + r0*KN, *drw = g.drw + r0*KRN, *dr = g.dr + r0*RW;
-    for (I end = a.T, start; end > 0; end = start) { start = (end - 1)/a.every*a.every;
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #8ee2bfee
+_backward += r"""
+    for (I end = a.T, start; end > 0; end = start) {
+      start = (end - 1)/a.every*a.every;
       std::memcpy(mem, a.past + (start/a.every*a.B + r0)*Kb, M*Kb*sizeof(R));
       for (I b = 0; b < M*K*tiles; b++) tile_squares(W, mem + b*W*L, norms + b*L);
       if (KNN) std::memcpy(links, a.pastL + (start/a.every*a.B + r0)*KNN, M*KNN*sizeof(R));
-      for (I t = start; t < end; t++) for (I i = 0; i < M; i++) { const I n = t*a.B + r0 + i,
-          from = (t-start)*M + i, to = from + M;
-        if (KNN) { std::memcpy(links + to*KNN, links + from*KNN, KNN*sizeof(R));
+      for (I t = start; t < end; t++) for (I i = 0; i < M; i++) {
+        const I n = t*a.B + r0 + i, from = (t-start)*M + i, to = from + M;   // places before and after the step
+        if (KNN) {
+          std::memcpy(links + to*KNN, links + from*KNN, KNN*sizeof(R));
           const R* p0 = t ? a.p + (n - a.B)*KN : a.p0 + (r0 + i)*KN;
           for (I k = 0; k < K; k++)
-            links_row(N, a.w + n*KN + k*N, p0 + k*N, (R*)0, links + to*KNN + k*N*N); }
-        for (I k = 0; k < K; k++) { const R* f = a.face + n*S + k*W;
+            links_row(N, a.w + n*KN + k*N, p0 + k*N, (R*)0, links + to*KNN + k*N*N);
+        }
+        for (I k = 0; k < K; k++) {
+          const R* f = a.face + n*S + k*W;
           for (I s = 0; s < N; s++) room.w[s] = a.w[n*KN + k*N + s];
-          for (I b = 0; b < tiles; b++) { const I at_tile = k*tiles + b;
-            tile_write(W, mem + from*Kb + at_tile*W*L, mem + to*Kb + at_tile*W*L, room.w.data() + b*L, f + at.e,
-                f + at.v,
-                       norms + (to*K*tiles + at_tile)*L); } } }
+          for (I b = 0; b < tiles; b++) {
+            const I at_tile = k*tiles + b;
+            tile_write(W, mem + from*Kb + at_tile*W*L, mem + to*Kb + at_tile*W*L, room.w.data() + b*L,
+                       f + at.e, f + at.v, norms + (to*K*tiles + at_tile)*L);
+          } } }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #90c4f748
@@ -610,32 +815,52 @@ _backward += r"""
         R *A = a.acts + now*4*H, *f = a.face + now*S;
         const R* p0 = t ? a.p + last*KN : a.p0 + r0*KN;
         if (KNN) add_(M*KN, g.p ? g.p + now*KN : 0, dp);
-        add_(M*H, g.h ? g.h + now*H : 0, dh); add_(M*H, g.c ? g.c + now*H : 0, dc); add_(M*KN,
-            g.u ? g.u + now*KN : 0, du);
-        add_(M*KRN, g.rw ? g.rw + now*KRN : 0, drw); add_(M*RW, g.r ? g.r + now*RW : 0, dr);
-        for (I i = 0; i < M; i++) { const I n = now + i; R* dm = dM + i*Kb;
-          if (g.Mend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++)
-            { std::vector<R> tile(a.block()); to_tiles(N, W, g.Mend + ((r0 + i)*K + k)*N*W, tile.data());
-              add_(a.block(), tile.data(), dm + k*a.block()); }
+        add_(M*H, g.h ? g.h + now*H : 0, dh);
+        add_(M*H, g.c ? g.c + now*H : 0, dc);
+        add_(M*KN, g.u ? g.u + now*KN : 0, du);
+        add_(M*KRN, g.rw ? g.rw + now*KRN : 0, drw);
+        add_(M*RW, g.r ? g.r + now*RW : 0, dr);
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #cf4c0859
+_backward += r"""
+        for (I i = 0; i < M; i++) {
+          const I n = now + i; R* dm = dM + i*Kb;
+          if (g.Mend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++) {
+            std::vector<R> tile(a.block());
+            to_tiles(N, W, g.Mend + ((r0 + i)*K + k)*N*W, tile.data());
+            add_(a.block(), tile.data(), dm + k*a.block());
+          }
           const I before = (t-start)*M + i, after = before + M, Kn = K*tiles*L;
           if (KNN && g.Lend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
             add_(KNN, g.Lend + (r0 + i)*KNN, dL + i*KNN);
           slots_back(a, at, room, f + i*S, mem + after*Kb, norms + after*Kn, mem + before*Kb, norms + before*Kn, dm,
                      a.order + n*KN, u0 + i*KN, w0 + i*KN, rw0 + i*KRN, a.u + n*KN, a.w + n*KN, a.cw + n*KN,
-                         a.cr + n*KRN,
-                     du + i*KN, g.w ? g.w + n*KN : (const R*)0, drw + i*KRN, dr + i*RW,
-                     links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN); }
+                     a.cr + n*KRN, du + i*KN, g.w ? g.w + n*KN : (const R*)0, drw + i*KRN, dr + i*RW,
+                     links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN);
+        }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #7da0df89
+_backward += r"""
         F.times(M, f, S, dq, H, false);
-        for (I i = 0; i < M; i++) { R* hidden = dh + i*H;
+        for (I i = 0; i < M; i++) {
+          R* hidden = dh + i*H;
           norm_back(a, a.h + (now + i)*H, a.rstd[now + i], a.gamma, dq + i*H, hidden, g.dgamma + piece*H,
-              g.dbeta + piece*H);
-          controller_back(a, A + i*4*H, c0 + i*H, hidden, dc + i*H); }
-        Rd.times(M, A, 4*H, dr, RW, false); Hh.times(M, A, 4*H, dh, H, false);
-      } }
+                    g.dbeta + piece*H);
+          controller_back(a, A + i*4*H, c0 + i*H, hidden, dc + i*H);
+        }
+        Rd.times(M, A, 4*H, dr, RW, false);
+        Hh.times(M, A, 4*H, dh, H, false);
+      } }   // of the eight steps, and of all of them
     for (I i = 0; i < M; i++) for (I k = 0; k < K; k++)
       from_tiles(N, W, dM + i*Kb + k*a.block(), g.dM + ((r0 + i)*K + k)*N*W);
-    } });
+  } });   // of the pieces
 }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #0a9b9847
+_backward += r"""
 #define LOOPS(R, name) \
   extern "C" void dam_forward_##name(const Args<R>* a, I threads) { forward_loop(*a, threads); } \
   extern "C" void dam_backward_##name(const Args<R>* a, const Grads<R>* g, I n) { backward_loop(*a, *g, n); }
@@ -738,6 +963,18 @@ def _products(sums, source, total):
     else: total += sums.flatten(0, -2).mT @ source.flatten(0, -2)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #72a0d61b
+def _weight_gradients(x, initial, weights, out, gamma, beta):
+    "Gradients of the weights from those of the sums in `out` and those of the layer norm by piece"
+    before = lambda s, first: torch.cat([first[None], s[:-1]]).flatten(2)
+    dw = [torch.zeros_like(w, memory_format=torch.contiguous_format) for w in weights]
+    for total,sums,source in ((dw[0], out['acts'], x), (dw[1], out['acts'], before(out['r'], initial[6])),
+                              (dw[2], out['acts'], before(out['h'], initial[0])), (dw[4], out['face'], out['q'])):
+        if x.shape[1]: _products(sums, source, total)
+    dw[3],dw[5] = out['acts'].sum((0, 1)), out['face'].sum((0, 1))
+    if weights[6].numel(): dw[6],dw[7] = gamma.sum(0), beta.sum(0)
+    return dw
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #b3b64f7a
 def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, need_x=True):
     "Gradients of `x`, initial states and weights; overwrites the activations and the interface in `kept`"
     x,initial = x.contiguous(),_plain(initial)
@@ -747,26 +984,18 @@ def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, nee
     names,_,keeps = _names(len(initial) > 7)
     out = {**dict(zip(names, states)), **dict(zip(keeps, kept))}
     d,B = [zeros(s) for s in initial],x.shape[1]
-    H = initial[0].shape[1]
-    gamma,beta = x.new_zeros(2, B, H)
+    gamma,beta = x.new_zeros(2, B, initial[0].shape[1])
     there = dict(zip(names, _plain(grads)))
     linked = dict(zip(('dL', 'dp'), d[7:]))
     back = dict(dh=d[0], dc=d[1], dM=d[2], du=d[3], drw=d[5], dr=d[6], dgamma=gamma, dbeta=beta, **linked)
     if B: _call('backward', x.dtype, _arguments(sizes, x, initial, weights, lengths, out),
                 _Grads(**{k: _at(v) for k,v in {**there, **back}.items()}))
     else: out['acts'],out['face'] = zeros(out['acts']),zeros(out['face'])
-    before = lambda s, first: torch.cat([first[None], s[:-1]]).flatten(2)
-    wx,wr,wh,_,wi,*_ = weights
-    dw = [zeros(w) for w in weights]
-    for total,sums,source in ((dw[0], out['acts'], x), (dw[1], out['acts'], before(out['r'], initial[6])),
-                              (dw[2], out['acts'], before(out['h'], initial[0])), (dw[4], out['face'], out['q'])):
-        if B: _products(sums, source, total)
-    dw[3],dw[5] = out['acts'].sum((0, 1)), out['face'].sum((0, 1))
-    if weights[6].numel(): dw[6],dw[7] = gamma.sum(0), beta.sum(0)
-    return out['acts'] @ wx if need_x else None, d, dw
+    dw = _weight_gradients(x, initial, weights, out, gamma, beta)
+    return out['acts'] @ weights[0] if need_x else None, d, dw
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e6cc7534
-# See 10_bptt: a notebook must not take the module's operators away
+# A notebook must not take the module's operators away: its own have another name
 _namespace = 'mcrm_nb' if __name__.startswith('mcrm_nb.') else 'mcrm_nb_notebook'
 
 @torch.library.custom_op(f'{_namespace}::dam_loop', mutates_args=())
@@ -840,6 +1069,7 @@ def _slowly(x, initial, weights, lengths, clip, gated):
     ends = 'Mend','Lend'
     return [s[last, torch.arange(x.shape[1])] if k in ends else s for k,s in zip(_names(len(initial) > 7)[0], states)]
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #59a5742d
 dam_loop.register_autograd(_gradients, setup_context=_remember)
 dam_loop.register_autocast('cpu', torch.float32)
 

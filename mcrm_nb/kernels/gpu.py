@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['jit', 'NESTED', 'kinds', 'unspecialised', 'any_size', 'graphs', 'TILE_ROWS', 'CHUNK', 'loops', 'loops_at_once',
            'loops_tf32x3', 'steps', 'at_once', 'tensor_cores', 'sigmoid', 'tanh', 'load', 'get4', 'put4', 'dots',
-           'through', 'lstm_core', 'lstm_core_back', 'gru_core', 'gru_core_back', 'oscillate', 'outer', 'feed_inner',
-           'inner', 'inner_back', 'through_all', 'outer_back', 'oscillate_back', 'forward_part', 'forward_all',
-           'back_part', 'backward_part', 'backward_all', 'record_launches', 'Graphs', 'LaunchOptions', 'tile_units',
-           'interpreted', 'loops_by', 'probe', 'available']
+           'through', 'lstm_core', 'lstm_core_back', 'gru_core', 'gru_core_back', 'oscillate', 'step_rnn', 'step_gru',
+           'outer_gates', 'outer', 'feed_inner', 'inner', 'inner_sums_back', 'inner_back', 'through_all',
+           'outer_gates_back', 'gates_back', 'outer_back', 'oscillate_back', 'forward_part', 'forward_all', 'back_part',
+           'backward_part', 'backward_all', 'record_launches', 'Graphs', 'LaunchOptions', 'tile_units', 'interpreted',
+           'loops_by', 'probe', 'available']
 
 # %% ../../nbs/kernels/02_gpu.ipynb #ec24ab77
 import warnings
@@ -114,6 +115,32 @@ def oscillate(q, y, z, new_y, new_z, fed, k, ok):
     tl.store(new_z, v, mask=ok)
     tl.store(new_y, before + tl.load(k+3)*v, mask=ok)
 
+# %% ../../nbs/kernels/02_gpu.ipynb #96d55d59
+@jit
+def step_rnn(q, new_h, fed, ok):
+    "The simple RNN's step for a tile"
+    y = tanh(load(q, ok) + fed)
+    tl.store(q, y, mask=ok)
+    tl.store(new_h, y, mask=ok)
+
+@jit
+def step_gru(q, h, new_h, f0, f1, f2, p, ok):
+    "The GRU's step for a tile"
+    a0,a1,a2,a3 = get4(q, p, ok)
+    a0,a1,a2,y = gru_core(a0, a1 + f0, a2 + f1, a3 + f2, load(h, ok))
+    put4(q, p, ok, a0, a1, a2, a3 + f2)
+    tl.store(new_h, y, mask=ok)
+
+# %% ../../nbs/kernels/02_gpu.ipynb #513355ac
+@jit
+def outer_gates(q, c, f0, f1, f2, f3, p, ok):
+    "Gates of an LSTM or a nested memory for a tile, stored at q; also the old memory, and f*c + i*g"
+    a0,a1,a2,a3 = get4(q, p, ok)
+    c_at = load(c, ok)
+    a0,a1,a2,a3,y = lstm_core(a0 + f0, a1 + f1, a2 + f2, a3 + f3, c_at)
+    put4(q, p, ok, a0, a1, a2, a3)
+    return a0, a1, a2, a3, c_at, y
+
 # %% ../../nbs/kernels/02_gpu.ipynb #827759fb
 @jit
 def outer(acts, h, c, u, wh, wu, wc, numbers, t, s, row0, unit0, T, B, p, KIND: tl.constexpr, HAS_C: tl.constexpr,
@@ -128,27 +155,17 @@ def outer(acts, h, c, u, wh, wu, wc, numbers, t, s, row0, unit0, T, B, p, KIND: 
     q,old = acts + ((s*T + t)*B + r[:,None])*na + j[None,:],(s*(T+1) + t)*B*p
     new = (s*(T+1) + t+1)*B*p
     f0,f1,f2,f3 = dots(h + old, wh + s*p*n, r, j, B, p, p, n, N, BM, BU, PREC)
-    if KIND == 0:
-        y = tanh(load(q, ok) + f0)
-        tl.store(q, y, mask=ok)
-        tl.store(h + new + at, y, mask=ok)
+    if KIND == 0: step_rnn(q, h + new + at, f0, ok)
     elif KIND == -1:
         fed,f1,f2,f3 = dots(c + old, wc + s*p*p, r, j, B, p, p, p, 1, BM, BU, PREC)
         oscillate(q, h + old + at, c + old + at, h + new + at, c + new + at, f0 + fed, numbers + s*4, ok)
+    elif KIND == 2: step_gru(q, h + old + at, h + new + at, f0, f1, f2, p, ok)
     else:
-        a0,a1,a2,a3 = get4(q, p, ok)
-        if KIND == 2:
-            a0,a1,a2,y = gru_core(a0, a1 + f0, a2 + f1, a3 + f2, load(h + old + at, ok))
-            put4(q, p, ok, a0, a1, a2, a3 + f2)
-            tl.store(h + new + at, y, mask=ok)
-        else:
-            c_at = load(c + old + at, ok)
-            a0,a1,a2,a3,y = lstm_core(a0 + f0, a1 + f1, a2 + f2, a3 + f3, c_at)
-            put4(q, p, ok, a0, a1, a2, a3)
-            if KIND == 1:
-                tl.store(c + new + at, y, mask=ok)
-                tl.store(h + new + at, a3*tanh(y), mask=ok)
-            else: feed_inner(q, c + old, u + s*B*2*p, wc, r, j, a1*c_at, a0*a2, s, B, p, KIND, HAS_C, BM, BU, PREC)
+        a0,a1,a2,a3,c_at,y = outer_gates(q, c + old + at, f0, f1, f2, f3, p, ok)
+        if KIND == 1:
+            tl.store(c + new + at, y, mask=ok)
+            tl.store(h + new + at, a3*tanh(y), mask=ok)
+        else: feed_inner(q, c + old, u + s*B*2*p, wc, r, j, a1*c_at, a0*a2, s, B, p, KIND, HAS_C, BM, BU, PREC)
 
 # %% ../../nbs/kernels/02_gpu.ipynb #32def591
 @jit
@@ -193,6 +210,32 @@ def inner(acts, h, c, e, u, wu, t, s, row0, unit0, T, B, p, KIND: tl.constexpr,
 
 # %% ../../nbs/kernels/02_gpu.ipynb #5a84dfaf
 @jit
+def inner_sums_back(dc_tile, acts, sums, c, e, gh, gc, ge, dh, dc, de, new_de, r, k, mine, now, old, new, s, B, p,
+                    KIND: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr, GE: tl.constexpr):
+    "Gradients of the four inner sums of a block of units, stored with that of o by their owner; and the memory's tile"
+    ok,at = (r < B)[:,None] & (k < p)[None,:], r[:,None]*p + k[None,:]
+    q,out = acts + (now + r[:,None])*8*p + k[None,:], sums + (now + r[:,None])*8*p + k[None,:]
+    d,g = load(dh + s*B*p + at, ok),load(dc + s*B*p + at, ok)
+    if GH: d += load(gh + now*p + at, ok)
+    if GC: g += load(gc + now*p + at, ok)
+    o,tanh_c = load(q + 3*p, ok),tanh(load(c + new + at, ok))
+    g += d*o*(1 - tanh_c*tanh_c)
+    a0,a1,a2,a3 = get4(q + 4*p, p, ok)
+    if KIND == 4:
+        d0,d1,d2,d3,direct = gru_core_back(a0, a1, a2, a3, load(c + old + at, ok), g)
+        dc_tile += tl.where(mine, direct, 0.)
+    else:
+        inside = load(de + s*B*p + at, ok)
+        if GE: inside += load(ge + now*p + at, ok)
+        before,tanh_e = load(e + old + at, ok),tanh(load(e + new + at, ok))
+        d0,d1,d2,d3,inside = lstm_core_back(a0, a1, a2, a3, before, tanh_e, g, inside)
+        tl.store(new_de + s*B*p + at, inside, mask=mine)
+    tl.store(out + 3*p, d*tanh_c*o*(1-o), mask=mine)
+    put4(out + 4*p, p, mine, d0, d1, d2, d3)
+    return d0, d1, d2, d3, dc_tile
+
+# %% ../../nbs/kernels/02_gpu.ipynb #c63d073d
+@jit
 def inner_back(acts, sums, c, e, gh, gc, ge, dh, dc, de, new_dc, new_de, du, wu, wc, t, s, row0, unit0, T, B, p,
                KIND: tl.constexpr, HAS_C: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr, GE: tl.constexpr,
                BM: tl.constexpr, BU: tl.constexpr, PREC: tl.constexpr):
@@ -207,31 +250,13 @@ def inner_back(acts, sums, c, e, gh, gc, ge, dh, dc, de, new_dc, new_de, du, wu,
     dc_tile = tl.zeros((BM, BU), tl.float32)
     for k0 in range(0, p, BU):
         k = k0 + tl.arange(0, BU)
-        ok,at = (r < B)[:,None] & (k < p)[None,:], r[:,None]*p + k[None,:]
-        mine = ok & (k == j)[None,:]   # its own units: all or none
-        q,out = acts + (now + r[:,None])*8*p + k[None,:], sums + (now + r[:,None])*8*p + k[None,:]
-        d,g = load(dh + s*B*p + at, ok),load(dc + s*B*p + at, ok)
-        if GH: d += load(gh + now*p + at, ok)
-        if GC: g += load(gc + now*p + at, ok)
-        o,tanh_c = load(q + 3*p, ok),tanh(load(c + new + at, ok))
-        g += d*o*(1 - tanh_c*tanh_c)
-        a0,a1,a2,a3 = get4(q + 4*p, p, ok)
-        if KIND == 4:
-            d0,d1,d2,d3,direct = gru_core_back(a0, a1, a2, a3, load(c + old + at, ok), g)
-            dc_tile += tl.where(mine, direct, 0.)
-        else:
-            inside = load(de + s*B*p + at, ok)
-            if GE: inside += load(ge + now*p + at, ok)
-            before,tanh_e = load(e + old + at, ok),tanh(load(e + new + at, ok))
-            d0,d1,d2,d3,inside = lstm_core_back(a0, a1, a2, a3, before, tanh_e, g, inside)
-            tl.store(new_de + s*B*p + at, inside, mask=mine)
-        tl.store(out + 3*p, d*tanh_c*o*(1-o), mask=mine)
-        put4(out + 4*p, p, mine, d0, d1, d2, d3)
+        mine = (r < B)[:,None] & (k < p)[None,:] & (k == j)[None,:]   # its own units: all or none
+        d0,d1,d2,d3,dc_tile = inner_sums_back(dc_tile, acts, sums, c, e, gh, gc, ge, dh, dc, de, new_de, r, k, mine,
+                                              now, old, new, s, B, p, KIND, GH, GC, GE)
         du1 = through_all(du1, d0, d1, d2, d3, wu, k, j, p, 2*p, 0, m, PREC)
         du2 = through_all(du2, d0, d1, d2, d3, wu + p, k, j, p, 2*p, 0, m, PREC)
         if HAS_C: dc_tile = through_all(dc_tile, d0, d1, d2, d3, wc, k, j, p, p, 4-m, 4, PREC)
-    ok = (r < B)[:,None] & (j < p)[None,:]
-    at = du + s*B*2*p + r[:,None]*2*p + j[None,:]
+    ok,at = (r < B)[:,None] & (j < p)[None,:], du + s*B*2*p + r[:,None]*2*p + j[None,:]
     tl.store(at, du1, mask=ok)
     tl.store(at + p, du2, mask=ok)
     tl.store(new_dc + s*B*p + r[:,None]*p + j[None,:], dc_tile, mask=ok)
@@ -246,6 +271,42 @@ def through_all(acc, d0, d1, d2, d3, w, k, j, p, ldw, FIRST: tl.constexpr, LAST:
     return acc
 
 # %% ../../nbs/kernels/02_gpu.ipynb #e7516fc7
+@jit
+def outer_gates_back(a0, a1, a2, a3, d, out, c, new_c, gc, dc, new_dc, u, at, p, ok, mine, KIND: tl.constexpr,
+                     GC: tl.constexpr):
+    "Gradients of the four outer sums of an LSTM or a nested memory; their owner stores the memory's"
+    to,g = new_dc + at, load(dc + at, ok)
+    if KIND == 1:
+        if GC: g += load(gc + at, ok)
+        before,tanh_c = load(c + at, ok),tanh(load(new_c + at, ok))
+        d0,d1,d2,d3,g = lstm_core_back(a0, a1, a2, a3, before, tanh_c, d, g)
+    else:
+        d1,d2 = load(u, ok),load(u + p, ok)
+        d3 = load(out + 3*p, ok)
+        g = load(to, mine) + d1*a1
+        d0,d1 = d2*a2*a0*(1-a0),d1*load(c + at, ok)*a1*(1-a1)
+        d2 = d2*a0*(1 - a2*a2)
+    tl.store(to, g, mask=mine)
+    return d0, d1, d2, d3
+
+# %% ../../nbs/kernels/02_gpu.ipynb #1937a1d9
+@jit
+def gates_back(dh_tile, q, out, h, c, new_c, gc, d, dc, new_dc, u, at, wh, k, j, p, ok, mine, KIND: tl.constexpr,
+               GC: tl.constexpr, PREC: tl.constexpr):
+    "Add to a tile what a block of gates sends back to the output; the owner stores the gradients of the block's sums"
+    a0,a1,a2,a3 = get4(q, p, ok)
+    if KIND == 2:
+        d0,d1,d2,d3,direct = gru_core_back(a0, a1, a2, a3, load(h + at, ok), d)
+        dh_tile += tl.where(mine, direct, 0.)
+        dh_tile = through_all(dh_tile, d0, d1, d2, d3, wh, k, j, p, p, 1, 4, PREC)
+    else:
+        d0,d1,d2,d3 = outer_gates_back(a0, a1, a2, a3, d, out, c, new_c, gc, dc, new_dc, u, at, p, ok, mine,
+                                       KIND, GC)
+        dh_tile = through_all(dh_tile, d0, d1, d2, d3, wh, k, j, p, p, 0, 4, PREC)
+    put4(out, p, mine, d0, d1, d2, d3)
+    return dh_tile
+
+# %% ../../nbs/kernels/02_gpu.ipynb #16e0d76c
 @jit
 def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, row0, unit0, T, B, p,
                KIND: tl.constexpr, GH: tl.constexpr, GC: tl.constexpr, BM: tl.constexpr, BU: tl.constexpr,
@@ -268,27 +329,9 @@ def outer_back(acts, sums, h, c, gh, gc, dh, dc, new_dh, new_dc, du, wh, t, s, r
             tl.store(out, d, mask=mine)
             dh_tile = through(dh_tile, d, wh, k, j, p, p, PREC)
         else:
-            a0,a1,a2,a3 = get4(q, p, ok)
-            if KIND == 2:
-                d0,d1,d2,d3,direct = gru_core_back(a0, a1, a2, a3, load(h + old + at, ok), d)
-                dh_tile += tl.where(mine, direct, 0.)
-                dh_tile = through_all(dh_tile, d0, d1, d2, d3, wh, k, j, p, p, 1, 4, PREC)
-            else:
-                to,g = new_dc + s*B*p + at, load(dc + s*B*p + at, ok)
-                if KIND == 1:
-                    if GC: g += load(gc + now*p + at, ok)
-                    before,tanh_c = load(c + old + at, ok),tanh(load(c + old + B*p + at, ok))
-                    d0,d1,d2,d3,g = lstm_core_back(a0, a1, a2, a3, before, tanh_c, d, g)
-                else:
-                    u = du + s*B*2*p + r[:,None]*2*p + k[None,:]
-                    d1,d2 = load(u, ok),load(u + p, ok)
-                    d3 = load(out + 3*p, ok)
-                    g = load(to, mine) + d1*a1
-                    d0,d1 = d2*a2*a0*(1-a0),d1*load(c + old + at, ok)*a1*(1-a1)
-                    d2 = d2*a0*(1 - a2*a2)
-                tl.store(to, g, mask=mine)
-                dh_tile = through_all(dh_tile, d0, d1, d2, d3, wh, k, j, p, p, 0, 4, PREC)
-            put4(out, p, mine, d0, d1, d2, d3)
+            u = du + s*B*2*p + r[:,None]*2*p + k[None,:]
+            dh_tile = gates_back(dh_tile, q, out, h + old, c + old, c + old + B*p, gc + now*p, d, dc + s*B*p,
+                                 new_dc + s*B*p, u, at, wh, k, j, p, ok, mine, KIND, GC, PREC)
     tl.store(new_dh + s*B*p + r[:,None]*p + j[None,:], dh_tile, mask=(r < B)[:,None] & (j < p)[None,:])
 
 # %% ../../nbs/kernels/02_gpu.ipynb #c03fd2e3
@@ -465,11 +508,11 @@ def _forward(way, kind, x, initial, weights, keep=True):
     return parts[0] if len(parts) == 1 else tuple(torch.cat(p, -3) for p in zip(*parts))
 
 # %% ../../nbs/kernels/02_gpu.ipynb #05ab0601
-def _forward_piece(way, kind, x, initial, weights, keep):
+def _forward_tensors(x, initial, weights):
+    "Tensors of the launches by name; `acts` holds the sums of the input and the biases"
     wx,wh,wu,wc = (_four(w, 3) if w.numel() else w for w in weights[:4])
     bias,numbers = _four(weights[4][...,None,:], 3),weights[5].contiguous()
     x4,p = _four(x, 4),wh.shape[-1]
-    K = kinds[kind]
     S,T,B,_ = x4.shape
     acts = bias.unsqueeze(1).expand(S, T, B, bias.shape[-1]).clone(memory_format=torch.contiguous_format)
     acts[...,:wx.shape[1]] += rows_times(x4, wx)
@@ -477,9 +520,16 @@ def _forward_piece(way, kind, x, initial, weights, keep):
     for full,first in zip(states, initial): full[:,0] = _four(first, 3)
     h,c,e = (states + [x4.new_empty(1)]*2)[:3]
     turn = lambda w: w.mT.contiguous() if w.numel() else w
-    t = dict(acts=acts, h=h, c=c, e=e, u=x4.new_empty(S, B, 2*p), wh=turn(wh), wu=turn(wu), wc=turn(wc),
-             numbers=numbers)
-    fixed = dict(KIND=K, HAS_C=wc.numel() > 0, BM=TILE_ROWS, BU=tile_units(None), PREC=way.precision)
+    return dict(acts=acts, h=h, c=c, e=e, u=x4.new_empty(S, B, 2*p), wh=turn(wh), wu=turn(wu), wc=turn(wc),
+                numbers=numbers)
+
+# %% ../../nbs/kernels/02_gpu.ipynb #5aba8f14
+def _forward_piece(way, kind, x, initial, weights, keep):
+    "States and activations of some steps"
+    t,K = _forward_tensors(x, initial, weights),kinds[kind]
+    S,T,B,_ = t['acts'].shape
+    p,n = t['h'].shape[-1],len(initial)
+    fixed = dict(KIND=K, HAS_C=t['wc'].numel() > 0, BM=TILE_ROWS, BU=tile_units(None), PREC=way.precision)
     def one_by_one(**t):
         for step in range(T):
             for part in range(1 + (K >= NESTED)):
@@ -487,7 +537,7 @@ def _forward_piece(way, kind, x, initial, weights, keep):
     def one_kernel(**t): forward_all[(_grid(B, p, S)[0], S)](*t.values(), T, B, p, **fixed)
     one = T == 1 or way.one_kernel
     key = None if one else ('forward', kind, keep, S, T, B, p, str(x.device), tuple(fixed.items()))
-    wanted,n = {k: lambda s: s[:,1:] for k in ('h', 'c', 'e')[:len(initial)]}, len(initial)
+    wanted = {k: lambda s: s[:,1:] for k in ('h', 'c', 'e')[:n]}
     if keep: wanted['acts'] = lambda a: a
     with _on(x): out = graphs(key, one_kernel if way.one_kernel else one_by_one, t, wanted, ['u'])
     back = lambda a: a if x.dim() == 4 else a[0]
@@ -502,10 +552,9 @@ def _check(*tensors):
             raise ValueError(f"backend='triton': expected float32 tensors on a GPU, got {t.dtype} on {t.device}")
 
 # %% ../../nbs/kernels/02_gpu.ipynb #04bd6682
-def _backward(way, kind, before, states, acts, grads, d, weights):
-    "As `mcrm_nb.kernels.backward.backward`"
+def _backward_tensors(before, states, acts, grads, d, weights):
+    "Tensors of the launches by name; a gradient that is missing is a tensor of one number, which is not read"
     _,wh,wu,wc = (_four(w, 3) if w.numel() else w for w in weights[:4])
-    single,K = acts.dim() == 3,kinds[kind]
     p = wh.shape[-1]
     acts,before = _four(acts, 4),[_four(b, 3) for b in before]
     S,T,B,_ = acts.shape
@@ -514,11 +563,17 @@ def _backward(way, kind, before, states, acts, grads, d, weights):
     ends = acts.new_zeros(2, 3, S, B, p)
     for k,g in enumerate(d): ends[T%2,k] = g if g.dim() == 3 else g[None]
     h,c,e = (full + [none]*2)[:3]
-    t = dict(acts=acts, sums=torch.empty_like(acts), h=h, c=c, e=e,
-             **{k: none if g is None else _four(g, 4) for k,g in zip(('gh', 'gc', 'ge'), given)},
-             d=ends, du=acts.new_empty(S, B, 2*p), wh=wh, wu=wu, wc=wc, numbers=weights[5].contiguous())
-    has = {k: g is not None for k,g in zip(('GH', 'GC', 'GE'), given)}
-    fixed,size = dict(KIND=K, HAS_C=wc.numel() > 0, **has, BM=TILE_ROWS, PREC=way.precision, num_stages=1),S*B*p
+    return dict(acts=acts, sums=torch.empty_like(acts), h=h, c=c, e=e,
+                **{k: none if g is None else _four(g, 4) for k,g in zip(('gh', 'gc', 'ge'), given)},
+                d=ends, du=acts.new_empty(S, B, 2*p), wh=wh, wu=wu, wc=wc, numbers=weights[5].contiguous())
+
+# %% ../../nbs/kernels/02_gpu.ipynb #05882e0a
+def _backward(way, kind, before, states, acts, grads, d, weights):
+    "As `mcrm_nb.kernels.backward.backward`"
+    t,K = _backward_tensors(before, states, acts, grads, d, weights),kinds[kind]
+    (S, T, B, _),p = t['acts'].shape,t['h'].shape[-1]
+    has = {k: g is not None for k,g in zip(('GH', 'GC', 'GE'), [*grads, None, None])}
+    fixed,size = dict(KIND=K, HAS_C=t['wc'].numel() > 0, **has, BM=TILE_ROWS, PREC=way.precision, num_stages=1),S*B*p
     parts = ('inner, back', 'outer, back') if K >= NESTED else ('', 'outer, back')
     def one_by_one(**t):
         for step in reversed(range(T)):
@@ -531,9 +586,9 @@ def _backward(way, kind, before, states, acts, grads, d, weights):
     whole = lambda t: t
     with _on(acts): sums,ends = graphs(key, one_kernel if way.one_kernel else one_by_one, t, dict(sums=whole, d=whole),
                                        ['sums', 'du'])
-    us = None
-    if K >= NESTED: us = torch.cat([acts[...,p:2*p]*c[:,:-1], acts[...,:p]*acts[...,2*p:3*p]], -1)
-    back = lambda a: a if a is None or not single else a[0]
+    us,full = None,t['acts']
+    if K >= NESTED: us = torch.cat([full[...,p:2*p]*t['c'][:,:-1], full[...,:p]*full[...,2*p:3*p]], -1)
+    back = lambda a: a if a is None or acts.dim() == 4 else a[0]
     return back(sums), [back(ends[0,k]).clone() for k in range(len(d))], back(us)
 
 # %% ../../nbs/kernels/02_gpu.ipynb #42c62a91

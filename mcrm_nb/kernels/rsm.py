@@ -29,25 +29,33 @@ _sums = r"""
 #include <vector>
 typedef int64_t I; typedef int32_t S;
 #define EACH(j, n) _Pragma("omp simd") for (I j = 0; j < n; j++)
-extern "C" int probe() { return 1; }
+extern "C" int probe() { return 1; }   // tells that the library was loaded
 template <class F> static void in_parts(I n, I threads, F body) {
   I part = (n + threads - 1)/threads;
   #pragma omp parallel for num_threads(threads) schedule(static)
   for (I t = 0; t < threads; t++) if (t*part < n) body(t*part, std::min(n, (t+1)*part));
 }
+"""
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #2ae24bc4
+_sums += r"""
 template <class T> struct Few {   // the entries of one row that are not zero
   std::vector<S> at; std::vector<T> v; I m = 0;
   void find(I n, const T* x) {
     m = 0; if ((I)at.size() < n) { at.resize(n); v.resize(n); }
-    for (I i = 0; i < n; i += 16) { I e = std::min(n, i + 16); int any = 0;
+    for (I i = 0; i < n; i += 16) {
+      I e = std::min(n, i + 16); int any = 0;
       for (I j = i; j < e; j++) any |= x[j] != 0;
-      if (any) for (I j = i; j < e; j++) if (x[j] != 0) { at[m] = j; v[m++] = x[j]; } }
+      if (any) for (I j = i; j < e; j++) if (x[j] != 0) { at[m] = j; v[m++] = x[j]; }
+    }
   }
-  void add_rows(I n, const T* W, T* __restrict z) const {
+  void add_rows(I n, const T* W, T* __restrict z) const {   // z += sum of v W[at]
     I s = 0;
-    for (; s + 4 <= m; s += 4) { const T *a = W + at[s]*n, *b = W + at[s+1]*n, *c = W + at[s+2]*n, *d = W + at[s+3]*n;
+    for (; s + 4 <= m; s += 4) {
+      const T *a = W + at[s]*n, *b = W + at[s+1]*n, *c = W + at[s+2]*n, *d = W + at[s+3]*n;
       const T p = v[s], q = v[s+1], r = v[s+2], t = v[s+3];
-      EACH(j, n) z[j] += (p*a[j] + q*b[j]) + (r*c[j] + t*d[j]); }
+      EACH(j, n) z[j] += (p*a[j] + q*b[j]) + (r*c[j] + t*d[j]);
+    }
     for (; s < m; s++) { const T *a = W + at[s]*n, p = v[s]; EACH(j, n) z[j] += p*a[j]; }
   }
 };
@@ -56,36 +64,58 @@ template <class T> struct Few {   // the entries of one row that are not zero
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #7639c025
 _one_step = r"""
 template <class T> struct Args {   // a stream has P positions, a position g groups of c cells
-  I streams, P, g, c, k, parts, inhibitor; double gamma;
-  const T *zf, *phi, *bias, *in[2], *W[2]; I wide[2];
-  T *code, *phi_out; S* won;
+  I streams, P, g, c, k, parts, inhibitor;         // k winning groups; inhibitor: 0 mask, 1 value, 2 none
+  double gamma;                                    // decay of the inhibition
+  const T *zf, *phi, *bias, *in[2], *W[2];         // potential from the input, inhibition, biases, recurrent parts
+  I wide[2];                                       // entries of a row of each recurrent part
+  T *code, *phi_out; S* won;                       // results: code, next inhibition, winning cells
 };
+"""
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #85daaae8
+_one_step += r"""
 template <class T> static void choose(const Args<T>& a, I row, const T* z, T low, T* best, S* cell, S* order) {
   const I g = a.g, c = a.c; const T* phi = a.phi + row*g*c;
-  for (I i = 0; i < g; i++) { T top = 0; S who = 0;
-    for (I j = 0; j < c; j++) { T e = (z[i*c+j] - low + 1)*(1 - phi[i*c+j]);
-      if (j == 0 || e > top) { top = e; who = j; } }
-    best[i] = top; cell[i] = who; order[i] = i; }
+  for (I i = 0; i < g; i++) {
+    T top = 0; S who = 0;
+    for (I j = 0; j < c; j++) {
+      T e = (z[i*c+j] - low + 1)*(1 - phi[i*c+j]);
+      if (j == 0 || e > top) { top = e; who = j; }
+    }
+    best[i] = top; cell[i] = who; order[i] = i;
+  }
   std::partial_sort(order, order + a.k, order + g,
                     [&](S i, S j) { return best[i] > best[j] || (best[i] == best[j] && i < j); });
   const T gamma = a.inhibitor == 2 ? 0 : a.gamma; T *code = a.code + row*g*c, *after = a.phi_out + row*g*c;
   EACH(j, g*c) { code[j] = 0; after[j] = gamma*phi[j]; }
-  for (I q = 0; q < a.k; q++) { const I w = order[q]*c + cell[order[q]]; const T y = std::tanh(z[w]);
+  for (I q = 0; q < a.k; q++) {
+    const I w = order[q]*c + cell[order[q]]; const T y = std::tanh(z[w]);
     a.won[row*a.k + q] = w; code[w] = y;
-    if (a.inhibitor != 2) after[w] = std::max(after[w], a.inhibitor == 0 ? T(1) : y); }
+    if (a.inhibitor != 2) after[w] = std::max(after[w], a.inhibitor == 0 ? T(1) : y);
+  }
 }
+"""
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #5bbc92c2
+_one_step += r"""
 template <class T> static void code_step(const Args<T>& a, I threads) {
   in_parts(a.streams, threads, [&](I first, I last) {
     const I g = a.g, c = a.c, n = g*c;
     std::vector<T> z(a.P*n), best(g); std::vector<S> cell(g), order(g); Few<T> few;
-    for (I b = first; b < last; b++) { T low = std::numeric_limits<T>::infinity();
-      for (I p = 0; p < a.P; p++) { const I row = b*a.P + p; T* q = z.data() + p*n;
+    for (I b = first; b < last; b++) {
+      T low = std::numeric_limits<T>::infinity();
+      for (I p = 0; p < a.P; p++) {
+        const I row = b*a.P + p; T* q = z.data() + p*n;
         if (a.bias) std::memcpy(q, a.bias, n*sizeof(T)); else std::memset(q, 0, n*sizeof(T));
         for (I s = 0; s < a.parts; s++) { few.find(a.wide[s], a.in[s] + row*a.wide[s]); few.add_rows(n, a.W[s], q); }
-        for (I i = 0; i < g; i++) { const T f = a.zf[row*g + i];
-          for (I j = 0; j < c; j++) { q[i*c+j] += f; low = std::min(low, q[i*c+j]); } } }
+        for (I i = 0; i < g; i++) {
+          const T f = a.zf[row*g + i];
+          for (I j = 0; j < c; j++) { q[i*c+j] += f; low = std::min(low, q[i*c+j]); }
+        }
+      }
       for (I p = 0; p < a.P; p++) choose(a, b*a.P + p, z.data() + p*n, low, best.data(), cell.data(), order.data());
-    } });
+    }
+  });
 }
 """
 
@@ -93,10 +123,16 @@ template <class T> static void code_step(const Args<T>& a, I threads) {
 _gradient = r"""
 template <class T> static void add_pairs(I rows, I wide, I n, I k, const T* x, const S* won, const T* dz, T* dW,
                                          I threads) {
-  in_parts(wide, threads, [&](I first, I last) { Few<T> few;
-    for (I b = 0; b < rows; b++) { few.find(last - first, x + b*wide + first);
-      for (I s = 0; s < few.m; s++) { T* row = dW + (first + few.at[s])*n; const T v = few.v[s];
-        for (I q = 0; q < k; q++) row[won[b*k + q]] += v*dz[b*k + q]; } } });
+  in_parts(wide, threads, [&](I first, I last) {
+    Few<T> few;
+    for (I b = 0; b < rows; b++) {
+      few.find(last - first, x + b*wide + first);
+      for (I s = 0; s < few.m; s++) {
+        T* row = dW + (first + few.at[s])*n; const T v = few.v[s];
+        for (I q = 0; q < k; q++) row[won[b*k + q]] += v*dz[b*k + q];
+      }
+    }
+  });
 }
 template <class T> static void add_outer(I rows, I wide, I n, const T* x, const T* d, T* dW, I threads) {
   in_parts(wide, threads, [&](I first, I last) { Few<T> few;
@@ -104,19 +140,29 @@ template <class T> static void add_outer(I rows, I wide, I n, const T* x, const 
       for (I s = 0; s < few.m; s++) { T* row = dW + (first + few.at[s])*n; const T v = few.v[s], *from = d + b*n;
         EACH(j, n) row[j] += v*from[j]; } } });
 }
+"""
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #91fa5831
+_gradient += r"""
 template <class T> static void rows_summed(I rows, I wide, I n, const T* x, const T* W, T* out, I threads) {
-  in_parts(rows, threads, [&](I first, I last) { Few<T> few;
-    for (I b = first; b < last; b++) { few.find(wide, x + b*wide); few.add_rows(n, W, out + b*n); } });
+  in_parts(rows, threads, [&](I first, I last) {
+    Few<T> few;
+    for (I b = first; b < last; b++) { few.find(wide, x + b*wide); few.add_rows(n, W, out + b*n); }
+  });
 }
 template <class T> static void top(I groups, I c, const T* code, T* out) {
-  for (I i = 0; i < groups; i++) { T t = code[i*c];
+  for (I i = 0; i < groups; i++) {
+    T t = code[i*c];
     for (I j = 1; j < c; j++) t = std::max(t, code[i*c+j]);
-    out[i] = t; }
+    out[i] = t;
+  }
 }
 template <class T> static void top_back(I groups, I c, const T* code, const T* most, const T* d, T* out) {
-  for (I i = 0; i < groups; i++) { I equal = 0; const T *x = code + i*c, t = most[i]; T* o = out + i*c;
+  for (I i = 0; i < groups; i++) {
+    I equal = 0; const T *x = code + i*c, t = most[i]; T* o = out + i*c;
     for (I j = 0; j < c; j++) equal += x[j] == t;
-    const T share = d[i]/equal; for (I j = 0; j < c; j++) o[j] = x[j] == t ? share : 0; }
+    const T share = d[i]/equal; for (I j = 0; j < c; j++) o[j] = x[j] == t ? share : 0;
+  }
 }
 """
 
@@ -126,27 +172,48 @@ struct Rule { double b1, b2, scale, small, decay; };
 template <class T> static void adam(I n, T* __restrict w, const T* __restrict g, T* __restrict m, T* __restrict v,
                                     const Rule& a) {
   const T p = 1 - a.b1, b2 = a.b2, q = 1 - a.b2, scale = a.scale, small = a.small, decay = a.decay;
-  EACH(j, n) { const T d = g[j] + decay*w[j], mean = m[j] + p*(d - m[j]), square = b2*v[j] + q*d*d;
-    m[j] = mean; v[j] = square; w[j] -= scale*mean/(std::sqrt(square) + small); }
+  EACH(j, n) {
+    const T d = g[j] + decay*w[j], mean = m[j] + p*(d - m[j]), square = b2*v[j] + q*d*d;
+    m[j] = mean; v[j] = square;
+    w[j] -= scale*mean/(std::sqrt(square) + small);
+  }
 }
 template <class T> static void adam_all(I n, T* w, const T* g, T* m, T* v, const Rule& a, I threads) {
   in_parts(n, threads, [&](I i, I e) { adam(e - i, w + i, g + i, m + i, v + i, a); });
 }
+"""
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #2fab885e
+_adam += r"""
 template <class T> static void adam_rows(I rows, I wide, I n, I k, const T* x, const S* won, const T* d,
                                          T* w, T* m, T* v, const Rule& a, I threads) {
   std::vector<I> start(wide + 1), next; std::vector<S> who; std::vector<T> value; Few<T> few;
-  for (I b = 0; b < rows; b++) { few.find(wide, x + b*wide); for (I s = 0; s < few.m; s++) start[few.at[s]+1]++; }
+  for (I b = 0; b < rows; b++) {
+    few.find(wide, x + b*wide);
+    for (I s = 0; s < few.m; s++) start[few.at[s]+1]++;
+  }
   for (I i = 0; i < wide; i++) start[i+1] += start[i];
   next = start; who.resize(start[wide]); value.resize(start[wide]);
-  for (I b = 0; b < rows; b++) { few.find(wide, x + b*wide);
-    for (I s = 0; s < few.m; s++) { I& to = next[few.at[s]]; who[to] = b; value[to++] = few.v[s]; } }
-  in_parts(wide, threads, [&](I first, I last) { std::vector<T> g(n);
+  for (I b = 0; b < rows; b++) {
+    few.find(wide, x + b*wide);
+    for (I s = 0; s < few.m; s++) { I& to = next[few.at[s]]; who[to] = b; value[to++] = few.v[s]; }
+  }
+"""
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #d011c083
+_adam += r"""
+  in_parts(wide, threads, [&](I first, I last) {
+    std::vector<T> g(n);
     for (I i = first; i < last; i++) {
-      for (I s = start[i]; s < start[i+1]; s++) { const I b = who[s]; const T t = value[s];
+      for (I s = start[i]; s < start[i+1]; s++) {
+        const I b = who[s]; const T t = value[s];
         if (won) for (I q = 0; q < k; q++) g[won[b*k+q]] += t*d[b*k+q];
-        else { const T* from = d + b*n; EACH(j, n) g[j] += t*from[j]; } }
+        else { const T* from = d + b*n; EACH(j, n) g[j] += t*from[j]; }
+      }
       adam(n, w + i*n, g.data(), m + i*n, v + i*n, a);
-      if (start[i] < start[i+1]) std::memset(g.data(), 0, n*sizeof(T)); } });
+      if (start[i] < start[i+1]) std::memset(g.data(), 0, n*sizeof(T));
+    }
+  });
 }
 """
 
@@ -229,6 +296,29 @@ _inhibitors = dict(mask=0, value=1, none=2)
 _at = lambda t: None if t is None else t.data_ptr()
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #36fbb88c
+def _arguments(zf, phi, bias, cells, k, gamma, inhibited_by, positions, pairs, results):
+    "Structure of a step's arguments; `pairs` of recurrent inputs and weights, `results` to be filled"
+    rows,g = zf.shape
+    two = lambda vs: (list(vs) + [None]*2)[:2]
+    return _StepArgs(rows//positions, positions, g, cells, k, len(pairs), _inhibitors[inhibited_by], gamma,
+                     _at(zf), _at(phi), _at(bias), (ctypes.c_void_p*2)(*two(_at(x) for x,_ in pairs)),
+                     (ctypes.c_void_p*2)(*two(_at(w) for _,w in pairs)),
+                     (ctypes.c_int64*2)(*(v or 0 for v in two(x.shape[1] for x,_ in pairs))), *map(_at, results))
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #799df63a
+def _code_back(ctx, dcode):
+    "Gradients of a step's input part, biases and recurrent weights"
+    code,won,*parts = ctx.saved_tensors
+    (g, cells, has_bias),where = ctx.sizes,won.long()
+    dz = dcode.gather(1, where)*(1 - code.gather(1, where)**2)
+    dzf = dz.new_zeros(len(dz), g).scatter_(1, where//cells, dz) if ctx.needs_input_grad[0] else None
+    dbias = dz.new_zeros(g*cells).index_add_(0, where.flatten(), dz.flatten()) if has_bias else None
+    grads = []
+    for i,(x, w) in enumerate(zip(parts[::2], parts[1::2])):
+        grads += [None, _weight_gradient(w, ctx.factors[i], x, won, dz) if ctx.needs_input_grad[9+2*i] else None]
+    return dzf, None, dbias, *[None]*5, *grads
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #8a63f67a
 class _Code(torch.autograd.Function):
     @staticmethod
     def forward(ctx, zf, phi, bias, cells, k, gamma, inhibited_by, positions, *parts):
@@ -237,12 +327,7 @@ class _Code(torch.autograd.Function):
         bias = None if bias is None else bias.contiguous()
         code,after = (zf.new_empty(rows, g*cells) for _ in range(2))
         won = torch.empty(rows, k, dtype=torch.int32)
-        two = lambda vs: (list(vs) + [None]*2)[:2]
-        args = _StepArgs(rows//positions, positions, g, cells, k, len(pairs), _inhibitors[inhibited_by], gamma, _at(zf),
-                     _at(phi), _at(bias), (ctypes.c_void_p*2)(*two(_at(x) for x,_ in pairs)),
-                     (ctypes.c_void_p*2)(*two(_at(w) for _,w in pairs)),
-                     (ctypes.c_int64*2)(*(v or 0 for v in two(x.shape[1] for x,_ in pairs))),
-                     _at(code), _at(after), _at(won))
+        args = _arguments(zf, phi, bias, cells, k, gamma, inhibited_by, positions, pairs, (code, after, won))
         _call('code_step', zf, ctypes.byref(args))
         ctx.mark_non_differentiable(after, won)
         ctx.save_for_backward(code, won, *(v for pair in pairs for v in pair))
@@ -250,16 +335,7 @@ class _Code(torch.autograd.Function):
         return code, after, won
 
     @staticmethod
-    def backward(ctx, dcode, *_):
-        code,won,*parts = ctx.saved_tensors
-        (g, cells, has_bias),where = ctx.sizes,won.long()
-        dz = dcode.gather(1, where)*(1 - code.gather(1, where)**2)
-        dzf = dz.new_zeros(len(dz), g).scatter_(1, where//cells, dz) if ctx.needs_input_grad[0] else None
-        dbias = dz.new_zeros(g*cells).index_add_(0, where.flatten(), dz.flatten()) if has_bias else None
-        grads = []
-        for i,(x, w) in enumerate(zip(parts[::2], parts[1::2])):
-            grads += [None, _weight_gradient(w, ctx.factors[i], x, won, dz) if ctx.needs_input_grad[9+2*i] else None]
-        return dzf, None, dbias, *[None]*5, *grads
+    def backward(ctx, dcode, *_): return _code_back(ctx, dcode)
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #ca2ed279
 def sparse_code(
