@@ -9,7 +9,7 @@ import names
 from project import (cfg, directives, exporting, flags, is_exported, lib, nbs, notebooks, page, places, read, rel, room, rooms, root, split,
                      src, text, why_skipped)
 
-ceiling = 40                  # lines in a code cell
+ceiling = 25                  # lines of code in a cell
 width = 120                   # characters in a line of code: more is cut on the page
 may_lack_assertion = {'index'}
 may_skip_exec = set()         # notebooks that nbdev_test is told not to run
@@ -34,6 +34,37 @@ def is_import(node):
 
 def machine_paths(s, windows=True): return machine_path.findall(s) + (windows_path.findall(s) if windows else [])
 
+def documentation(t):
+    "Lines of a syntax tree that document rather than compute: signatures, decorators, docstrings and a class's fields"
+    for o in ast.walk(t):
+        body = o.body if isinstance(o, (ast.FunctionDef, ast.ClassDef)) else ()
+        if not body: continue
+        start = min(d.lineno for d in [o, *o.decorator_list])
+        yield from range(start, o.lineno)
+        if isinstance(o, ast.FunctionDef): yield from range(o.lineno+1, body[0].lineno)
+        else: yield from (f.lineno for f in body if isinstance(f, ast.AnnAssign))
+        if ast.get_docstring(o) is not None: yield from range(body[0].lineno+1, body[0].end_lineno+1)
+
+def code_lines(source):
+    "Number of lines of a cell that are neither empty nor documentation"
+    source = split(source)[1]
+    t = tree(source)
+    told = set(documentation(t)) if t else ()
+    return sum(bool(l.strip()) and k not in told for k,l in enumerate(source.splitlines(), 1))
+
+def check_statements(source):
+    "One statement per line, at most two names per assignment"
+    t = tree(source)
+    if t is None: return
+    for o in ast.walk(t):
+        for block in (getattr(o, k, ()) for k in ('body', 'orelse', 'finalbody')):
+            if not isinstance(block, list): continue
+            for a,b in zip(block, block[1:]):
+                if a.end_lineno == b.lineno: yield f'two statements on line {b.lineno}'
+        if isinstance(o, ast.Assign) and isinstance(o.value, ast.Tuple):
+            if any(isinstance(x, ast.Tuple) and len(x.elts) > 2 for x in o.targets):
+                yield f'an assignment of more than two values on line {o.lineno}'
+
 def check_directives(cell):
     lead, rest = split(src(cell))
     known = nbdev_words | quarto_words | set(flags)
@@ -47,8 +78,9 @@ def check_directives(cell):
 def check_code(cell, has_docs):
     source = src(cell)
     yield from check_directives(cell)
-    n = len(split(source)[1].splitlines())
-    if n > ceiling: yield f'{n} lines, more than {ceiling}'
+    n = code_lines(source)
+    if n > ceiling: yield f'{n} lines of code, more than {ceiling}'
+    yield from check_statements(source)
     for l in split(source)[1].splitlines():
         if len(l) > width: yield f'a line of {len(l)} characters, more than {width}: {l.strip()[:40]}...'
     if is_exported(cell):
