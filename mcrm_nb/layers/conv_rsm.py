@@ -129,8 +129,8 @@ def conv_parts(x, code, phi, trace, weight_ih, recurrent_weight, bias_ih=None, b
                 feedback_trace=feedback_trace)
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #2ba2f839
-def conv_decode(code, decoder_weight, decoder_bias, size, *, cells, stride, top=bottleneck):
-    "Prediction of the next picture (batch, channels, *size) from a code, before any non-linearity"
+def conv_decode(code, decoder_weight, decoder_bias, size, *, cells, stride, top=bottleneck, won=None):
+    "Prediction of the next picture (batch, channels, *size), before any non-linearity; `won` serves equal sparse forms"
     d = top(code, cells).movedim(-1, 1)
     return same_conv_transpose(d, decoder_weight, size, stride) + decoder_bias
 
@@ -263,10 +263,10 @@ def zero_state(self:ConvRSM,
 # %% ../../nbs/layers/12_conv_rsm.ipynb #6f1a0fa1
 @patch
 def fast_path(self:ConvRSM):
-    "Functions for a step and for the largest cell of every group: `conv_parts`, or equal sparse ones"
-    if self.backend == 'reference': return conv_parts, bottleneck
-    kernels = import_module('mcrm_nb.kernels.rsm')   # a later room: it is looked up when a step is made
-    return kernels.conv_step, kernels.group_top
+    "Functions for a step and for a prediction: `conv_parts` and `conv_decode`, or equal sparse ones"
+    if self.backend == 'reference': return conv_parts, conv_decode
+    kernels = import_module('mcrm_nb.kernels.conv_rsm')   # a later room: it is looked up when a step is made
+    return kernels.conv_step, kernels.sparse_decode
 
 @patch
 def _above(self:ConvRSM, k, state):
@@ -283,13 +283,13 @@ def _layer(self:ConvRSM, k, state):
     above = self._above(k, state)
     code,keep = of(state, 'code'), 1-self.recurrent_dropout
     kept = None if keep == 1 or not self.training else keep
-    at,(step, top) = self.sizes()[k],self.fast_path()
+    at,(step, decode) = self.sizes()[k],self.fast_path()
     parts = step(of(state, 'previous'), code, of(state, 'inhibition'), of(state, 'trace'),
                        of(weights, 'weight_ih'), of(weights, 'recurrent_weight'), feedback=above,
                        feedback_trace=of(state, 'feedback_trace'), keep=kept, **given,
                        stride=per['stride'], cells=per['cells'], k=per['k'], **self.options)
-    logits = conv_decode(parts['code'], of(weights, 'decoder_weight'), of(weights, 'decoder_bias'), at[0][1:],
-                         cells=per['cells'], stride=per['stride'], top=top)
+    logits = decode(parts['code'], of(weights, 'decoder_weight'), of(weights, 'decoder_bias'), at[0][1:],
+                    cells=per['cells'], stride=per['stride'], won=parts.pop('won', None))
     return {**parts, 'logits': logits, 'prediction': decoders[per['decode']](logits)}
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #a3e7fa09
