@@ -160,6 +160,9 @@ def _draw_curves(rows, task):
     for ax,y,what in zip(axes, ('train_loss', 'valid_loss'), ('training', 'validation')):
         plot_curves(rows, y, task['baseline'], task['unit'], labels, log, ax)
         ax.set_title(f'{what}', loc='left')
+    if not log and losses.max() > 2*task['baseline']:   # a few peaks would flatten all curves
+        axes[0].set_ylim(top=1.3*task['baseline'])
+        axes[1].text(1, 1, 'higher peaks are cut off', ha='right', va='bottom', fontsize=7, transform=axes[1].transAxes)
     axes[0].get_legend().remove()
     axes[1].set_ylabel('')
     return fig

@@ -111,7 +111,7 @@ def reset_parameters(self:Memory):
 def _first_weights(self:Memory, init):
     "Store the choice of initial weights, and draw them"
     if init is not None and type(self).reset_parameters is not Memory.reset_parameters:
-        raise ValueError(f'init={init!r}: expected None, because {type(self).__name__} draws its first weights itself')
+        raise ValueError(f'init={init!r}: expected None, because {type(self).__name__} draws its weights itself')
     self.init = one_of('init', 'torch' if init is None else init, inits)
     self.reset_parameters()
 

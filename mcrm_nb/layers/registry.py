@@ -85,7 +85,7 @@ def own_layer(
     if getattr(rnn, 'nonlinearity', 'tanh') != 'tanh' or getattr(rnn, 'proj_size', 0):
         raise ValueError(f'{rnn}: expected a layer with tanh and without projection')
     w = next(rnn.parameters())
-    with torch.random.fork_rng(devices=[]):   # the first weights are overwritten: use no random numbers
+    with torch.random.fork_rng(devices=[]):   # the initial weights are overwritten: use no random numbers
         new = memories[own_classes[name]](rnn.input_size, rnn.hidden_size, rnn.num_layers, rnn.bias, rnn.batch_first,
                                           rnn.dropout, rnn.bidirectional, device=w.device, dtype=w.dtype)
     new.load_state_dict(rnn.state_dict())

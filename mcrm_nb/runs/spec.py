@@ -39,7 +39,7 @@ class RunSpec:
     shuffle:bool=True  # Whether to draw a new order of the training data every epoch, if the task allows it
     carry:object=None  # Step whose state the next batch gets: 'end', a number, 'stale' or None, see `CarryState`
     carry_eval:bool=True  # Whether to carry the state in validation and test, too
-    std:float=None     # Standard deviation of the readout's first weights; None: the task's own
+    std:float=None     # Standard deviation of the readout's initial weights; None: the task's own
     schedule:tuple=()  # Learning rate schedule: pairs of name and value, see `scheduled_lr`
     stop:tuple=()      # Rule that ends the run early: pairs of name and value, see `should_stop`
     options:tuple=()   # Options of the memory: pairs of name and value

@@ -88,7 +88,7 @@ _say('word_ptb', 'fair', f'{_OURS}: the state at the place where the next window
 
 # %% ../../nbs/studies/10_mcrm.ipynb #086d0080
 def state_and_order(settings, experiments):
-    "Add how each protocol of the MCRM paper starts a batch, orders the data and draws the first weights"
+    "Add how each protocol of the MCRM paper starts a batch, orders the data and draws the initial weights"
     say = settings.say
     for e,x in experiments.items():
         text = x.task == 'penn_treebank'   # as `x.streams`, which would bring torch and fastai in here

@@ -304,7 +304,7 @@ class Theirs:
 
 # %% ../../nbs/studies/19_parity.ipynb #d42b8028
 def _watch(ns):
-    "Read losses and first weights at every call of `backward`"
+    "Read losses and initial weights at every call of `backward`"
     backward = torch.Tensor.backward
     def watched(loss, *args, **kw):
         for name in 'model','logger':

@@ -84,7 +84,7 @@ class Question:
 def model(self:Question,
     memory,           # Key of `memories`, or anything called like `nn.LSTM`
     hidden_size:int,  # Number of units
-    std:float=None,   # Standard deviation of the readout's first weights; None: torch's default
+    std:float=None,   # Standard deviation of the readout's initial weights; None: torch's default
     **options,        # Options of the memory
 ):                    # `SequenceModel` for this question
     "The memory, by name or callable, with this question's readout; see `SequenceModel`"

@@ -36,7 +36,7 @@ class SequenceModel(nn.Module):
         rnn:nn.Module,         # Recurrent layer, batch first
         n_out:int,             # Numbers per answer: 1, or the number of classes
         every_step:bool=False, # Whether to answer at every step, or only after the last
-        std:float=None,        # Standard deviation of the readout's first weights; None: torch's default
+        std:float=None,        # Standard deviation of the readout's initial weights; None: torch's default
     ):
         super().__init__()
         if rnn.bidirectional and not every_step:
@@ -70,7 +70,7 @@ class LanguageModel(nn.Module):
     def __init__(self,
         rnn:nn.Module,   # Recurrent layer, batch first, with an input as wide as its output
         n_symbols:int,   # Size of the alphabet or vocabulary
-        bound:float=.1,  # Bound of the embedding's first weights, uniform in (-bound, bound)
+        bound:float=.1,  # Bound of the embedding's initial weights, uniform in (-bound, bound)
         context:int=0,   # Number of first steps of every input that get no scores
     ):
         super().__init__()

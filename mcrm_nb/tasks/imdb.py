@@ -160,7 +160,7 @@ class ReviewModel(SequenceModel):
         n_out:int,          # Numbers per answer
         n_symbols:int,      # Rows of the embedding
         vectors:tuple=None, # Numbers of tokens, and the vectors that they start from
-        std:float=None,     # Standard deviation of the readout's first weights; None: torch's default
+        std:float=None,     # Standard deviation of the readout's initial weights; None: torch's default
     ):
         super().__init__(rnn, n_out, std=std)
         self.embedding = nn.Embedding(n_symbols, rnn.input_size, padding_idx=1)
@@ -219,7 +219,7 @@ def imdb_question(
 
 # %% ../../nbs/tasks/22_imdb.ipynb #b932b2c8
 def imdb(
-    vectors:str='normal',   # First weights of the embedding: 'normal' or 'glove'
+    vectors:str='normal',   # Initial weights of the embedding: 'normal' or 'glove'
     n_words:int=25_000,     # Largest number of tokens in the vocabulary
     max_len:int=None,       # Tokens of a review, from the front; None: all
     n_train:int=None,       # Reviews to learn from, of those not held back; None: all

@@ -71,7 +71,7 @@ def _own_model(make):
 def model(self:StreamQuestion,
     memory,           # Key of `memories`, or anything called like `nn.LSTM`
     hidden_size:int,  # Number of units
-    std:float=None,   # Standard deviation of the readout's first weights; None: torch's default
+    std:float=None,   # Standard deviation of the readout's initial weights; None: torch's default
     **options,        # Options of the memory, and of its own model if it brings one
 ):                    # Model that is called with windows of a stream
     "The memory's own model for streams, or the memory with a linear readout"
@@ -205,7 +205,7 @@ class StreamModel(nn.Module):
     def __init__(self,
         rnn:nn.Module,    # Recurrent layer, batch first
         n_out:int,        # Numbers per answer
-        std:float=None,   # Standard deviation of the readout's first weights; None: torch's default
+        std:float=None,   # Standard deviation of the readout's initial weights; None: torch's default
         part:str='classification', # Name of the part of the answer
     ):
         super().__init__()

@@ -141,7 +141,7 @@ class RecallModel(SequenceModel):
         n_out:int,        # Numbers per answer
         layers:tuple=(),  # Widths of the ReLU layers
         bound:float=20.,  # Bound of the outputs; None: no bound
-        std:float=None,   # Standard deviation of the last layer's first weights; None: 1/sqrt(inputs)
+        std:float=None,   # Standard deviation of the last layer's initial weights; None: 1/sqrt(inputs)
     ):
         super().__init__(rnn, n_out, every_step=True)
         widths = [output_width(rnn), *layers]

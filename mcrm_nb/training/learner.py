@@ -234,7 +234,7 @@ def build(
     opt_options=(),        # Options of the optimiser beside the learning rate: a dict, or pairs of name and value
     carry=None,            # Where the next batch's state is taken, see `CarryState`; None: every batch starts from zero
     carry_eval:bool=True,  # Whether to carry the state in validation and test, too
-    std:float=None,        # Standard deviation of the readout's first weights; None: the task's own
+    std:float=None,        # Standard deviation of the readout's initial weights; None: the task's own
     options=(),            # Options of the memory: a dict, or pairs of name and value
     refresh:float=0.,      # Probability that an eligible step is reproduced, see `Refreshing`
     seed:int=0,            # Random seed of the weights and of the order of batches
