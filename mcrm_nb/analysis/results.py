@@ -189,13 +189,13 @@ def draw(
 def worse_than_trivial(
     rows,            # Rows from `curves`
     baseline:float,  # Loss of the trivial answer
-    over:float=1.1,  # Factor: validation losses above this many times the baseline count
+    over:float=1.,   # Factor: validation losses above this many times the baseline count
 )->pd.DataFrame:     # A row per memory that has such epochs
     "Count the epochs in which validation is worse than the trivial answer while training is better"
     bad = rows[(rows.valid_loss > over*baseline) & (rows.train_loss < baseline)].groupby('memory', sort=False)
     t = pd.DataFrame({'epochs worse than the trivial answer': bad.size(),
                       'of': rows.groupby('memory', sort=False).size(), 'highest validation loss': bad.valid_loss.max()})
-    return t.dropna().astype({c: int for c in t.columns[:2]}).rename(index=labels)
+    return t.dropna().astype({c: int for c in t.columns[:2]}).round(3).rename(index=labels)
 
 # %% ../../nbs/analysis/00_results.ipynb #33a3b056
 def score_text(

@@ -70,7 +70,7 @@ def read(
     memory,   # Memory, (..., slots, width)
     weights,  # Read weights, (..., heads, slots)
 ):            # Read words, (..., heads, width)
-    "Mean of the slots under the weights of every head"
+    "Sum of the slots, each times its weight, for every head"
     return weights @ memory
 
 # %% ../../nbs/layers/08_addressing.ipynb #7a46b22d
