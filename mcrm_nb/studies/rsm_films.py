@@ -10,11 +10,11 @@ import io
 from itertools import islice
 
 import torch
-from fastai.basics import Callback, CancelFitException, DataLoaders, Learner
-from fastcore.basics import patch
 from ..tasks.bouncing_balls import balls_steps
 from ..tasks.rsm_heads import Judge, Rectifier, judge_loss, rectifier_loss
 from ..training.learner import optimizer
+from fastai.basics import Callback, CancelFitException, DataLoaders, Learner   # after ours, which quietens a warning
+from fastcore.basics import patch
 
 # %% ../../nbs/studies/32_rsm_films.ipynb #f12a7e28
 class Adversary(Callback):
