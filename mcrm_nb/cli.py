@@ -806,7 +806,8 @@ def _show_detail(task, protocol, scale, shipped, mine, format):
     if not any(map(len, parts.values())): _say(f'{task}, {protocol}, {scale}: nothing on record')
     if format != 'text':
         unit = _unit(experiments[task].title)
-        t = pd.concat({who: formatted(task, t).assign(unit=unit) for who,t in parts.items()}, names=['records'])
+        write = (lambda e, t: t.rename(columns={'± 95 %': 'half_interval'})) if format == 'csv' else formatted
+        t = pd.concat({who: write(task, t).assign(unit=unit) for who,t in parts.items()}, names=['records'])
         return _show(t if len(parts['yours']) else t.loc['package'], format)
     for who,t in parts.items():
         if not len(t): continue

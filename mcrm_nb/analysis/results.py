@@ -377,7 +377,7 @@ def formatted(
     t = t.assign(**{k: t[k].map(partial(as_printed, experiment)) for k in sources},
                  ours=[score_text(experiment, *v) for v in zip(t.ours, t['± 95 %'])],
                  parameters=t.parameters.map('{:,}'.format), minutes=t.minutes.map('{:.1f}'.format))
-    same = ['verdict']*(t.verdict.nunique() == 1) + ['diverged']*(not t.diverged.any())
+    same = ['verdict']*(t.verdict.nunique() < 2) + ['diverged']*(not t.diverged.any())
     t = t.drop(columns=['± 95 %', *same])
     return t.rename(columns={k: f'{k} ({notes[k, experiment]})' for k in sources if (k, experiment) in notes})
 
