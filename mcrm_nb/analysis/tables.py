@@ -116,11 +116,15 @@ def _table(rows, memories, text):
     return out.reindex(columns=[*(labels[m] for m in memories), 'seeds', 'epochs', 'device'], fill_value='')
 
 # %% ../../nbs/analysis/01_tables.ipynb #5c0e0007
+def _span(numbers):
+    "Write the smallest and the largest of some numbers"
+    ends = dict.fromkeys((min(numbers), max(numbers)) if len(numbers) else ())
+    return ' to '.join(map(str, ends))
+
 def _row(runs, memories):
     "Make one row of the table: a score per memory, and how the runs were made"
-    span = lambda v: f'{v.min()}' if v.min() == v.max() else f'{v.min()} to {v.max()}'
     return ({labels[m]: _mean_score(runs[runs.memory == m]) for m in memories} |
-            dict(seeds=span(runs.groupby('memory').seed.nunique()), epochs=span(runs.epochs),
+            dict(seeds=_span(runs.groupby('memory').seed.nunique()), epochs=_span(runs.epochs),
                  device=', '.join(sorted(set(runs.device)))))
 
 # %% ../../nbs/analysis/01_tables.ipynb #5c0e007b
@@ -155,10 +159,9 @@ def memory_table(
     for e in which:
         runs = results(e, protocol, scale, records, memories)
         cells = {labels[m]: _mean_score(runs[runs.memory == m]) for m in memories}
-        counts = sorted({c.runs for c in cells.values() if c.runs})
         rows[f'{experiments[e].title} ({caption(e)})'] = (
             {k: _written(e, c, text) if text else c for k,c in cells.items()} |
-            {'seeds': ' to '.join(map(str, dict.fromkeys((counts or [''])[::len(counts) - 1 or 1])))})
+            {'seeds': _span([c.runs for c in cells.values() if c.runs])})
     return pd.DataFrame(rows).T
 
 # %% ../../nbs/analysis/01_tables.ipynb #ee3882e0
@@ -519,8 +522,9 @@ def judged_print(
     for part in 'bd':
         for e,of in part_records(part, records).items():
             printed = reported(e)['paper']
+            which = 'valid_score' if study_of(e).reported_on.get(e) else 'score'
             for m in printed:
                 runs = [r for r in of.values() if r['spec']['memory'] == m and r['status'] == 'finished']
-                scores = [r['best']['valid_score' if 'ptb' in e else 'score'] for r in runs]
+                scores = [r['best'][which] for r in runs]
                 if len(runs) > 2: rows[experiments[e].title, labels[m]] = verdict_on_print(e, scores, printed, m)
     return pd.Series(rows).unstack() if rows else None
