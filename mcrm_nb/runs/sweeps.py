@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from ..options import one_of
 from .records import CannotWrite, RunLocked, RecordError, finished, making, read_record, remove_leftovers
 from .run import run
-from .seeds import run_together
+from .seeds import run_together, without_seed
 
 # %% ../../nbs/runs/04_sweeps.ipynb #6ed176a1
 @dataclass
@@ -224,9 +224,9 @@ def groups(
     specs,        # Runs in order of priority
     together:int, # Largest size of a group
 )->list:          # Groups as tuples, in the order of their first members
-    "Group runs that differ only in their seed"
+    "Group runs that differ only in their seed, with the data drawn from it"
     out = {}
-    for s in specs: out.setdefault(replace(s, seed=0), []).append(s)
+    for s in specs: out.setdefault(without_seed(s), []).append(s)
     return [tuple(g[k:k+together]) for g in out.values() for k in range(0, len(g), together)] if together > 1 else [
         (s,) for s in specs]
 

@@ -171,7 +171,7 @@ def _on(task, device):
     return Task(task.question, replace(task.data, **{k: move(getattr(task, k)) for k in ('train', 'valid', 'test')}))
 
 def build_together(
-    task,        # `Task` to train on
+    task,        # `Task` to train on, or a list with a `Task` for each network
     memory,      # Key of `memories`
     seeds,       # Random seeds, one for each network
     device=None, # Device to train on; None: a GPU if there is one, otherwise the CPU
@@ -180,11 +180,11 @@ def build_together(
 )->Learner:      # Learner with a `SeedBatch` as model and its curves in `learn.seed_curve`
     "A Learner for several seeds of one run, not yet trained"
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    task = _on(task, device)
-    alone = [build(task, memory, seed=s, device=device, **settings) for s in seeds]
+    tasks = [_on(t, device) for t in task] if isinstance(task, list) else [_on(task, device)]*len(seeds)
+    alone = [build(t, memory, seed=s, device=device, **settings) for t,s in zip(tasks, seeds, strict=True)]
     loaders = DataLoaders(*[SeedLoader([a.dls[k] for a in alone]) for k in range(3)], device=device)
-    get,own = settings.get, [SeedCurve(len(seeds), task.metric), SeedRates()]
+    get,own = settings.get, [SeedCurve(len(seeds), tasks[0].metric), SeedRates()]
     if get('clip') and get('clip_acts', True): own.append(SeedClip(settings['clip']))
     if get('carry') is not None: own.append(CarryState(settings['carry'], get('carry_eval', True)))
-    return Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(task.loss), lr=get('lr', 1e-3),
+    return Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(tasks[0].loss), lr=get('lr', 1e-3),
                    opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
