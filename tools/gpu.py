@@ -9,7 +9,7 @@ benchmark, is not done again. OUT gets at most seven files, none over 16 MB: the
 records.zip for `mcrm_nb records merge`, and state-*.zip, from which --resume goes on. A checkpoint that does not fit is left
 behind: its run begins anew, so with more than two jobs much is lost. (Wheels: what `python -c "import mcrm_nb.runs.sweeps"`
 misses; fastprogress below 1.1 needs no web server.)"""
-import argparse, json, linecache, os, subprocess, sys, tempfile, time, traceback, types, zipfile, zlib
+import argparse, contextlib, io, json, linecache, os, subprocess, sys, tempfile, time, traceback, types, zipfile, zlib
 from pathlib import Path
 
 from project import directives, nbs, notebooks, read, root, src, why_skipped
@@ -37,6 +37,14 @@ def set_up(wheels, site):
         if (second := works()).returncode: raise SystemExit(f'{second.stderr.strip().splitlines()[-1]}: a wheel is missing')
     return env
 
+@contextlib.contextmanager
+def captured():
+    "What `capture_output` of IPython does, as far as the notebooks use it"
+    text,found = io.StringIO(),types.SimpleNamespace(stdout='', outputs=[])
+    try:
+        with contextlib.redirect_stdout(text): yield found
+    finally: found.stdout = text.getvalue()
+
 def cells(notebook):
     "Run a notebook's cells in order, those for a GPU with them, as far as plain Python can; for a process of its own"
     space = dict(__name__='__main__', display=print)
@@ -44,7 +52,9 @@ def cells(notebook):
     except ImportError:
         shown = types.SimpleNamespace(**{k: print for k in ('display', 'HTML', 'Image', 'Markdown', 'SVG')})
         none = types.SimpleNamespace(display=shown, get_ipython=lambda: None, version_info=(9, 0))   # matplotlib asks
-        sys.modules.update({'IPython': none, 'IPython.display': shown})
+        capture = types.SimpleNamespace(capture_output=captured)
+        sys.modules.update({'IPython': none, 'IPython.display': shown, 'IPython.utils': types.SimpleNamespace(capture=capture),
+                            'IPython.utils.capture': capture})
     for n, cell in enumerate(read(notebook)['cells']):
         if cell['cell_type'] != 'code' or why_skipped(cell, ['cuda', 'slow']): continue
         code = '\n'.join('' if l.lstrip().startswith('%') else l for l in src(cell).splitlines())
