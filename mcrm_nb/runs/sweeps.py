@@ -10,7 +10,7 @@ __all__ = ['engines', 'Plan', 'OutOfTime', 'attempt', 'is_busy', 'saved_rows', '
 import json, math, os, queue, signal, socket, sys, tempfile, threading, time
 from collections import Counter, deque
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing import get_context
 from multiprocessing.connection import wait

@@ -81,7 +81,7 @@ def read_change(
     change:dict, # Fields of `RunSpec`, or 'n_params'; settings of the task in 'data'
     which,       # Keys of the `experiments` concerned
 )->dict:         # Changes for `spec_for`
-    "Check the names of changed settings; TOML has no None, so 'none' stands for it"
+    "Check the names of changed settings; TOML has no None, so 'none' stands for it, except in `options`"
     from mcrm_nb.runs.spec import RunSpec, mapping_fields
     from mcrm_nb.tasks.registry import task_maker
     known = {f.name for f in fields(RunSpec)} - {'task', 'memory', 'seed', 'protocol', 'scale'} | {'n_params'}
@@ -92,8 +92,8 @@ def read_change(
             raise ValueError(f'change: {k}={change[k]!r}: expected a table of names and values, {{}} for none')
     for e in which if 'data' in change else ():   # else a typo would show when the run starts
         task_maker(experiments[one_of('experiment', e, experiments)].task, change['data'])
-    none = lambda d: {k: none(v) if isinstance(v, dict) else None if v == 'none' else v for k,v in d.items()}
-    return none(change)
+    def none(v): return {k: none(w) for k,w in v.items()} if isinstance(v, dict) else None if v == 'none' else v
+    return {k: v if k == 'options' else none(v) for k,v in change.items()}
 
 # %% ../../nbs/studies/02_plans.ipynb #e9f4087b
 def _known(name, block, keys):
