@@ -368,10 +368,12 @@ def draw_speed(
     return ax
 
 # %% ../../nbs/runs/05_speed.ipynb #f90f6cda
-def shipped_bench()->dict:
-    "The comparison that ships with the package, or None if there is none"
+def shipped_bench(
+    device:str='cpu', # Kind of device: 'cpu' or 'cuda'
+)->dict:              # Record of `bench`, or None if there is none
+    "The comparison that ships with the package"
     import mcrm_nb
-    at = Path(mcrm_nb.__file__).parent/'records'/'bench'/'cpu.json'
+    at = Path(mcrm_nb.__file__).parent/'records'/'bench'/f'{device}.json'
     return json.loads(at.read_text()) if at.exists() else None
 
 # %% ../../nbs/runs/05_speed.ipynb #2b15a420
