@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['rsm', 'stored_per_unit', 'rsm_parameters', 'film_parameters', 'stored_by_rsm', 'stored_by_window',
-           'equal_memory_units']
+           'equal_memory_units', 'units_at_equal_memory']
 
 # %% ../../nbs/studies/30_rsm.ipynb #dcd909f9
 from ..layers.registry import memories, parameters_of
 from .study import Experiment, Settings, Study
+from ..tasks.registry import make_question
 
 # %% ../../nbs/studies/30_rsm.ipynb #fc072e36
 _experiments = dict(
@@ -174,3 +175,18 @@ def equal_memory_units(
     units = 1
     while held(units+1) <= budget: units += 1
     return units
+
+# %% ../../nbs/studies/30_rsm.ipynb #ae26b848
+def units_at_equal_memory(
+    mine,    # Run (`RunSpec`) of RSM
+    other,   # Run of another memory on the same experiment at the same scale
+)->int:      # Number of units
+    "Find the units at which the other memory's training holds as many numbers as that of RSM"
+    o,question = dict(mine.options),make_question(other.task, **dict(other.data))
+    if o.get('conv'): raise ValueError(f'mine={mine.name}: expected a run of RSM, got one of ConvRSM')
+    D,n_out = question.input_size,question.n_out
+    c,hidden = o['cells'],o['classifier']
+    traces = bool(o['epsilon']) + bool(o.get('trace'))
+    held = 4*rsm_parameters(D, mine.hidden_size//c, c, hidden, n_out)
+    held += mine.bs*stored_by_rsm(D, mine.hidden_size//c, c, hidden, n_out, traces)
+    return equal_memory_units(other.memory, held, other.bs, D, n_out, dict(other.data)['window'])
