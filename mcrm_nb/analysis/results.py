@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['score_of', 'results', 'verdict', 'against', 'score_differences', 'table', 'curves', 'draw', 'worse_than_trivial',
            'score_text', 'as_printed', 'protocol_differences', 'scale_differences', 'overview', 'check_runs',
-           'relative_loss', 'beside_trivial', 'comparisons', 'formatted', 'display_experiment', 'experiment_of',
-           'changes_of', 'all_runs', 'draw_runs']
+           'beside_trivial', 'comparisons', 'formatted', 'display_experiment', 'experiment_of', 'changes_of',
+           'all_runs', 'draw_runs']
 
 # %% ../../nbs/analysis/00_results.ipynb #ec5a026e
 import json, math, re
@@ -16,10 +16,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from ..figures import plot_curves, style
-from ..statistics import difference, interval
+from ..statistics import difference, interval, prediction_interval
 from ..layers.registry import labels, parameters_of
 from ..runs.records import read_records
 from ..runs.spec import RunSpec, mapping_fields
+from ..studies.evidence import compared_on, on_scale, verdict_on_print
 from ..studies.study import protocols, scales
 from ..studies.registry import check, experiments, reported, settings, spec_for, study_of
 
@@ -53,51 +54,66 @@ def results(
         for s in seeds:
             r = records.get(spec_for(experiment, m, protocol, scale, s, **change).name)
             if r is None: continue
-            done = r['status'] == 'finished'
-            score = score_of(r, protocol, part) if done else np.nan
-            rows.append((m, s, score, r['status'], r['parameters'], len(r['curve']), r['seconds'],
+            score,share = (score_of(r, protocol, part), _share(r, protocol, part)) if r['status'] == 'finished' else (np.nan,)*2
+            rows.append((m, s, score, share, r['status'], r['parameters'], len(r['curve']), r['seconds'],
                          r['made_on']['device_name'], r['name']))
-    return pd.DataFrame(rows, columns='memory seed score status parameters epochs seconds device name'.split())
+    return pd.DataFrame(rows, columns='memory seed score share status parameters epochs seconds device name'.split())
+
+def _share(record, protocol, part):
+    "Compute the loss, where the score is taken, as a share of the trivial loss"
+    if not record['task']['baseline']: return np.nan
+    if protocol == 'fair': loss = record['best']['loss']
+    else: loss = min(o['valid_loss'] for o in record['curve']) if part == 'validation' else record['last']['loss']
+    return loss/record['task']['baseline']
 
 # %% ../../nbs/analysis/00_results.ipynb #b3186cb2
 def verdict(
-    values,        # Our scores, one per seed
-    theirs:float,  # Score of the paper
-    better:str,    # Direction, 'lower' or 'higher'
+    experiment:str, # Key of `experiments`
+    values,        # Our scores, one per finished run
+    printed:dict,  # Dictionary memory -> the paper's score
+    memory:str,    # Memory whose score is judged
     scale:str,     # Scale of our runs
     lost:int=0,    # Number of runs that diverged
 )->str:            # Verdict
     "Judge a score of the paper by ours"
-    if theirs is None: return 'not in the paper'
+    if printed.get(memory) is None: return 'not in the paper'
     if scale != 'full' or not len(values) and not lost: return 'not yet run at full scale'
     if lost: return f'{lost} of {lost+len(values)} diverged'
-    mean,half = interval(values)
-    if np.isnan(half): return 'not yet run with two seeds'
-    ahead = mean < theirs if better == 'lower' else mean > theirs
-    if abs(mean-theirs) > half: return ('better' if ahead else 'worse') + ' than printed'
-    error = theirs if better == 'lower' else 1-theirs   # of an accuracy: the share of mistakes
-    return 'reproduced' if half <= error/4 else 'inconclusive (interval too wide)'
+    if len(values) < 3: return 'fewer than three runs'
+    if experiment in compared_on: return verdict_on_print(experiment, [*values], printed, memory)
+    (low,high),theirs = prediction_interval(values),printed[memory]
+    if low <= theirs <= high: return 'in the range of one more run'
+    return ('better' if (theirs > high) == (experiments[experiment].better == 'lower') else 'worse') + ' than printed'
 
 # %% ../../nbs/analysis/00_results.ipynb #17869588b
 def against(
     runs:pd.DataFrame,  # Runs from `results`
     better:str,         # Direction, 'lower' or 'higher'
     memory:str='mcrm',  # Memory that is compared with every other
-)->pd.DataFrame:
+    scale=float,        # Scale of the comparison, a function of the score
+)->pd.DataFrame:        # A row per other memory; the difference is that of the scores themselves
     "Compare one memory with each other one"
+    stuck = runs.groupby('memory').share.mean() > .98 if 'share' in runs else {}
     mine = runs[runs.memory == memory].score.dropna()
     rows = {}
     for other in runs.memory.unique():
         if other == memory: continue
         theirs = runs[runs.memory == other].score.dropna()
         d,half = difference(mine, theirs)
-        ahead = d < 0 if better == 'lower' else d > 0
-        word = 'better' if ahead else 'worse'
+        apart,wide = difference(mine.map(scale), theirs.map(scale))
+        word = 'better' if (apart < 0) == (better == 'lower') else 'worse'
         lost = runs[runs.memory.isin([memory, other])].score.isna().any()
         verdict_ = ('diverged runs' if lost else 'no finished run' if np.isnan(d) else 'one seed' if np.isnan(half) else
-                    'no difference seen' if abs(d) <= half else word)
+                    'trivial answer' if stuck.get(memory) or stuck.get(other) else
+                    'no difference seen' if abs(apart) <= wide else word)
         rows[other] = {'difference': d, '± 95 %': half, labels[memory]: verdict_}
     return pd.DataFrame(rows).T.rename(index=labels)
+
+# %% ../../nbs/analysis/00_results.ipynb #ec17474b
+def _against(experiment, runs, memory):
+    "`against` on the scale of an experiment, where the evidence plan has one"
+    scale = partial(on_scale, experiment) if experiment in compared_on else float
+    return against(runs, experiments[experiment].better, memory, scale)
 
 # %% ../../nbs/analysis/00_results.ipynb #ce25ab8d
 def score_differences(
@@ -106,7 +122,7 @@ def score_differences(
     memory:str='mcrm',   # Memory that is compared with every other
 )->pd.DataFrame:         # A row per other memory
     "Write the differences of mean scores under `fair` at the scale `quick`, with half of their 95 % intervals"
-    t = against(results(experiment, records=records), experiments[experiment].better, memory)
+    t = _against(experiment, results(experiment, records=records), memory)
     text = [score_text(experiment, d, half) for d,half in zip(t['difference'], t['± 95 %'])]
     return pd.DataFrame({f'{labels[memory]} minus the other': text, 'uncorrected': t[labels[memory]]}, index=t.index)
 
@@ -119,8 +135,7 @@ def table(
     **change,            # Fields of `RunSpec` to change
 )->pd.DataFrame:         # A row per memory
     "Put our scores beside the paper's: mean, 95 % interval, seeds and verdict"
-    runs,better = results(experiment, protocol, scale, records, **change),experiments[experiment].better
-    sources = reported(experiment)
+    runs,sources = results(experiment, protocol, scale, records, **change),reported(experiment)
     theirs,rows = sources.get('paper', {}), {}
     for m in study_of(experiment).memories:
         r = runs[runs.memory == m]
@@ -130,7 +145,7 @@ def table(
                            'seeds': len(r), 'diverged': lost,
                            'epochs': r.epochs.max() if len(r) else 0, 'parameters': r.parameters.max() if len(r) else 0,
                            'minutes': r.seconds.mean()/60, 'made on': ', '.join(sorted(set(r.device))),
-                           'verdict': verdict(values, theirs.get(m), better, scale, lost)}
+                           'verdict': verdict(experiment, values, theirs, m, scale, lost)}
     return pd.DataFrame(rows).T.rename_axis('memory')
 
 # %% ../../nbs/analysis/00_results.ipynb #2a48390e
@@ -314,24 +329,6 @@ def _same_data(runs):
     learnt = {(s, r['task']['sha256']['train']) for s,r in zip(settings, runs)}
     return len(held) <= 1 and len(learnt) == len(set(settings))
 
-# %% ../../nbs/analysis/00_results.ipynb #32e59b25
-def relative_loss(
-    experiment:str,      # Key of `experiments`
-    protocol:str='fair', # Protocol, 'paper', 'code' or 'fair'
-    scale:str='quick',   # Scale, 'quick', 'hour' or 'full'
-    records:dict=None,   # Records from `read_records`; default: those of the package
-    **change,            # Fields of `RunSpec` to change
-)->pd.DataFrame:         # Runs as from `results`, with a column `share`
-    "Compute every run's loss, where its score is taken, as a share of the trivial loss"
-    records = read_records() if records is None else records
-    part = study_of(experiment).reported_on.get(experiment, 'test')
-    def loss(r):
-        if r['status'] != 'finished': return np.nan
-        if protocol == 'fair': return r['best']['loss']
-        return min(o['valid_loss'] for o in r['curve']) if part == 'validation' else r['last']['loss']
-    runs = results(experiment, protocol, scale, records, **change)
-    return runs.assign(share=[loss(records[n])/records[n]['task']['baseline'] for n in runs.name])
-
 # %% ../../nbs/analysis/00_results.ipynb #5df81ebb
 def beside_trivial(
     experiment:str,      # Key of `experiments`
@@ -342,7 +339,7 @@ def beside_trivial(
     **change,            # Fields of `RunSpec` to change
 )->pd.DataFrame:         # A row per memory
     "Summarise the share of the trivial loss: lowest and highest seed, and the number of seeds below a share"
-    by = relative_loss(experiment, protocol, scale, records, **change).groupby('memory', sort=False).share
+    by = results(experiment, protocol, scale, records, **change).groupby('memory', sort=False).share
     out = {'seeds': by.size(), 'lowest': by.min(), 'highest': by.max()}
     return pd.DataFrame(out | {f'below {below:g}': by.agg(lambda v: (v < below).sum())}).rename(index=labels)
 
@@ -362,7 +359,7 @@ def comparisons(
     for at,n in overview(experiment, records).iterrows():
         if at[0] != 'fair' and n.runs == n['as in fair']: continue
         runs = results(experiment, *at, records)
-        if memory in set(runs.memory): out[', '.join(at)] = against(runs, x.better, memory)[labels[memory]].to_dict()
+        if memory in set(runs.memory): out[', '.join(at)] = _against(experiment, runs, memory)[labels[memory]].to_dict()
     t = pd.DataFrame(out, index=[labels[m] for m in others]).fillna('not on record')
     return t.rename_axis(f'{labels[memory]} against')
 

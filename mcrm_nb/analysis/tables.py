@@ -154,15 +154,30 @@ def memory_table(
     records:dict=None,   # Records from `read_records`; default: those of the package
     text=short_score,    # Writer of a score, as in `side_by_side`
 )->pd.DataFrame:         # Index: experiment, with its measure; a column per memory, and the number of seeds
-    "Mean scores of many memories on many tasks, an empty cell where nothing is on record"
+    "Scores of many memories on many tasks, an empty cell where nothing is on record"
     records,rows = read_records() if records is None else records, {}
     for e in which:
-        runs = results(e, protocol, scale, records, memories)
-        cells = {labels[m]: _mean_score(runs[runs.memory == m]) for m in memories}
-        rows[f'{experiments[e].title} ({caption(e)})'] = (
-            {k: _written(e, c, text) if text else c for k,c in cells.items()} |
-            {'seeds': _span([c.runs for c in cells.values() if c.runs])})
+        by = {m: r for m,r in results(e, protocol, scale, records, memories).groupby('memory', sort=False)}
+        cells = {labels[m]: _cell(e, by.get(m), records, text) for m in memories}
+        rows[f'{experiments[e].title} ({caption(e)})'] = cells | {'seeds': _span([len(r) for r in by.values()])}
     return pd.DataFrame(rows).T
+
+def _middle(e, runs, records, text):
+    "The mean score with its interval; on a task with a plateau the median, and the number of runs that solved it"
+    if e not in plateau: return _written(e, _mean_score(runs), text)
+    solved = sum(solved_at(records[n])[1] for n in runs['name'])
+    return f"{text(e, float(f'{runs.score.median():.2g}'))} ({solved} of {len(runs)})"
+
+def _cell(e, runs, records, text):
+    "Write the score of one memory on one task, or return it as a number"
+    if runs is None: return '' if text else TableScore(math.nan, math.nan, 0, 0)
+    cell = _mean_score(runs)
+    if not text: return cell
+    if e in plateau: return _middle(e, runs, records, text)
+    share = experiments[e].better == 'higher'
+    if share and cell.half > min(cell.score, 1-cell.score) and runs.score.nunique() > 1:
+        return f'{100*runs.score.min():.1f} to {100*runs.score.max():.1f} %'
+    return _written(e, cell, text)
 
 # %% ../../nbs/analysis/01_tables.ipynb #ee3882e0
 def long_table(
@@ -364,12 +379,6 @@ def part_scores(
         runs = all_runs(of).groupby('memory', sort=False)
         rows[experiments[e].title] = {labels[m]: _middle(e, r, of, text) for m,r in runs}
     return pd.DataFrame(rows).T.fillna('').rename_axis('experiment')
-
-def _middle(e, runs, records, text):
-    "The mean score with its interval; on a task with a plateau the median, and the number of runs that solved it"
-    if e not in plateau: return _written(e, _mean_score(runs), text)
-    solved = sum(solved_at(records[n])[1] for n in runs['name'])
-    return f"{text(e, float(f'{runs.score.median():.2g}'))} ({solved} of {len(runs)})"
 
 # %% ../../nbs/analysis/01_tables.ipynb #70b3154d
 def _grid(records):
