@@ -54,7 +54,8 @@ def results(
         for s in seeds:
             r = records.get(spec_for(experiment, m, protocol, scale, s, **change).name)
             if r is None: continue
-            score,share = (score_of(r, protocol, part), _share(r, protocol, part)) if r['status'] == 'finished' else (np.nan,)*2
+            done = r['status'] == 'finished'
+            score,share = (f(r, protocol, part) if done else np.nan for f in (score_of, _share))
             rows.append((m, s, score, share, r['status'], r['parameters'], len(r['curve']), r['seconds'],
                          r['made_on']['device_name'], r['name']))
     return pd.DataFrame(rows, columns='memory seed score share status parameters epochs seconds device name'.split())

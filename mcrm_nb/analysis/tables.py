@@ -262,15 +262,16 @@ def _finished_panel(ax, e, runs, records, compared, scale):
     ax.set_title(f'{experiments[e].title}\n{way}', loc='left', fontsize=8.5)
 
 # %% ../../nbs/analysis/01_tables.ipynb #bbfff53a
-def _ends(v, log):
-    "Compute a middle and its ends: the mean and its 95 % interval, or on a logarithmic axis the quartiles"
-    if log: return np.quantile(v, [.25, .5, .75])
+def _ends(v, middle):
+    "Compute a middle and its ends: the mean and its 95 % interval, or with `middle` the quartiles"
+    if middle: return np.quantile(v, [.25, .5, .75])
     mean,half = interval(v)
     return mean + np.nan_to_num(half)*np.array([-1, 0, 1])
 
 # %% ../../nbs/analysis/01_tables.ipynb #b2470769
 def _panel(ax, experiment, runs):
     "Draw the scores of an experiment into a panel"
+    from matplotlib.ticker import PercentFormatter
     reach,compared = {},study_of(experiment).memories
     known = runs.score.dropna()
     log = len(known) > 0 and known.min() > 0 and known.max() > 20*known.min()   # on a logarithmic axis
@@ -281,7 +282,7 @@ def _panel(ax, experiment, runs):
             ax.text(i, .5, why, rotation=90, ha='center', va='center', color='0.5', fontsize=7,
                     transform=ax.get_xaxis_transform())
             continue
-        reach[i] = low,mid,high = _ends(v, log)
+        reach[i] = low,mid,high = _ends(v, log or experiment in plateau)
         ax.plot([i]*len(v), v, 'o', color=color_of(m), ms=4, alpha=.6)
         ax.errorbar([i+.22], [mid], yerr=[[mid-low], [high-mid]], fmt='s', color=color_of(m), ms=4, capsize=3)
     ax.set_xticks(range(len(compared)), [labels[m] for m in compared], rotation=45, ha='right')
@@ -290,6 +291,7 @@ def _panel(ax, experiment, runs):
     low,high = known.min(),known.max()
     if log: ax.set(yscale='log', ylim=(low/2, high*2))
     else: ax.set_ylim(low-.25*(high-low), high+.25*(high-low))
+    if experiments[experiment].better == 'higher': ax.yaxis.set_major_formatter(PercentFormatter(1))
     _arrows(ax, {i: (color_of(compared[i]), *ends) for i,ends in reach.items()})
 
 # %% ../../nbs/analysis/01_tables.ipynb #94691031
@@ -307,9 +309,10 @@ def _explain(fig, ax):
     from matplotlib.lines import Line2D
     marks = [Line2D([], [], color='0.4', ls='', marker='o', ms=4, alpha=.6, label='a run (seed)'),
              Line2D([], [], color='0.4', marker='s', ms=4,
-                    label='mean and 95 % interval;\non a logarithmic axis\nmedian and middle half'),
-             Line2D([], [], color='0.4', ls='', marker='^', ms=5, label='interval leaves the panel'),
+                    label='mean and 95 % interval; on a\nlogarithmic axis or with a plateau\nmedian and middle half'),
              Line2D([], [], color='0.3', ls='--', lw=1, label='trivial answer')]
+    if any(o.get_marker() in ('^', 'v') for a in fig.axes for o in a.lines):
+        marks.append(Line2D([], [], color='0.4', ls='', marker='^', ms=5, label='interval leaves the panel'))
     if any('paper' == o.get_label() for a in fig.axes for o in a.lines):
         marks.append(Line2D([], [], color='k', ls='', marker='_', ms=10, label='the paper'))
     if ax is None: fig.legend(handles=marks, loc='outside lower left', ncols=2, fontsize=7.5, frameon=False)
