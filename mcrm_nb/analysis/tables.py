@@ -23,7 +23,7 @@ from ..studies.study import scales
 from ..studies.evidence import (best_rate, compare, final_scores, judge, part_of, plateau, solved_at,
                                       verdict_on_print)
 from ..studies.registry import experiments, reported, study_named, study_of
-from .results import against, all_runs, as_printed, experiment_of, results, score_text
+from .results import compare_memories, all_runs, as_printed, experiment_of, results, score_text
 from ..studies.plans import read_plan
 
 # %% ../../nbs/analysis/01_tables.ipynb #bf3c11dd
@@ -328,7 +328,7 @@ def claims(
 )->pd.DataFrame:         # Verdicts, experiments by other memories
     "Judge where one memory is better, where worse, and where no difference is seen"
     records = read_records() if records is None else records
-    rows = {experiments[e].title: against(r, experiments[e].better, memory)[labels[memory]]
+    rows = {experiments[e].title: compare_memories(e, r, memory)[labels[memory]]
             for e in study_named(study).main
             if len(r := results(e, protocol, scale, records)) and memory in set(r.memory)}
     others = [labels[m] for m in study_named(study).memories if m != memory]
