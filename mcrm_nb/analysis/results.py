@@ -364,7 +364,8 @@ def comparisons(
     for at,n in overview(experiment, records).iterrows():
         if at[0] != 'fair' and n.runs == n['as in fair']: continue
         runs = results(experiment, *at, records)
-        if memory in set(runs.memory): out[', '.join(at)] = compare_memories(experiment, runs, memory)[labels[memory]].to_dict()
+        if memory not in set(runs.memory): continue
+        out[', '.join(at)] = compare_memories(experiment, runs, memory)[labels[memory]].to_dict()
     t = pd.DataFrame(out, index=[labels[m] for m in others]).fillna('not on record')
     return t.rename_axis(f'{labels[memory]} against')
 

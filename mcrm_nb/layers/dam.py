@@ -255,6 +255,7 @@ class DAM(Recurrent):
 class DNC(DAM):
     """Differentiable neural computer (Graves et al. 2016, Nature 538), as in the program of DAM's authors: one block,
     temporal links, no layer norm. Options, states, weights and output as for `DAM`, with other defaults: `blocks=1`,
-    `links=True`, `layer_norm=False`. Set `layer_norm=True` and `bypass_dropout=.1` to compare it with a DAM."""
+    `links=True`, `layer_norm=False`. To compare it with a DAM, set `layer_norm=True`
+    and give both the same `bypass_dropout`."""
     cell = DNCCell
     glorot = False
