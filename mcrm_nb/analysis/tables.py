@@ -536,7 +536,10 @@ def judged_print(
             printed = reported(e)['paper']
             which = 'valid_score' if study_of(e).reported_on.get(e) else 'score'
             for m in printed:
-                runs = [r for r in of.values() if r['spec']['memory'] == m and r['status'] == 'finished']
-                scores = [r['best'][which] for r in runs]
-                if len(runs) > 2: rows[experiments[e].title, labels[m]] = verdict_on_print(e, scores, printed, m)
+                runs = [r for r in of.values() if r['spec']['memory'] == m]
+                scores = [r['best'][which] for r in runs if r['status'] == 'finished']
+                if len(runs) < 3: continue
+                lost = len(runs)-len(scores)
+                rows[experiments[e].title, labels[m]] = (f'{lost} of {len(runs)} diverged' if lost else
+                                                         verdict_on_print(e, scores, printed, m))
     return pd.Series(rows).unstack() if rows else None
