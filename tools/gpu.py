@@ -9,7 +9,7 @@ benchmark, is not done again. OUT gets at most seven files, none over 16 MB: the
 records.zip for `mcrm_nb records merge`, and state-*.zip, from which --resume goes on. A checkpoint that does not fit is left
 behind: its run begins anew, so with more than two jobs much is lost. (Wheels: what `python -c "import mcrm_nb.runs.sweeps"`
 misses; fastprogress below 1.1 needs no web server.)"""
-import argparse, contextlib, io, json, linecache, os, subprocess, sys, tempfile, time, traceback, types, zipfile, zlib
+import argparse, contextlib, io, json, linecache, os, shutil, subprocess, sys, tempfile, time, traceback, types, zipfile, zlib
 from pathlib import Path
 
 from project import directives, nbs, notebooks, read, root, src, why_skipped
@@ -97,6 +97,20 @@ def kernels(env):
            'print("no GPU that torch can use" if not ok else ""); raise SystemExit(not (ok and available()))')
     return not subprocess.run([sys.executable, '-c', ask], env=env, cwd=root).returncode
 
+@contextlib.contextmanager
+def shared_gpu(env, jobs):
+    "Let several processes use the GPU at the same time and not by turns, where NVIDIA's MPS is at hand; the environment for them"
+    if jobs < 2 or not shutil.which('nvidia-cuda-mps-control'):
+        yield env
+        return
+    with tempfile.TemporaryDirectory() as at:
+        env = env | dict(CUDA_MPS_PIPE_DIRECTORY=at, CUDA_MPS_LOG_DIRECTORY=at)
+        control = lambda *args, **kw: subprocess.run(['nvidia-cuda-mps-control', *args], env=env, timeout=20, **kw)
+        started = control('-d').returncode == 0
+        try: yield env if started else {k: v for k,v in env.items() if not k.startswith('CUDA_MPS')}
+        finally:
+            if started: control(input='quit', text=True)
+
 def command(env, *args, timeout=None):
     "The project's command"
     return subprocess.run([sys.executable, '-c', 'from mcrm_nb.cli import main; main()', *map(str, args)], env=env, cwd=root,
@@ -143,7 +157,7 @@ def main():
     a.add_argument('--resume', type=Path, nargs='*', default=[], help='OUT of earlier pieces')
     a.add_argument('--work', type=Path, default=root/'.gpu', help='scratch')
     a.add_argument('--plan', default='paper')
-    a.add_argument('--jobs', type=int, default=2, help='processes that share the GPU, by turns')
+    a.add_argument('--jobs', type=int, default=2, help='processes that share the GPU, at the same time where NVIDIA\'s MPS is at hand')
     a.add_argument('--together', type=int, help='seeds trained at once; default: 16 on a GPU')
     a.add_argument('--device', help='cuda, or cpu to try the chain without a GPU')
     a.add_argument('--commit', help='what the records say that the tree is, where it has no history')
@@ -176,9 +190,10 @@ def main():
     left = deadline-time.time()-20   # to pack
     if 'queue' not in o.skip and left > 20:
         together = ['--together', o.together] if o.together else []
-        try: report['queue'] = command(env, 'sweep', o.plan, '--out', runs, '--jobs', o.jobs, '--budget', int(left)-5, *device, *together,
-                                       timeout=left+12)
-        except subprocess.TimeoutExpired: report['queue'] = 'stopped hard'
+        sweep = 'sweep', o.plan, '--out', runs, '--jobs', o.jobs, '--budget', int(left)-5, *device, *together
+        with shared_gpu(env, 1 if o.device == 'cpu' else o.jobs) as there:
+            try: report['queue'] = command(there, *sweep, timeout=left+12)
+            except subprocess.TimeoutExpired: report['queue'] = 'stopped hard'
         say('queue', report['queue'])
     pack(runs, o.out.resolve())
     (o.out/'report.json').write_text(json.dumps(report, indent=1)+'\n')
