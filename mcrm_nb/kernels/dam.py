@@ -153,35 +153,35 @@ template <class R> static void from_tiles(I N, I W, const R* from, R* to) {
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f7f06c23
 _given = r"""
-template <class R> struct Mat;   // a packed matrix and its product, in both precisions
-template <> struct Mat<float> : Packed {
-  void pack(const float* w, I k_, I n_, I sk, I sn) {   // a weight that is read across, by squares
-    if (sk != 1) { Packed::pack(w, k_, n_, sk, sn); return; }
-    K = k_; N = n_; d.resize(K*N);
-    for (I j = 0; j < N; j += 64) {
-      const I width = std::min<I>(64, N - j); float* o = d.data() + j*K;
-      for (I k = 0; k < K; k += 16) {
-        const I deep = std::min<I>(16, K - k);
-        for (I n = 0; n < width; n++) for (I i = 0; i < deep; i++) o[(k + i)*width + n] = w[(j + n)*sn + k + i];
-      }
-    }
+static inline void product(I M, I N, I K, I lda, I ldb, I ldc, bool add, const float* A, const float* B, float* C) {
+  at::native::cpublas::brgemm(M, N, K, lda, ldb, ldc, add, A, B, C, false);
+}
+static inline void product(I M, I N, I K, I lda, I ldb, I ldc, bool add, const double* A, const double* B, double* C) {
+  for (I i = 0; i < M; i++) {
+    double* c = C + i*ldc;
+    if (!add) std::fill(c, c + N, 0.);
+    for (I k = 0; k < K; k++) { const double a = A[i*lda + k]; for (I n = 0; n < N; n++) c[n] += a*B[k*ldb + n]; }
   }
-};
+}
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b09bfd9d
 _given += r"""
-template <> struct Mat<double> {
-  I K = 0, N = 0; std::vector<double> d;
-  void pack(const double* w, I k_, I n_, I sk, I sn) {
-    K = k_; N = n_; d.resize(K*N);
-    for (I k = 0; k < K; k++) for (I n = 0; n < N; n++) d[k*N + n] = w[k*sk + n*sn];
+template <class R> struct Mat {   // K x N; element (k, n) is w[k*sk + n*sn], and sk or sn is 1
+  I K = 0, N = 0; std::vector<R> d;
+  void pack(const R* w, I k_, I n_, I sk, I sn) {
+    K = k_; N = n_; if ((I)d.size() < K*N) d.resize(K*N);
+    for (I j = 0; j < N; j += 64) {
+      const I width = std::min<I>(64, N - j); R* o = d.data() + j*K;
+      if (sn == 1) for (I k = 0; k < K; k++) std::copy(w + k*sk + j, w + k*sk + j + width, o + k*width);
+      else for (I k = 0; k < K; k += 16) for (I n = 0; n < width; n++) for (I i = k; i < std::min(k + 16, K); i++)
+        o[i*width + n] = w[(j + n)*sn + i*sk];
+    }
   }
-  void times(I M, const double* A, I lda, double* C, I ldc, bool add) const {
-    for (I i = 0; i < M; i++) {
-      double* c = C + i*ldc;
-      if (!add) std::fill(c, c + N, 0.);
-      for (I k = 0; k < K; k++) { const double a = A[i*lda + k]; for (I n = 0; n < N; n++) c[n] += a*d[k*N + n]; }
+  void times(I M, const R* A, I lda, R* C, I ldc, bool add) const {   // C = A this, or C += A this
+    for (I j = 0; j < N; j += 64) for (I k = 0; k < K; k += 1024) {
+      const I n = std::min<I>(64, N - j), rows = std::min<I>(1024, K - k);
+      product(M, n, rows, lda, n, ldc, add || k, A + k, d.data() + j*K + k*n, C + j);
     }
   }
 };
@@ -228,6 +228,11 @@ template <class R> static R* scratch(int which, I n) {   // room that a thread k
   static thread_local std::vector<R> rooms[8];
   if ((I)rooms[which].size() < n) rooms[which].resize(n);
   return rooms[which].data();
+}
+template <class R> static Mat<R>& packed(int which) { static thread_local Mat<R> mats[4]; return mats[which]; }
+template <class R> static bool any(I n, const R* p) {   // whether a number differs from zero
+  for (I i = 0; i < n; i++) if (p[i] != 0) return true;
+  return false;
 }
 """
 
@@ -407,7 +412,7 @@ _forward = r"""
 template <class R> static void forward_loop(const Args<R>& a, I threads) {
   const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, tiles = a.tiles();
   const Face at(a); const I S = at.size;
-  Mat<R> X, Rd, Hh, F;
+  Mat<R> &X = packed<R>(0), &Rd = packed<R>(1), &Hh = packed<R>(2), &F = packed<R>(3);
   X.pack(a.wx, a.m, 4*H, 1, a.m);
   Rd.pack(a.wr, RW, 4*H, 1, RW);
   Hh.pack(a.wh, H, 4*H, 1, H);
@@ -452,8 +457,8 @@ _forward += r"""
 _forward += r"""
       for (I i = 0; i < M; i++) std::memcpy(A + i*4*H, a.bias, 4*H*sizeof(R));
       X.times(M, x, a.m, A, 4*H, true);
-      Rd.times(M, words, RW, A, 4*H, true);
-      Hh.times(M, h0, H, A, 4*H, true);
+      if (t || any(M*RW, words)) Rd.times(M, words, RW, A, 4*H, true);
+      if (t || any(M*H, h0)) Hh.times(M, h0, H, A, 4*H, true);
       for (I i = 0; i < M; i++) {
         R* h = a.h + (now + i)*H;
         controller_row(a, A + i*4*H, c0 + i*H, h, a.c + (now + i)*H);
@@ -502,14 +507,14 @@ template <class R> static inline void content_back(const Sizes& a, const R* s, R
 # %% ../../nbs/kernels/05_dam_loop.ipynb #1e8f9ad8
 _back += r"""
 template <class R> struct Back : Room<R> {
-  std::vector<R> dw, d, dots, part, past_part, key, v, e, keys, face, du, along, forth, back, more;
+  std::vector<R> dw, d, dots, part, past_part, key, v, e, keys, du, along, forth, back, more;
   Back(const Sizes& a) : Room<R>(a) {
     const I P = (a.N + L - 1)/L*L;
     for (auto* p : {&dw, &part, &past_part, &du}) p->resize(P);
     for (auto* p : {&d, &dots, &more}) p->resize(a.heads*P);
     for (auto* p : {&forth, &back}) p->resize(P);
     for (auto* p : {&key, &v, &e}) p->resize(this->up(a.W)*L);
-    keys.resize(a.heads*this->up(a.W)*L); face.resize(Face(a).size); along.resize(a.heads);
+    keys.resize(a.heads*this->up(a.W)*L); along.resize(a.heads);
   }
 };
 """
@@ -615,12 +620,11 @@ template <class R> static inline void links_back(I N, const R* old, const R* w, 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5f757d6d
 _back += r"""
 template <class R> static void slots_back(
-    const Args<R>& a, const Face& at, Back<R>& o, R* q, const R* M, const R* norms, const R* past,
+    const Args<R>& a, const Face& at, Back<R>& o, const R* f, R* q, const R* M, const R* norms, const R* past,
     const R* past_norms, R* dM, const int32_t* order, const R* u0, const R* w0, const R* rw0,
     const R* u, const R* w, const R* cw, const R* cr, R* du, const R* dw, R* drw, const R* dr,
     const R* links, const R* past_links, const R* p0, R* dlinks, R* dp) {
-  const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L; R* f = o.face.data();
-  std::memcpy(f, q, at.size*sizeof(R));
+  const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L;
   for (I k = 0; k < a.K; k++) {
     const R *m = M + k*a.block(), *p = past + k*a.block(),
             *e = f + at.e + k*W, *v = f + at.v + k*W, *wk = f + at.wk + k*W;   // erase, value and write key
@@ -741,12 +745,13 @@ template <class R> static inline void norm_back(const Sizes& a, const R* h, R by
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b11f278f
 _back += r"""
-template <class R> static inline void controller_back(const Sizes& a, R* q, const R* c0, const R* dh, R* dc) {
+template <class R> static inline void controller_back(const Sizes& a, const R* q, const R* c0, const R* dh, R* dc,
+                                                      R* dq) {
   const I H = a.H; const R top = R(a.clip);
   _Pragma("omp simd") for (I j = 0; j < H; j++) {
     const R i = q[j], f = q[H+j], g = q[2*H+j], s = q[3*H+j], v = f*c0[j] + i*g, y = tanh_(v);
     const R dy = std::abs(s*y) <= top ? dh[j] : R(0), d = (std::abs(v) <= top ? dc[j] : R(0)) + dy*s*(1 - y*y);
-    q[j] = d*g*i*(1-i); q[H+j] = d*c0[j]*f*(1-f); q[2*H+j] = d*i*(1-g*g); q[3*H+j] = dy*y*s*(1-s); dc[j] = d*f;
+    dq[j] = d*g*i*(1-i); dq[H+j] = d*c0[j]*f*(1-f); dq[2*H+j] = d*i*(1-g*g); dq[3*H+j] = dy*y*s*(1-s); dc[j] = d*f;
   }
 }
 """
@@ -755,7 +760,8 @@ template <class R> static inline void controller_back(const Sizes& a, R* q, cons
 _back += r"""
 template <class R> struct Grads {
   const R *h, *c, *u, *w, *rw, *r, *Mend, *Lend, *p;
-  R *dh, *dc, *dM, *du, *drw, *dr, *dgamma, *dbeta, *dL, *dp;
+  R *dh, *dc, *dM, *du, *drw, *dr, *dgamma, *dbeta, *dL, *dp, *acts, *face;
+  I start;   // whether the gradients of the initial states are wanted
 };
 template <class R> static inline void add_(I n, const R* g, R* d) { if (g) for (I i = 0; i < n; i++) d[i] += g[i]; }
 """
@@ -765,7 +771,7 @@ _backward = r"""
 template <class R> static void backward_loop(const Args<R>& a, const Grads<R>& g, I threads) {
   const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, KRN = KN*a.heads, tiles = a.tiles();
   const Face at(a); const I S = at.size;
-  Mat<R> Rd, Hh, F;
+  Mat<R> &Rd = packed<R>(1), &Hh = packed<R>(2), &F = packed<R>(3);
   Rd.pack(a.wr, 4*H, RW, RW, 1); Hh.pack(a.wh, 4*H, H, H, 1); F.pack(a.wi, S, H, H, 1);
   const I share = (a.B + threads - 1)/threads, rows = std::min<I>(64, share);
   slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
@@ -812,7 +818,7 @@ _backward += r"""
         const I now = t*a.B + r0, last = now - a.B;
         const R *c0 = t ? a.c + last*H : a.c0 + r0*H, *w0 = t ? a.w + last*KN : a.w0 + r0*KN,
                 *u0 = t ? a.u + last*KN : a.u0 + r0*KN, *rw0 = t ? a.rw + last*KRN : a.rw0 + r0*KRN;
-        R *A = a.acts + now*4*H, *f = a.face + now*S;
+        R *A = g.acts + now*4*H, *f = g.face + now*S;   // their gradients
         const R* p0 = t ? a.p + last*KN : a.p0 + r0*KN;
         if (KNN) add_(M*KN, g.p ? g.p + now*KN : 0, dp);
         add_(M*H, g.h ? g.h + now*H : 0, dh);
@@ -834,7 +840,7 @@ _backward += r"""
           const I before = (t-start)*M + i, after = before + M, Kn = K*tiles*L;
           if (KNN && g.Lend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
             add_(KNN, g.Lend + (r0 + i)*KNN, dL + i*KNN);
-          slots_back(a, at, room, f + i*S, mem + after*Kb, norms + after*Kn, mem + before*Kb, norms + before*Kn, dm,
+          slots_back(a, at, room, a.face + n*S, f + i*S, mem + after*Kb, norms + after*Kn, mem + before*Kb, norms + before*Kn, dm,
                      a.order + n*KN, u0 + i*KN, w0 + i*KN, rw0 + i*KRN, a.u + n*KN, a.w + n*KN, a.cw + n*KN,
                      a.cr + n*KRN, du + i*KN, g.w ? g.w + n*KN : (const R*)0, drw + i*KRN, dr + i*RW,
                      links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN);
@@ -848,28 +854,99 @@ _backward += r"""
           R* hidden = dh + i*H;
           norm_back(a, a.h + (now + i)*H, a.rstd[now + i], a.gamma, dq + i*H, hidden, g.dgamma + piece*H,
                     g.dbeta + piece*H);
-          controller_back(a, A + i*4*H, c0 + i*H, hidden, dc + i*H);
+          controller_back(a, a.acts + (now + i)*4*H, c0 + i*H, hidden, dc + i*H, A + i*4*H);
         }
+        if (!t && !g.start) break;
         Rd.times(M, A, 4*H, dr, RW, false);
         Hh.times(M, A, 4*H, dh, H, false);
       } }   // of the eight steps, and of all of them
-    for (I i = 0; i < M; i++) for (I k = 0; k < K; k++)
+    if (g.start) for (I i = 0; i < M; i++) for (I k = 0; k < K; k++)
       from_tiles(N, W, dM + i*Kb + k*a.block(), g.dM + ((r0 + i)*K + k)*N*W);
   } });   // of the pieces
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #0a9b9847
-_backward += r"""
+_products = r"""
+template <class R> struct Products {
+  I rows, B, k, sources, zero;                // rows of all steps and of one; whether `first` is all zero
+  const R* sums; const R *now[3], *first[3];
+  I width[3]; R *total[3], *bias;             // the gradients of weights (k, width) and of the bias
+  I all() const { return width[0] + (sources > 1 ? width[1] + width[2] : 0); }
+  const R* row(I s, I r) const {
+    if (!first[s]) return now[s] + r*width[s];
+    return r < B ? first[s] + r*width[s] : now[s] + (r - B)*width[s];
+  }
+};
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #e1b6cc53
+_products += r"""
+enum { deep = 256, many = 2048 };   // rows of a piece, and of those that are turned at once
+template <class R> static void turn(const Products<R>& a, I r, I n, R* turned) {   // n rows from r on
+  I from = 0;
+  for (I s = 0; s < a.sources; from += a.width[s++])
+    for (I i0 = 0; i0 < a.width[s]; i0 += 16) for (I q = 0; q < n; q++) {
+      const R* x = a.row(s, r + q);
+      for (I i = i0; i < std::min(i0 + 16, a.width[s]); i++) turned[(from + i)*n + q] = x[i];
+    }
+}
+template <class R> static I piece_of(const Products<R>& a, I r, I end) {   // rows of the piece that begins at r
+  return std::min<I>(deep, (a.zero && r < a.B ? std::min(a.B, end) : end) - r);
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #d824cb0d
+_products += r"""
+template <class R> static void panel_products(const Products<R>& a, I j, I r0, I end, const R* turned, R* panel, R* c) {
+  const I n = std::min<I>(64, a.k - j), all = a.all(); R* bias = a.bias + j;
+  std::fill(c, c + all*n, R(0));
+  if (!r0) std::fill(bias, bias + n, R(0));
+  for (I r = r0, rows; r < end; r += rows) {
+    rows = piece_of(a, r, end);
+    for (I q = 0; q < rows; q++) {
+      const R* from = a.sums + (r + q)*a.k + j; R* to = panel + q*n;
+      _Pragma("omp simd") for (I l = 0; l < n; l++) { to[l] = from[l]; bias[l] += from[l]; }
+    }
+    product(a.zero && r < a.B ? a.width[0] : all, n, rows, rows, n, n, true, turned + (r - r0)*all, panel, c);
+  }
+  const R* from = c;
+  for (I s = 0; s < a.sources; from += n*a.width[s++]) for (I l = 0; l < n; l++) {
+    const I m = a.width[s]; R* to = a.total[s] + (j + l)*m;
+    for (I i = 0; i < m; i++) to[i] = r0 ? to[i] + from[i*n + l] : from[i*n + l];
+  }
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #55874cbd
+_products += r"""
+template <class R> static void weight_products(const Products<R>& a, I threads) {
+  const I all = a.all();
+  slices((a.k + 63)/64, threads, [&](I first, I count) {
+    R *turned = scratch<R>(0, all*std::min<I>(many, a.rows)), *panel = scratch<R>(1, deep*64),
+      *c = scratch<R>(2, all*64);
+    for (I r0 = 0, end; r0 < a.rows; r0 = end) {
+      end = std::min<I>(a.rows, r0 + many);
+      for (I r = r0, n; r < end; r += n) turn(a, r, n = piece_of(a, r, end), turned + (r - r0)*all);
+      for (I j = first*64; j < std::min(a.k, (first + count)*64); j += 64)
+        panel_products(a, j, r0, end, turned, panel, c);
+    }
+  });
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #f5bd1fe8
+_products += r"""
 #define LOOPS(R, name) \
   extern "C" void dam_forward_##name(const Args<R>* a, I threads) { forward_loop(*a, threads); } \
-  extern "C" void dam_backward_##name(const Args<R>* a, const Grads<R>* g, I n) { backward_loop(*a, *g, n); }
+  extern "C" void dam_backward_##name(const Args<R>* a, const Grads<R>* g, I n) { backward_loop(*a, *g, n); } \
+  extern "C" void dam_products_##name(const Products<R>* a, I threads) { weight_products(*a, threads); }
 LOOPS(float, float32)
 LOOPS(double, float64)
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6261b092
-def _source(): return base._functions+base._products+_lanes+_tiles+_given+_rows+_forward+_back+_backward
+def _source(): return base._functions+base._products+_lanes+_tiles+_given+_rows+_forward+_back+_backward+_products
 
 @lru_cache
 def _kernel():
@@ -900,7 +977,13 @@ class _Args(ctypes.Structure):
            h c u w rw r Mend acts q rstd face cw cr past Lend p pastL lengths order'''.split()]
 
 class _Grads(ctypes.Structure):
-    _fields_ = [(k, ctypes.c_void_p) for k in 'h c u w rw r Mend Lend p dh dc dM du drw dr dgamma dbeta dL dp'.split()]
+    _fields_ = [(k, ctypes.c_void_p) for k in 'h c u w rw r Mend Lend p dh dc dM du drw dr dgamma dbeta dL dp acts face'.split()] + [
+        ('start', ctypes.c_int64)]
+
+class _Products(ctypes.Structure):
+    _fields_ = [*((k, ctypes.c_int64) for k in 'rows B k sources zero'.split()), ('sums', ctypes.c_void_p),
+                ('now', ctypes.c_void_p*3), ('first', ctypes.c_void_p*3), ('width', ctypes.c_int64*3),
+                ('total', ctypes.c_void_p*3), ('bias', ctypes.c_void_p)]
 
 _state_names = 'h c Mend u w rw r'.split()   # in the order of the layer's states
 
@@ -957,42 +1040,50 @@ def forward(x, initial, weights, lengths, clip, gated, keep):
     return [out[k] for k in states], [out[k] if keep else x.new_empty(0) for k in kept]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8be15caf
-def _products(sums, source, total):
-    "Add to `total` (k, m) the sum over steps and rows of sums' source"
-    if sums.dtype == torch.float32: base.add_products(total, sums, source)
-    else: total += sums.flatten(0, -2).mT @ source.flatten(0, -2)
+def _products_of(sums, sources, weights):
+    "Gradients of the weights (k, width) of every source, and of the bias"
+    T,B,k = sums.shape
+    three = lambda kind, values: (kind*3)(*values)
+    total,bias = [torch.empty_like(w, memory_format=torch.contiguous_format) for w in weights],sums.new_empty(k)
+    zero = all(first is None or not first.any() for _,first in sources) and len(sources) > 1
+    whole,pointer = ctypes.c_int64,ctypes.c_void_p
+    _call('products', sums.dtype, _Products(
+        T*B, B, k, len(sources), zero, _at(sums), three(pointer, [_at(s) for s,_ in sources]),
+        three(pointer, [_at(first) for _,first in sources]), three(whole, [w.shape[1] for w in weights]),
+        three(pointer, map(_at, total)), _at(bias)))
+    return *total,bias
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #72a0d61b
-def _weight_gradients(x, initial, weights, out, gamma, beta):
-    "Gradients of the weights from those of the sums in `out` and those of the layer norm by piece"
-    before = lambda s, first: torch.cat([first[None], s[:-1]]).flatten(2)
-    dw = [torch.zeros_like(w, memory_format=torch.contiguous_format) for w in weights]
-    for total,sums,source in ((dw[0], out['acts'], x), (dw[1], out['acts'], before(out['r'], initial[6])),
-                              (dw[2], out['acts'], before(out['h'], initial[0])), (dw[4], out['face'], out['q'])):
-        if x.shape[1]: _products(sums, source, total)
-    dw[3],dw[5] = out['acts'].sum((0, 1)), out['face'].sum((0, 1))
-    if weights[6].numel(): dw[6],dw[7] = gamma.sum(0), beta.sum(0)
-    return dw
+def _weight_gradients(x, initial, weights, out, acts, face, gamma, beta):
+    "Gradients of the weights from those of the sums and those of the layer norm by piece"
+    if not x.shape[1]: return [torch.zeros_like(w, memory_format=torch.contiguous_format) for w in weights]
+    sources = (x, None),(out['r'], initial[6]),(out['h'], initial[0])
+    *of_sums,bias = _products_of(acts, sources, weights[:3])
+    of_face = _products_of(face, [(out['q'], None)], weights[4:5])
+    norm = [gamma.sum(0), beta.sum(0)] if weights[6].numel() else [torch.empty_like(w) for w in weights[6:8]]
+    return [*of_sums, bias, *of_face, *norm]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b3b64f7a
-def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, need_x=True):
-    "Gradients of `x`, initial states and weights; overwrites the activations and the interface in `kept`"
+def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, need_x=True, need_initial=True):
+    "Gradients of `x`, initial states and weights; those that are not needed are None"
     x,initial = x.contiguous(),_plain(initial)
     weights = _plain(weights)
     sizes = _sizes(x, initial, weights, True, clip, gated)
     zeros = lambda t: torch.zeros_like(t, memory_format=torch.contiguous_format)
     names,_,keeps = _names(len(initial) > 7)
     out = {**dict(zip(names, states)), **dict(zip(keeps, kept))}
-    d,B = [zeros(s) for s in initial],x.shape[1]
+    unless = lambda k, s: s.new_empty(0) if k == 2 and not need_initial else zeros(s)
+    d,B = [unless(k, s) for k,s in enumerate(initial)],x.shape[1]
     gamma,beta = x.new_zeros(2, B, initial[0].shape[1])
+    acts,face = torch.empty_like(out['acts']),torch.empty_like(out['face'])
     there = dict(zip(names, _plain(grads)))
     linked = dict(zip(('dL', 'dp'), d[7:]))
-    back = dict(dh=d[0], dc=d[1], dM=d[2], du=d[3], drw=d[5], dr=d[6], dgamma=gamma, dbeta=beta, **linked)
+    back = dict(dh=d[0], dc=d[1], dM=d[2], du=d[3], drw=d[5], dr=d[6], dgamma=gamma, dbeta=beta, acts=acts, face=face,
+                **linked)
     if B: _call('backward', x.dtype, _arguments(sizes, x, initial, weights, lengths, out),
-                _Grads(**{k: _at(v) for k,v in {**there, **back}.items()}))
-    else: out['acts'],out['face'] = zeros(out['acts']),zeros(out['face'])
-    dw = _weight_gradients(x, initial, weights, out, gamma, beta)
-    return out['acts'] @ weights[0] if need_x else None, d, dw
+                _Grads(**{k: _at(v) for k,v in {**there, **back}.items()}, start=need_initial))
+    dw = _weight_gradients(x, initial, weights, out, acts, face, gamma, beta)
+    return acts @ weights[0] if need_x else None, d if need_initial else [None]*len(d), dw
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e6cc7534
 # A notebook must not take the module's operators away: its own have another name
@@ -1015,17 +1106,17 @@ def _(x, initial, weights, lengths, clip, gated, keep):
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
 def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
-                      outputs:list[Tensor], grads:list[Tensor], need_x:bool)->list[Tensor]:
+                      outputs:list[Tensor], grads:list[Tensor], need_x:bool, need_initial:bool)->list[Tensor]:
     "Gradients like those of `backward`; an empty tensor stands for one that is missing or not needed"
     n = len(initial)
-    kept = [t.clone() if k in ('acts', 'face') else t for k,t in zip(_names(n > 7)[2], outputs[n:])]
     grads = [g if g.numel() else None for g in grads]
-    dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:n], kept, grads, need_x)
-    return [x.new_empty(0) if dx is None else dx, *d, *dw]
+    dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:n], outputs[n:], grads, need_x, need_initial)
+    return [x.new_empty(0) if g is None else g for g in (dx, *d, *dw)]
 
 @dam_loop_backward.register_fake
-def _(x, initial, weights, lengths, clip, gated, outputs, grads, need_x):
-    return [x.new_empty(x.shape if need_x else 0), *(t.new_empty(t.shape) for t in (*initial, *weights))]
+def _(x, initial, weights, lengths, clip, gated, outputs, grads, need_x, need_initial):
+    start = [t.new_empty(t.shape if need_initial else 0) for t in initial]
+    return [x.new_empty(x.shape if need_x else 0), *start, *(t.new_empty(t.shape) for t in weights)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a485f615
 def _remember(ctx, inputs, output):
@@ -1043,7 +1134,8 @@ def _gradients(ctx, grads):
     if torch.is_grad_enabled(): dx,*d = _twice(ctx, x, initial, weights, lengths, grads[:n])
     else:
         grads = [x.new_empty(0) if g is None else g for g in grads[:n]]
-        dx,*d = dam_loop_backward(x, initial, weights, lengths, *ctx.how, outputs, grads, need_x)
+        dx,*d = dam_loop_backward(x, initial, weights, lengths, *ctx.how, outputs, grads, need_x,
+                                     any(need_initial))
     pick = lambda gs, need: [g if n else None for g,n in zip(gs, need)]
     return dx if need_x else None, pick(d[:n], need_initial), pick(d[n:], need_weights), None, None, None, None
 
