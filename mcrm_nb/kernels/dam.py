@@ -19,6 +19,7 @@ from ..layers.backends import constant
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #9d77214d
 _lanes = r"""
+#include <new>
 static inline double sigmoid_(double x) { return 1/(1 + std::exp(-x)); }
 static inline double tanh_(double x) { return std::tanh(x); }
 static inline double exp_(double x) { return std::exp(x); }
@@ -71,25 +72,6 @@ template <class R> static inline void totals(const R* acc, R* out) {   // the su
 }
 """
 
-# %% ../../nbs/kernels/05_dam_loop.ipynb #711fbacf
-_lanes += r"""
-template <class R> static inline void sum_lanes(I W, const R* acc, R* out) {   // `acc` has rows up to a multiple of L
-  I j = 0;
-  for (; j + L <= W; j += L) totals(acc + j*L, out + j);
-  if (j < W) { R rest[L]; totals(acc + j*L, rest); std::copy(rest, rest + W - j, out + j); }
-}
-template <class R> static inline void lengths_(V<R> squares, R* out) {
-  at_(out) = squares + R(1e-6);
-  _Pragma("omp simd") for (int l = 0; l < L; l++) out[l] = std::sqrt(out[l]);
-}
-template <class R> static inline R dot(I n, const R* a, const R* b) {
-  R s = 0;
-  _Pragma("omp simd reduction(+:s)") for (I j = 0; j < n; j++) s += a[j]*b[j];
-  return s;
-}
-template <class R> static inline R length(I n, const R* a) { return std::sqrt(dot(n, a, a) + R(1e-6)); }
-"""
-
 # %% ../../nbs/kernels/05_dam_loop.ipynb #02696345
 _lanes += r"""
 template <class R> static inline V<R> turn_(V<R> x, int by) {   // lane l + by, around the end
@@ -102,6 +84,27 @@ template <class R, class F> static inline R fold(V<R> x, F f) {
 }
 template <class R> static inline R total(V<R> x) { return fold<R>(x, [](V<R> a, V<R> b) { return a + b; }); }
 template <class R> static inline R largest(V<R> x) { return fold<R>(x, [](V<R> a, V<R> b) { return a > b ? a : b; }); }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #711fbacf
+_lanes += r"""
+template <class R> static inline void sum_lanes(I W, const R* acc, R* out) {   // `acc` has rows up to a multiple of L
+  I j = 0;
+  for (; j + L <= W; j += L) totals(acc + j*L, out + j);
+  if (j < W) { R rest[L]; totals(acc + j*L, rest); std::copy(rest, rest + W - j, out + j); }
+}
+template <class R> static inline void lengths_(V<R> squares, R* out) {
+  at_(out) = squares + R(1e-6);
+  _Pragma("omp simd") for (int l = 0; l < L; l++) out[l] = std::sqrt(out[l]);
+}
+template <class R> static inline R dot(I n, const R* a, const R* b) {
+  V<R> sums = {}; I j = 0;
+  for (; j + L <= n; j += L) sums += at_(a + j)*at_(b + j);
+  R s = total<R>(sums);
+  for (; j < n; j++) s += a[j]*b[j];
+  return s;
+}
+template <class R> static inline R length(I n, const R* a) { return std::sqrt(dot(n, a, a) + R(1e-6)); }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #2d874098
@@ -203,17 +206,31 @@ static inline void product(I M, I N, I K, I lda, I ldb, I ldc, bool add, const d
 }
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #1191ca66
+_given += r"""
+template <class T> struct Aligned {   // an allocator
+  typedef T value_type;
+  Aligned() {}
+  template <class U> Aligned(const Aligned<U>&) {}
+  T* allocate(size_t n) { return (T*)::operator new(n*sizeof(T), std::align_val_t(64)); }
+  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(64)); }
+  template <class U> bool operator==(const Aligned<U>&) const { return true; }
+  template <class U> bool operator!=(const Aligned<U>&) const { return false; }
+};
+template <class T> using Vec = std::vector<T, Aligned<T>>;
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b09bfd9d
 _given += r"""
 template <class R> struct Mat {   // K x N; element (k, n) is w[k*sk + n*sn], and sk or sn is 1
-  I K = 0, N = 0; std::vector<R> d;
+  I K = 0, N = 0; Vec<R> d;
   void pack(const R* w, I k_, I n_, I sk, I sn) {
     K = k_; N = n_; if ((I)d.size() < K*N) d.resize(K*N);
     for (I j = 0; j < N; j += 64) {
       const I width = std::min<I>(64, N - j); R* o = d.data() + j*K;
       if (sn == 1) for (I k = 0; k < K; k++) std::copy(w + k*sk + j, w + k*sk + j + width, o + k*width);
       else for (I k = 0; k < K; k += 16) for (I n = 0; n < width; n++) for (I i = k; i < std::min(k + 16, K); i++)
-        o[i*width + n] = w[(j + n)*sn + i*sk];
+        o[i*width + n] = w[(j + n)*sn + i];
     }
   }
   void times(I M, const R* A, I lda, R* C, I ldc, bool add) const {   // C = A this, or C += A this
@@ -264,7 +281,7 @@ struct Face {
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5be145dc
 _given += r"""
 template <class R> static R* scratch(int which, I n) {   // room that a thread keeps from call to call
-  static thread_local std::vector<R> rooms[8];
+  static thread_local Vec<R> rooms[8];
   if ((I)rooms[which].size() < n) rooms[which].resize(n);
   return rooms[which].data();
 }
@@ -331,17 +348,19 @@ template <class R> static inline void free_row(I N, const R* u, R* free) {
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3ccaf4a2
 _rows += r"""
+static inline Whole<float> below(V<float> x) { return (Whole<float>)x >> 31; }   // -1 below zero, else 0
+static inline Whole<double> below(V<double> x) { return (Whole<double>)x >> 63; }
 template <class R> static inline void sort_slots(I N, const R* free, int32_t* order) {
   const Whole<R> lane = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15};
   for (I first = 0; first < N; first += L) {   // the first slot of a tile
-    const V<R> f = at_(free + first); Whole<R> place = {};
+    const V<R> f = at_(free + first); Whole<R> place = lane*0 + int(first);
     const I end = std::min<I>(first + L, N);
-    for (I m = 0; m < first; m++) place -= all_(free[m]) >= f;
+    for (I m = 0; m < first; m++) place += below(free[m] - f);   // -1 where slot m is less free
     for (I m = first; m < end; m++) {
       const V<R> g = all_(free[m]);
       place -= (g > f) | ((g == f) & (lane > int(m - first)));
     }
-    for (I m = end; m < N; m++) place -= all_(free[m]) > f;
+    for (I m = end; m < N; m++) place -= below(f - free[m]);
     for (I n = first; n < end; n++) order[place[n - first]] = n;
   }
 }
@@ -354,7 +373,7 @@ template <class R> static inline void allocate(I N, const R* free, const int32_t
 # %% ../../nbs/kernels/05_dam_loop.ipynb #49311dbe
 _rows += r"""
 template <class R> struct Room {   // what a row needs while it is worked on
-  std::vector<R> free, alloc, w, s, acc, g;
+  Vec<R> free, alloc, w, s, acc, g;
   Room(const Sizes& a) {
     const I P = (a.N + L - 1)/L*L;   // slots, up to a multiple of a tile's
     for (auto* v : {&free, &alloc, &w, &s}) v->resize(P);
@@ -571,7 +590,7 @@ template <class R> static inline void content_back(const Sizes& a, const R* s, R
 # %% ../../nbs/kernels/05_dam_loop.ipynb #1e8f9ad8
 _back += r"""
 template <class R> struct Back : Room<R> {
-  std::vector<R> dw, d, part, key, sums, out, used, along, forth, back, more;
+  Vec<R> dw, d, part, key, sums, out, used, along, forth, back, more;
   Back(const Sizes& a) : Room<R>(a) {
     const I P = (a.N + L - 1)/L*L, rows = this->up((2 + a.heads)*a.W);
     for (auto* p : {&dw, &part, &used, &forth, &back}) p->resize(P);
