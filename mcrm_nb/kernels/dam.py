@@ -222,6 +222,16 @@ template <class T> using Vec = std::vector<T, Aligned<T>>;
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b09bfd9d
 _given += r"""
+template <class R> static void turn_rows(I rows, I m, const R* x, I step, R* out, I n) {   // out[i*n + q] = x[q*step + i]
+  for (I i0 = 0; i0 < m; i0 += 16) {
+    const I wide = std::min<I>(16, m - i0);
+    for (I q = 0; q < rows; q++) {
+      const R* from = x + q*step + i0; R* to = out + i0*n + q;
+      if (wide == 16) for (int i = 0; i < 16; i++) to[i*n] = from[i];
+      else for (I i = 0; i < wide; i++) to[i*n] = from[i];
+    }
+  }
+}
 template <class R> struct Mat {   // K x N; element (k, n) is w[k*sk + n*sn], and sk or sn is 1
   I K = 0, N = 0; Vec<R> d;
   void pack(const R* w, I k_, I n_, I sk, I sn) {
@@ -229,8 +239,7 @@ template <class R> struct Mat {   // K x N; element (k, n) is w[k*sk + n*sn], an
     for (I j = 0; j < N; j += 64) {
       const I width = std::min<I>(64, N - j); R* o = d.data() + j*K;
       if (sn == 1) for (I k = 0; k < K; k++) std::copy(w + k*sk + j, w + k*sk + j + width, o + k*width);
-      else for (I k = 0; k < K; k += 16) for (I n = 0; n < width; n++) for (I i = k; i < std::min(k + 16, K); i++)
-        o[i*width + n] = w[(j + n)*sn + i];
+      else turn_rows(width, K, w + j*sn, sn, o, width);
     }
   }
   void times(I M, const R* A, I lda, R* C, I ldc, bool add) const {   // C = A this, or C += A this
@@ -999,10 +1008,6 @@ template <class R> struct Products {
   const R* sums; const R *now[3], *first[3];
   I width[3]; R *total[3], *bias;             // the gradients of weights (k, width) and of the bias
   I all() const { return width[0] + (sources > 1 ? width[1] + width[2] : 0); }
-  const R* row(I s, I r) const {
-    if (!first[s]) return now[s] + r*width[s];
-    return r < B ? first[s] + r*width[s] : now[s] + (r - B)*width[s];
-  }
 };
 """
 
@@ -1010,12 +1015,11 @@ template <class R> struct Products {
 _products += r"""
 enum { deep = 256, many = 2048 };   // rows of a piece, and of those that are turned at once
 template <class R> static void turn(const Products<R>& a, I r, I n, R* turned) {   // n rows from r on
-  I from = 0;
-  for (I s = 0; s < a.sources; from += a.width[s++])
-    for (I i0 = 0; i0 < a.width[s]; i0 += 16) for (I q = 0; q < n; q++) {
-      const R* x = a.row(s, r + q);
-      for (I i = i0; i < std::min(i0 + 16, a.width[s]); i++) turned[(from + i)*n + q] = x[i];
-    }
+  for (I s = 0; s < a.sources; turned += n*a.width[s++]) {
+    const I m = a.width[s], early = a.first[s] ? std::max<I>(0, std::min(n, a.B - r)) : 0;   // rows of the first step
+    if (early) turn_rows(early, m, a.first[s] + r*m, m, turned, n);
+    turn_rows(n - early, m, a.now[s] + (r + early - (a.first[s] ? a.B : 0))*m, m, turned + early, n);
+  }
 }
 template <class R> static I piece_of(const Products<R>& a, I r, I end) {   // rows of the piece that begins at r
   return std::min<I>(deep, (a.zero && r < a.B ? std::min(a.B, end) : end) - r);
