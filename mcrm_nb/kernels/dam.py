@@ -295,6 +295,9 @@ template <class R> static R* scratch(int which, I n) {   // room that a thread k
   return rooms[which].data();
 }
 template <class R> static Mat<R>& packed(int which) { static thread_local Mat<R> mats[4]; return mats[which]; }
+template <class T> static inline void ahead(const T* p, I n) {   // ask for n numbers that are needed soon
+  for (const char *c = (const char*)p, *end = (const char*)(p + n); c < end; c += 64) __builtin_prefetch(c, 0, 2);
+}
 template <class R> static bool any(I n, const R* p) {   // whether a number differs from zero
   for (I i = 0; i < n; i++) if (p[i] != 0) return true;
   return false;
@@ -500,6 +503,11 @@ template <class R> static inline R norm_row(const Sizes& a, const R* h, const R*
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #508871df
 _forward = r"""
+static I rows_of(const Sizes& a, I threads, I each, I weights) {   // rows of a piece
+  const I share = (a.B + threads - 1)/threads, most = std::max<I>(4, std::min<I>(64, weights/each));
+  const I pieces = (share + most - 1)/most;
+  return (share + pieces - 1)/pieces;
+}
 template <class R> static void forward_loop(const Args<R>& a, I threads) {
   const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, tiles = a.tiles();
   const Face at(a); const I S = at.size;
@@ -508,7 +516,7 @@ template <class R> static void forward_loop(const Args<R>& a, I threads) {
   Rd.pack(a.wr, RW, 4*H, 1, RW);
   Hh.pack(a.wh, H, 4*H, 1, H);
   F.pack(a.wi, H, S, 1, H);
-  const I share = (a.B + threads - 1)/threads, rows = std::min<I>(64, share);
+  const I rows = rows_of(a, threads, a.K*a.block(), 4*H*(a.m + RW + H) + H*S);
   slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
   for (I piece = first; piece < first + count; piece++) {
 """
@@ -902,11 +910,11 @@ template <class R> static void backward_loop(const Args<R>& a, const Grads<R>& g
   const Face at(a); const I S = at.size;
   Mat<R> &Rd = packed<R>(1), &Hh = packed<R>(2), &F = packed<R>(3);
   Rd.pack(a.wr, 4*H, RW, RW, 1); Hh.pack(a.wh, 4*H, H, H, 1); F.pack(a.wi, S, H, H, 1);
-  const I share = (a.B + threads - 1)/threads, rows = std::min<I>(64, share);
+  const I rows = rows_of(a, threads, (a.every + 2)*K*a.block(), 4*H*(RW + H) + H*S);
   slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
   for (I piece = first; piece < first + count; piece++) {
     const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();
-    R *mem = scratch<R>(0, (a.every + 1)*M*Kb), *dM = scratch<R>(1, M*Kb), *dq = scratch<R>(2, M*H),
+    R *mem = scratch<R>(0, a.every*M*Kb), *dM = scratch<R>(1, M*Kb), *dq = scratch<R>(2, M*H),
       *norms = scratch<R>(3, M*K*tiles*L);
     const I KP = K*tiles*L, late = 2*KP + K*W;   // late: numbers that a row leaves for the step before
     R* later = scratch<R>(5, M*late);
@@ -922,11 +930,13 @@ template <class R> static void backward_loop(const Args<R>& a, const Grads<R>& g
 _backward += r"""
     for (I end = a.T, start; end > 0; end = start) {
       start = (end - 1)/a.every*a.every;
-      std::memcpy(mem, a.past + (start/a.every*a.B + r0)*Kb, M*Kb*sizeof(R));
-      if (!start) for (I b = 0; b < M*K*tiles; b++) tile_squares(W, mem + b*W*L, norms + b*L);
+      R* kept = a.past + (start/a.every*a.B + r0)*Kb;
+      auto memory = [&](I s, I i) { return (s ? mem + (s-1)*M*Kb : kept) + i*Kb; };
+      if (!start) for (I b = 0; b < M*K*tiles; b++) tile_squares(W, kept + b*W*L, norms + b*L);
       if (KNN) std::memcpy(links, a.pastL + (start/a.every*a.B + r0)*KNN, M*KNN*sizeof(R));
-      for (I t = start; t < end; t++) for (I i = 0; i < M; i++) {
+      for (I i = 0; i < M; i++) for (I t = start; t < end; t++) {
         const I n = t*a.B + r0 + i, from = (t-start)*M + i, to = from + M;   // places before and after the step
+        const R* old = memory(t-start, i); R* fresh = memory(t-start+1, i);
         if (KNN) {
           std::memcpy(links + to*KNN, links + from*KNN, KNN*sizeof(R));
           const R* p0 = t ? a.p + (n - a.B)*KN : a.p0 + (r0 + i)*KN;
@@ -937,9 +947,9 @@ _backward += r"""
           const R* f = a.face + n*S + k*W;
           std::copy(a.w + n*KN + k*N, a.w + n*KN + k*N + N, room.w.begin());
           for (I b = 0; b < tiles; b++) {
-            const I at_tile = k*tiles + b;
-            tile_write<R, 0, false>(W, mem + from*Kb + at_tile*W*L, mem + to*Kb + at_tile*W*L, room.w.data() + b*L,
-                                    f + at.e, f + at.v, (R*)0, (R*)0, 0, (R*)0);
+            const I tile = (k*tiles + b)*W*L;
+            tile_write<R, 0, false>(W, old + tile, fresh + tile, room.w.data() + b*L, f + at.e, f + at.v, (R*)0, (R*)0, 0,
+                                    (R*)0);
           } } }
 """
 
@@ -959,22 +969,35 @@ _backward += r"""
         add_(M*RW, g.r ? g.r + now*RW : 0, dr);
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #ae031490
+_backward += r"""
+        auto soon = [&](I n) {
+          ahead(a.face + n*S, S); ahead(a.norms + n*KP, KP); ahead(a.dots + n*KP*(1 + a.heads), KP*(1 + a.heads));
+          ahead(a.order + n*KN, KN); ahead(a.u + n*KN, KN); ahead(a.w + n*KN, KN); ahead(a.cw + n*KN, KN);
+          ahead(a.cr + n*KRN, KRN); ahead(a.acts + n*4*H, 4*H); ahead(a.h + n*H, H);
+          if (n < a.B) return;
+          const I b = n - a.B;   // the same row, a step before
+          ahead(a.u + b*KN, KN); ahead(a.w + b*KN, KN); ahead(a.rw + b*KRN, KRN); ahead(a.norms + b*KP, KP);
+        };
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #cf4c0859
 _backward += r"""
         for (I i = 0; i < M; i++) {
           const I n = now + i; R* dm = dM + i*Kb;
+          if (i + 1 < M) soon(n + 1); else if (t) soon(last);
           if (g.Mend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++) {
             std::vector<R> tile(a.block());
             to_tiles(N, W, g.Mend + ((r0 + i)*K + k)*N*W, tile.data());
             add_(a.block(), tile.data(), dm + k*a.block());
           }
-          const I before = (t-start)*M + i, after = before + M;
+          const I s = t-start, before = s*M + i, after = before + M;
           const R* norms0 = t ? a.norms + (n - a.B)*KP : norms + i*KP;
           if (KNN && g.Lend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
             add_(KNN, g.Lend + (r0 + i)*KNN, dL + i*KNN);
-          slots_back(a, at, room, a.face + n*S, f + i*S, mem + after*Kb, a.norms + n*KP, a.dots + n*KP*(1 + a.heads),
-                     mem + before*Kb, norms0, dm, later + i*late, a.order + n*KN, u0 + i*KN, w0 + i*KN, rw0 + i*KRN, a.u + n*KN, a.w + n*KN, a.cw + n*KN,
-                     a.cr + n*KRN, du + i*KN, g.w ? g.w + n*KN : (const R*)0, drw + i*KRN, dr + i*RW,
+          slots_back(a, at, room, a.face + n*S, f + i*S, memory(s+1, i), a.norms + n*KP,
+                     a.dots + n*KP*(1 + a.heads), memory(s, i), norms0, dm, later + i*late, a.order + n*KN, u0 + i*KN,
+                     w0 + i*KN, rw0 + i*KRN, a.u + n*KN, a.w + n*KN, a.cw + n*KN, a.cr + n*KRN, du + i*KN, g.w ? g.w + n*KN : (const R*)0, drw + i*KRN, dr + i*RW,
                      links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN);
         }
 """
@@ -994,7 +1017,7 @@ _backward += r"""
       } }   // of the eight steps, and of all of them
     if (g.start) for (I i = 0; i < M; i++) for (I k = 0; k < K; k++) {
       R* dm = dM + i*Kb + k*a.block();
-      last_write_key(tiles, W, mem + i*Kb + k*a.block(), dm, later + i*late + k*(2*tiles*L + W));
+      last_write_key(tiles, W, a.past + (r0 + i)*Kb + k*a.block(), dm, later + i*late + k*(2*tiles*L + W));
       from_tiles(N, W, dm, g.dM + ((r0 + i)*K + k)*N*W);
     }
   } });   // of the pieces
