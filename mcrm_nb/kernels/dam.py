@@ -388,8 +388,9 @@ template <class R> struct Room {   // what a row needs while it is worked on
   Vec<R> free, alloc, w, s, acc, g;
   Room(const Sizes& a) {
     const I P = (a.N + L - 1)/L*L;   // slots, up to a multiple of a tile's
-    for (auto* v : {&free, &alloc, &w, &s}) v->resize(P);
-    acc.resize(a.heads*up(a.W)*L); g.resize(a.heads*P);
+    for (auto* v : {&free, &alloc, &w}) v->resize(a.K*P);
+    for (auto* v : {&s, &g}) v->resize(a.K*a.heads*P);
+    acc.resize(a.heads*up(a.W)*L);
   }
   static I up(I n) { return (n + L - 1)/L*L; }
 };
@@ -430,19 +431,24 @@ template <class R> static void slots_row(
     const R* p0, R* p) {
   const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L, rows = Room<R>::up(W)*L;
   for (I k = 0; k < a.K; k++) {
-    R *m = M + k*a.block(), *wd = dots + k*(1 + a.heads)*P, *rd = wd + P, *nm = norms + k*P;   // of this block
-    int32_t* ord = order + k*N;
+    int32_t* ord = order + k*N; R* free = o.free.data() + k*P;
     usage_row(N, a.heads, u0 + k*N, w0 + k*N, q + at.f + k*a.heads, rw0 + k*a.heads*N, u + k*N);
-    free_row(N, u + k*N, o.free.data());
-    sort_slots(N, o.free.data(), ord);
-    allocate(N, o.free.data(), ord, o.alloc.data());
+    free_row(N, u + k*N, free);
+    sort_slots(N, free, ord);
+    allocate(N, free, ord, o.alloc.data() + k*P);
+  }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f054e8aa
 _rows += r"""
-    block_dots(tiles, W, m, 1, q + at.wk + k*W, wd);
-    content_row(a, wd, norms0 + k*P, q + at.wk + k*W, q[at.wb + k], o.s.data());
-    const R ga = q[at.ga + k], gw = q[at.gw + k], *s = o.s.data(), *alloc = o.alloc.data(); R* by = o.w.data();
+  for (I k = 0; k < a.K; k++) {
+    const R* key = q + at.wk + k*W; R* wd = dots + k*(1 + a.heads)*P;
+    block_dots(tiles, W, M + k*a.block(), 1, key, wd);
+    content_row(a, wd, norms0 + k*P, key, q[at.wb + k], o.s.data() + k*P);
+  }
+  for (I k = 0; k < a.K; k++) {
+    R *m = M + k*a.block(), *rd = dots + k*(1 + a.heads)*P + P, *nm = norms + k*P, *by = o.w.data() + k*P;
+    const R ga = q[at.ga + k], gw = q[at.gw + k], *s = o.s.data() + k*P, *alloc = o.alloc.data() + k*P;
     _Pragma("omp simd") for (I n = 0; n < N; n++) by[n] = gw*(ga*alloc[n] + (1 - ga)*s[n]);
     std::copy(s, s + N, cw + k*N);
     std::copy(by, by + N, w + k*N);
@@ -454,14 +460,16 @@ _rows += r"""
     }
     if (a.heads != 1 && a.heads != 4) block_dots(tiles, W, m, a.heads, keys, rd);
     if (a.links) links_row(N, w + k*N, p0 + k*N, p + k*N, links + k*N*N);
+  }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #41d3cb47
 _rows += r"""
+  for (I k = 0; k < a.K; k++)
     for (I i = 0; i < a.heads; i++) {
-      const I ki = k*a.heads + i; R* s = o.s.data();
+      const I ki = k*a.heads + i; R* s = o.s.data() + ki*P;
       const R al = at.al < 0 ? R(1) : q[at.al + ki], counts = a.gated ? al : R(1);
-      content_row(a, rd + i*P, nm, keys + i*W, q[at.rb + ki], s);
+      content_row(a, dots + (ki + k + 1)*P, norms + k*P, q + at.rk + ki*W, q[at.rb + ki], s);
       std::copy(s, s + N, cr + ki*N);
       if (a.links) {
         const R* mode = q + at.md + ki*3; R *forth = o.free.data(), *back = o.alloc.data();
@@ -470,9 +478,9 @@ _rows += r"""
       }
       R* out = rw + ki*N;
       _Pragma("omp simd") for (I n = 0; n < N; n++) { out[n] = counts*s[n]; s[n] *= al; }
-      gather(tiles, W, m, s, o.acc.data() + i*rows, !k);
     }
-  }
+  for (I k = 0; k < a.K; k++) for (I i = 0; i < a.heads; i++)
+    gather(tiles, W, M + k*a.block(), o.s.data() + (k*a.heads + i)*P, o.acc.data() + i*rows, !k);
   for (I i = 0; i < a.heads; i++) sum_lanes(W, o.acc.data() + i*rows, r + i*W);
 }
 """
@@ -1027,7 +1035,7 @@ _backward += r"""
 # %% ../../nbs/kernels/05_dam_loop.ipynb #0a9b9847
 _products = r"""
 template <class R> struct Products {
-  I rows, B, k, sources, zero;                // rows of all steps and of one; whether `first` is all zero
+  I rows, B, k, sources, zero;                // rows of all steps and of one; whether all that is in `first` is zero
   const R* sums; const R *now[3], *first[3];
   I width[3]; R *total[3], *bias;             // the gradients of weights (k, width) and of the bias
   I all() const { return width[0] + (sources > 1 ? width[1] + width[2] : 0); }
@@ -1073,8 +1081,10 @@ template <class R> static void panel_products(const Products<R>& a, I j, I r0, I
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #55874cbd
 _products += r"""
-template <class R> static void weight_products(const Products<R>& a, I threads) {
+template <class R> static void weight_products(Products<R>& a, I threads) {
   const I all = a.all();
+  a.zero = a.sources > 1;
+  for (I s = 1; s < a.sources; s++) if (any(a.B*a.width[s], a.first[s])) a.zero = 0;
   slices((a.k + 63)/64, threads, [&](I first, I count) {
     R *turned = scratch<R>(0, all*std::min<I>(many, a.rows)), *panel = scratch<R>(1, deep*64),
       *c = scratch<R>(2, all*64);
@@ -1093,7 +1103,7 @@ _products += r"""
 #define LOOPS(R, name) \
   extern "C" void dam_forward_##name(const Args<R>* a, I threads) { forward_loop(*a, threads); } \
   extern "C" void dam_backward_##name(const Args<R>* a, const Grads<R>* g, I n) { backward_loop(*a, *g, n); } \
-  extern "C" void dam_products_##name(const Products<R>* a, I threads) { weight_products(*a, threads); }
+  extern "C" void dam_products_##name(Products<R>* a, I threads) { weight_products(*a, threads); }
 LOOPS(float, float32)
 LOOPS(double, float64)
 """
@@ -1199,10 +1209,9 @@ def _products_of(sums, sources, weights):
     T,B,k = sums.shape
     three = lambda kind, values: (kind*3)(*values)
     total,bias = [torch.empty_like(w, memory_format=torch.contiguous_format) for w in weights],sums.new_empty(k)
-    zero = all(first is None or not first.any() for _,first in sources) and len(sources) > 1
     whole,pointer = ctypes.c_int64,ctypes.c_void_p
     _call('products', sums.dtype, _Products(
-        T*B, B, k, len(sources), zero, _at(sums), three(pointer, [_at(s) for s,_ in sources]),
+        T*B, B, k, len(sources), 0, _at(sums), three(pointer, [_at(s) for s,_ in sources]),
         three(pointer, [_at(first) for _,first in sources]), three(whole, [w.shape[1] for w in weights]),
         three(pointer, map(_at, total)), _at(bias)))
     return *total,bias
