@@ -36,6 +36,10 @@ template <class R> static inline R softplus_(R x) {
   const R a = x > 0 ? -x : x, y = log1p_(exp_(a)) + (x > 0 ? x : R(0));
   return x > 20 ? x : y;
 }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #8f9c7835
+_lanes += r"""
 enum { L = 16 };   // slots of a tile, which are worked on at once
 template <class R> struct Lanes;
 template <> struct Lanes<float> { typedef float type __attribute__((vector_size(64), aligned(4), may_alias)); };
@@ -222,7 +226,7 @@ template <class T> using Vec = std::vector<T, Aligned<T>>;
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b09bfd9d
 _given += r"""
-template <class R> static void turn_rows(I rows, I m, const R* x, I step, R* out, I n) {   // out[i*n + q] = x[q*step + i]
+template <class R> static void turn_rows(I rows, I m, const R* x, I step, R* out, I n) {
   for (I i0 = 0; i0 < m; i0 += 16) {
     const I wide = std::min<I>(16, m - i0);
     for (I q = 0; q < rows; q++) {
@@ -232,6 +236,10 @@ template <class R> static void turn_rows(I rows, I m, const R* x, I step, R* out
     }
   }
 }
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #5b8fd6b1
+_given += r"""
 template <class R> struct Mat {   // K x N; element (k, n) is w[k*sk + n*sn], and sk or sn is 1
   I K = 0, N = 0; Vec<R> d;
   void pack(const R* w, I k_, I n_, I sk, I sn) {
@@ -360,19 +368,17 @@ template <class R> static inline void free_row(I N, const R* u, R* free) {
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3ccaf4a2
 _rows += r"""
-static inline Whole<float> below(V<float> x) { return (Whole<float>)x >> 31; }   // -1 below zero, else 0
-static inline Whole<double> below(V<double> x) { return (Whole<double>)x >> 63; }
 template <class R> static inline void sort_slots(I N, const R* free, int32_t* order) {
   const Whole<R> lane = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15};
   for (I first = 0; first < N; first += L) {   // the first slot of a tile
-    const V<R> f = at_(free + first); Whole<R> place = lane*0 + int(first);
+    const V<R> f = at_(free + first); Whole<R> place = lane*0;
     const I end = std::min<I>(first + L, N);
-    for (I m = 0; m < first; m++) place += below(free[m] - f);   // -1 where slot m is less free
+    for (I m = 0; m < first; m++) place = f <= free[m] ? place + 1 : place;
     for (I m = first; m < end; m++) {
       const V<R> g = all_(free[m]);
       place -= (g > f) | ((g == f) & (lane > int(m - first)));
     }
-    for (I m = end; m < N; m++) place -= below(f - free[m]);
+    for (I m = end; m < N; m++) place = f < free[m] ? place + 1 : place;
     for (I n = first; n < end; n++) order[place[n - first]] = n;
   }
 }
@@ -581,9 +587,9 @@ _forward += r"""
       for (I i = 0; i < M; i++) {
         const I n = now + i, p = kept + i; int32_t* ord = order.data() + i*KN;
         activate(a, at, f + i*S);
-        slots_row(a, at, room, f + i*S, mem + i*Kb, norms0 + i*KP, a.norms + p*KP, a.dots + p*KP*(1 + a.heads), ord, u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads,
-                  a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads, a.r + n*RW, a.cw + p*KN, a.cr + p*KN*a.heads,
-                  links + i*KNN, p0 + i*KN, a.p + n*KN);
+        slots_row(a, at, room, f + i*S, mem + i*Kb, norms0 + i*KP, a.norms + p*KP, a.dots + p*KP*(1 + a.heads), ord,
+                  u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads, a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads, a.r + n*RW,
+                  a.cw + p*KN, a.cr + p*KN*a.heads, links + i*KNN, p0 + i*KN, a.p + n*KN);
         if (a.keep) std::memcpy(a.order + p*KN, ord, KN*sizeof(int32_t));
         if (t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++)
           from_tiles(N, W, mem + i*Kb + k*a.block(), a.Mend + ((r0 + i)*K + k)*N*W);
@@ -956,8 +962,8 @@ _backward += r"""
           std::copy(a.w + n*KN + k*N, a.w + n*KN + k*N + N, room.w.begin());
           for (I b = 0; b < tiles; b++) {
             const I tile = (k*tiles + b)*W*L;
-            tile_write<R, 0, false>(W, old + tile, fresh + tile, room.w.data() + b*L, f + at.e, f + at.v, (R*)0, (R*)0, 0,
-                                    (R*)0);
+            tile_write<R, 0, false>(W, old + tile, fresh + tile, room.w.data() + b*L, f + at.e, f + at.v,
+                                    (R*)0, (R*)0, 0, (R*)0);
           } } }
 """
 
@@ -1003,10 +1009,10 @@ _backward += r"""
           const R* norms0 = t ? a.norms + (n - a.B)*KP : norms + i*KP;
           if (KNN && g.Lend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
             add_(KNN, g.Lend + (r0 + i)*KNN, dL + i*KNN);
-          slots_back(a, at, room, a.face + n*S, f + i*S, memory(s+1, i), a.norms + n*KP,
-                     a.dots + n*KP*(1 + a.heads), memory(s, i), norms0, dm, later + i*late, a.order + n*KN, u0 + i*KN,
-                     w0 + i*KN, rw0 + i*KRN, a.u + n*KN, a.w + n*KN, a.cw + n*KN, a.cr + n*KRN, du + i*KN, g.w ? g.w + n*KN : (const R*)0, drw + i*KRN, dr + i*RW,
-                     links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN);
+          slots_back(a, at, room, a.face + n*S, f + i*S, memory(s+1, i), a.norms + n*KP, a.dots + n*KP*(1 + a.heads),
+                     memory(s, i), norms0, dm, later + i*late, a.order + n*KN, u0 + i*KN, w0 + i*KN, rw0 + i*KRN,
+                     a.u + n*KN, a.w + n*KN, a.cw + n*KN, a.cr + n*KRN, du + i*KN, g.w ? g.w + n*KN : (const R*)0,
+                     drw + i*KRN, dr + i*RW, links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN);
         }
 """
 
@@ -1140,8 +1146,8 @@ class _Args(ctypes.Structure):
            h c u w rw r Mend acts q rstd face cw cr past norms dots Lend p pastL lengths order'''.split()]
 
 class _Grads(ctypes.Structure):
-    _fields_ = [(k, ctypes.c_void_p) for k in 'h c u w rw r Mend Lend p dh dc dM du drw dr dgamma dbeta dL dp acts face'.split()] + [
-        ('start', ctypes.c_int64)]
+    _fields_ = [*((k, ctypes.c_void_p) for k in '''h c u w rw r Mend Lend p dh dc dM du drw dr dgamma dbeta dL dp
+                  acts face'''.split()), ('start', ctypes.c_int64)]
 
 class _Products(ctypes.Structure):
     _fields_ = [*((k, ctypes.c_int64) for k in 'rows B k sources zero'.split()), ('sums', ctypes.c_void_p),
