@@ -216,8 +216,8 @@ template <class T> struct Aligned {   // an allocator
   typedef T value_type;
   Aligned() {}
   template <class U> Aligned(const Aligned<U>&) {}
-  T* allocate(size_t n) { return (T*)::operator new(n*sizeof(T), std::align_val_t(64)); }
-  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(64)); }
+  T* allocate(size_t n) { return (T*)::operator new(n*sizeof(T), std::align_val_t(4096)); }
+  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(4096)); }
   template <class U> bool operator==(const Aligned<U>&) const { return true; }
   template <class U> bool operator!=(const Aligned<U>&) const { return false; }
 };
@@ -636,19 +636,21 @@ _back += r"""
 template <class R> static inline void weights_back(const Args<R>& a, Back<R>& o, R* du, const R* u, const R* cw,
                                                    const int32_t* order, R ga, R gw, R* dcw, R& dga, R& dgw) {
   const I N = a.N; R *free = o.free.data(), *alloc = o.alloc.data(), *dw = o.dw.data();
-  free_row(N, u, free); allocate(N, free, order, alloc);
-  R sa = 0, sw = 0;
+  R *left = o.forth.data(), *sorted = o.back.data(), before = 1, later = 0, sa = 0, sw = 0;
+  free_row(N, u, free);
+  for (I j = 0; j < N; j++) {
+    const I n = order[j]; const R f = free[n];
+    left[j] = before; sorted[j] = f; alloc[n] = f*before; before *= 1 - f;
+  }
   _Pragma("omp simd reduction(+:sa,sw)") for (I n = 0; n < N; n++) {
     sa += dw[n]*(alloc[n] - cw[n]); sw += dw[n]*(ga*alloc[n] + (1 - ga)*cw[n]);
   }
   dga = gw*sa*ga*(1 - ga); dgw = sw*gw*(1 - gw);
   _Pragma("omp simd") for (I n = 0; n < N; n++) { dcw[n] = gw*(1 - ga)*dw[n]; dw[n] *= gw*ga; }
-  R *left = o.g.data(), before = 1, later = 0;   // P of every slot, the next P, and its gradient
-  for (I j = 0; j < N; j++) { left[j] = before; before *= 1 - free[order[j]]; }
-  for (I j = N-1; j >= 0; j--) {
-    const I n = order[j]; const R f = free[n];
-    du[n] -= R(1 - 1e-6)*(dw[n] - later)*left[j];
-    later = dw[n]*f + later*(1 - f);
+  for (I j = N-1; j >= 0; j--) {   // later: the gradient of the next P
+    const I n = order[j]; const R f = sorted[j], d = dw[n];
+    du[n] -= R(1 - 1e-6)*(d - later)*left[j];
+    later = std::fma(later, 1 - f, d*f);
   }
 }
 """
