@@ -19,11 +19,27 @@ from ..layers.backends import constant
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #9d77214d
 _lanes = r"""
+#include <new>
 static inline double sigmoid_(double x) { return 1/(1 + std::exp(-x)); }
 static inline double tanh_(double x) { return std::tanh(x); }
 static inline double exp_(double x) { return std::exp(x); }
 static inline float exp_(float x) { float s, q = expm1_(x, s); return s*q + s; }
-template <class R> static inline R softplus_(R x) { return x > 20 ? x : std::log1p(std::exp(x)); }
+static inline double log1p_(double x) { return std::log1p(x); }
+static inline double fall_(double x) { return -std::expm1(-x); }   // 1 - exp(-x)
+static inline float fall_(float x) { float s, q = expm1_(-x, s); return -(s*q + (s - 1.f)); }
+static inline float log1p_(float x) {   // for x from 0 to 1, by the series of the area tangent
+  const float z = x/(2.f + x), s = z*z; float q = 1.f/13;
+  q = q*s + 1.f/11; q = q*s + 1.f/9; q = q*s + 1.f/7; q = q*s + 1.f/5; q = q*s + 1.f/3;
+  return 2.f*z + 2.f*z*s*q;
+}
+template <class R> static inline R softplus_(R x) {
+  const R a = x > 0 ? -x : x, y = log1p_(exp_(a)) + (x > 0 ? x : R(0));
+  return x > 20 ? x : y;
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #8f9c7835
+_lanes += r"""
 enum { L = 16 };   // slots of a tile, which are worked on at once
 template <class R> struct Lanes;
 template <> struct Lanes<float> { typedef float type __attribute__((vector_size(64), aligned(4), may_alias)); };
@@ -31,12 +47,14 @@ template <> struct Lanes<double> { typedef double type __attribute__((vector_siz
 template <class R> using V = typename Lanes<R>::type;
 template <class R> static inline const V<R>& at_(const R* p) { return *(const V<R>*)p; }
 template <class R> static inline V<R>& at_(R* p) { return *(V<R>*)p; }
+template <class R> using Whole = decltype(V<R>() < V<R>());   // as many whole numbers
+template <class R> static inline V<R> all_(R x) { return x - V<R>{}; }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #37bb0f37
 _lanes += r"""
 template <class R> static inline void totals(const R* acc, R* out) {   // the sums of sixteen vectors
-  typedef decltype(V<R>() < V<R>()) Way;   // whole numbers that say which lanes a shuffle takes
+  typedef Whole<R> Way;   // which lanes a shuffle takes
   V<R> t[8];
   for (int i = 0; i < 8; i++) {
     const V<R> a = at_(acc + i*L), b = at_(acc + (i+8)*L);
@@ -58,6 +76,20 @@ template <class R> static inline void totals(const R* acc, R* out) {   // the su
 }
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #02696345
+_lanes += r"""
+template <class R> static inline V<R> turn_(V<R> x, int by) {   // lane l + by, around the end
+  Whole<R> way = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15};
+  return __builtin_shuffle(x, (way + by) & 15);
+}
+template <class R, class F> static inline R fold(V<R> x, F f) {
+  x = f(x, turn_<R>(x, 8)); x = f(x, turn_<R>(x, 4)); x = f(x, turn_<R>(x, 2)); x = f(x, turn_<R>(x, 1));
+  return x[0];
+}
+template <class R> static inline R total(V<R> x) { return fold<R>(x, [](V<R> a, V<R> b) { return a + b; }); }
+template <class R> static inline R largest(V<R> x) { return fold<R>(x, [](V<R> a, V<R> b) { return a > b ? a : b; }); }
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #711fbacf
 _lanes += r"""
 template <class R> static inline void sum_lanes(I W, const R* acc, R* out) {   // `acc` has rows up to a multiple of L
@@ -66,11 +98,14 @@ template <class R> static inline void sum_lanes(I W, const R* acc, R* out) {   /
   if (j < W) { R rest[L]; totals(acc + j*L, rest); std::copy(rest, rest + W - j, out + j); }
 }
 template <class R> static inline void lengths_(V<R> squares, R* out) {
-  for (int l = 0; l < L; l++) out[l] = std::sqrt(squares[l] + R(1e-6));
+  at_(out) = squares + R(1e-6);
+  _Pragma("omp simd") for (int l = 0; l < L; l++) out[l] = std::sqrt(out[l]);
 }
 template <class R> static inline R dot(I n, const R* a, const R* b) {
-  R s = 0;
-  _Pragma("omp simd reduction(+:s)") for (I j = 0; j < n; j++) s += a[j]*b[j];
+  V<R> sums = {}; I j = 0;
+  for (; j + L <= n; j += L) sums += at_(a + j)*at_(b + j);
+  R s = total<R>(sums);
+  for (; j < n; j++) s += a[j]*b[j];
   return s;
 }
 template <class R> static inline R length(I n, const R* a) { return std::sqrt(dot(n, a, a) + R(1e-6)); }
@@ -102,45 +137,55 @@ template <class R> static inline void tile_squares(I W, const R* M, R* out) {   
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #609aca7b
 _tiles += r"""
-template <class R> static inline void tile_write(I W, const R* from, R* to, const R* w, const R* e, const R* v,
-                                                 R* norms) {
-  const V<R> by = at_(w); V<R> a = {}, b = {};
-  I j = 0;
-  for (; j + 2 <= W; j += 2) {
-    const V<R> x = at_(from + j*L)*(1 - by*e[j]) + by*v[j], y = at_(from + (j+1)*L)*(1 - by*e[j+1]) + by*v[j+1];
-    at_(to + j*L) = x; at_(to + (j+1)*L) = y;
-    a += x*x; b += y*y;
+template <class R, int known, bool fresh> static inline void tile_write(
+    I W, const R* from, R* to, const R* w, const R* e, const R* v, R* norms, const R* keys, I stride, R* dots) {
+  const V<R> by = at_(w); V<R> squares = {}, sums[known + 1] = {};
+  for (I j = 0; j < W; j++) {
+    const V<R> old = at_(from + j*L), x = old - by*(e[j]*old - v[j]);
+    at_(to + j*L) = x;
+    if (fresh) squares += x*x;
+    for (int i = 0; i < known; i++) sums[i] += keys[i*W + j]*x;
   }
-  if (j < W) { const V<R> x = at_(from + j*L)*(1 - by*e[j]) + by*v[j]; at_(to + j*L) = x; a += x*x; }
-  lengths_<R>(a + b, norms);
-}
-template <class R> static inline void tile_dots(I W, const R* M, const R* one, const R* two, R* to_one, R* to_two) {
-  V<R> a = {}, b = {}, c = {}, d = {};
-  I j = 0;
-  for (; j + 2 <= W; j += 2) {
-    const V<R> x = at_(M + j*L), y = at_(M + (j+1)*L);
-    a += one[j]*x; b += two[j]*x; c += one[j+1]*y; d += two[j+1]*y;
-  }
-  if (j < W) { a += one[j]*at_(M + j*L); b += two[j]*at_(M + j*L); }
-  at_(to_one) = a + c; at_(to_two) = b + d;
+  if (fresh) lengths_<R>(squares, norms);
+  for (int i = 0; i < known; i++) at_(dots + i*stride) = sums[i];
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #d88c5a22
 _tiles += r"""
-template <class R> static inline void tile_gather(I W, const R* M, const R* g, R* acc) {   // acc (W, L) += g M
-  const V<R> by = at_(g);
-  for (I j = 0; j < W; j++) at_(acc + j*L) += by*at_(M + j*L);
-}
-template <class R> static inline void add_at(R* acc, V<R> x, bool first) { at_(acc) = first ? x : at_(acc) + x; }
-template <class R, bool first> static inline void tile_back(I W, const R* M, R* d, const R* g, const R* key,
-                                                            const R* part, R* acc) {
-  const V<R> by = at_(g), c = at_(part);
-  for (I j = 0; j < W; j++) {   // d += g key' + part M, acc += g M
-    const V<R> m = at_(M + j*L);
-    at_(d + j*L) += by*key[j] + c*m;
-    add_at(acc + j*L, by*m, first);
+template <class R> static inline void tile_dots(I W, const R* M, const R* keys, I stride, R* out) {   // of four
+  V<R> a = {}, b = {}, c = {}, d = {};
+  for (I j = 0; j < W; j++) {
+    const V<R> x = at_(M + j*L);
+    a += keys[j]*x; b += keys[W + j]*x; c += keys[2*W + j]*x; d += keys[3*W + j]*x;
   }
+  at_(out) = a; at_(out + stride) = b; at_(out + 2*stride) = c; at_(out + 3*stride) = d;
+}
+template <class R> static inline void block_dots(I tiles, I W, const R* M, I heads, const R* keys, R* out) {
+  for (I t = 0; t < tiles; t++) {
+    const R* m = M + t*W*L; R* o = out + t*L; I i = 0;
+    for (; i + 4 <= heads; i += 4) tile_dots(W, m, keys + i*W, tiles*L, o + i*tiles*L);
+    for (; i < heads; i++) tile_dot(W, m, keys + i*W, o + i*tiles*L);
+  }
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #bd8cf9cc
+_tiles += r"""
+template <class R, int G> static inline void gather_some(I W, const R* M, const R* g, R* acc, bool first) {
+  V<R> by[G];
+  for (int b = 0; b < G; b++) by[b] = at_(g + b*L);
+  for (I j = 0; j < W; j++) {
+    V<R> x = by[0]*at_(M + j*L);
+    for (int b = 1; b < G; b++) x += by[b]*at_(M + (b*W + j)*L);
+    at_(acc + j*L) = first ? x : at_(acc + j*L) + x;
+  }
+}
+template <class R> static inline void gather(I tiles, I W, const R* M, const R* g, R* acc, bool first) {
+  I t = 0;   // acc (W, L) = g M if `first`, else += g M
+  for (; t + 4 <= tiles; t += 4) gather_some<R, 4>(W, M + t*W*L, g + t*L, acc, first && !t);
+  for (; t + 2 <= tiles; t += 2) gather_some<R, 2>(W, M + t*W*L, g + t*L, acc, first && !t);
+  if (t < tiles) gather_some<R, 1>(W, M + t*W*L, g + t*L, acc, first && !t);
 }
 template <class R> static void to_tiles(I N, I W, const R* from, R* to) {   // (slots, width) to tiles of (width, L)
   for (I b = 0; b*L < N; b++) for (I j = 0; j < W; j++) for (I l = 0; l < L; l++)
@@ -153,35 +198,62 @@ template <class R> static void from_tiles(I N, I W, const R* from, R* to) {
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f7f06c23
 _given = r"""
-template <class R> struct Mat;   // a packed matrix and its product, in both precisions
-template <> struct Mat<float> : Packed {
-  void pack(const float* w, I k_, I n_, I sk, I sn) {   // a weight that is read across, by squares
-    if (sk != 1) { Packed::pack(w, k_, n_, sk, sn); return; }
-    K = k_; N = n_; d.resize(K*N);
-    for (I j = 0; j < N; j += 64) {
-      const I width = std::min<I>(64, N - j); float* o = d.data() + j*K;
-      for (I k = 0; k < K; k += 16) {
-        const I deep = std::min<I>(16, K - k);
-        for (I n = 0; n < width; n++) for (I i = 0; i < deep; i++) o[(k + i)*width + n] = w[(j + n)*sn + k + i];
-      }
-    }
+static inline void product(I M, I N, I K, I lda, I ldb, I ldc, bool add, const float* A, const float* B, float* C) {
+  at::native::cpublas::brgemm(M, N, K, lda, ldb, ldc, add, A, B, C, false);
+}
+static inline void product(I M, I N, I K, I lda, I ldb, I ldc, bool add, const double* A, const double* B, double* C) {
+  for (I i = 0; i < M; i++) {
+    double* c = C + i*ldc;
+    if (!add) std::fill(c, c + N, 0.);
+    for (I k = 0; k < K; k++) { const double a = A[i*lda + k]; for (I n = 0; n < N; n++) c[n] += a*B[k*ldb + n]; }
   }
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #1191ca66
+_given += r"""
+template <class T> struct Aligned {   // an allocator
+  typedef T value_type;
+  Aligned() {}
+  template <class U> Aligned(const Aligned<U>&) {}
+  T* allocate(size_t n) { return (T*)::operator new(n*sizeof(T), std::align_val_t(4096)); }
+  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(4096)); }
+  template <class U> bool operator==(const Aligned<U>&) const { return true; }
+  template <class U> bool operator!=(const Aligned<U>&) const { return false; }
 };
+template <class T> using Vec = std::vector<T, Aligned<T>>;
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b09bfd9d
 _given += r"""
-template <> struct Mat<double> {
-  I K = 0, N = 0; std::vector<double> d;
-  void pack(const double* w, I k_, I n_, I sk, I sn) {
-    K = k_; N = n_; d.resize(K*N);
-    for (I k = 0; k < K; k++) for (I n = 0; n < N; n++) d[k*N + n] = w[k*sk + n*sn];
+template <class R> static void turn_rows(I rows, I m, const R* x, I step, R* out, I n) {
+  for (I i0 = 0; i0 < m; i0 += 16) {
+    const I wide = std::min<I>(16, m - i0);
+    for (I q = 0; q < rows; q++) {
+      const R* from = x + q*step + i0; R* to = out + i0*n + q;
+      if (wide == 16) for (int i = 0; i < 16; i++) to[i*n] = from[i];
+      else for (I i = 0; i < wide; i++) to[i*n] = from[i];
+    }
   }
-  void times(I M, const double* A, I lda, double* C, I ldc, bool add) const {
-    for (I i = 0; i < M; i++) {
-      double* c = C + i*ldc;
-      if (!add) std::fill(c, c + N, 0.);
-      for (I k = 0; k < K; k++) { const double a = A[i*lda + k]; for (I n = 0; n < N; n++) c[n] += a*d[k*N + n]; }
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #5b8fd6b1
+_given += r"""
+template <class R> struct Mat {   // K x N; element (k, n) is w[k*sk + n*sn], and sk or sn is 1
+  I K = 0, N = 0; Vec<R> d;
+  void pack(const R* w, I k_, I n_, I sk, I sn) {
+    K = k_; N = n_; if ((I)d.size() < K*N) d.resize(K*N);
+    for (I j = 0; j < N; j += 64) {
+      const I width = std::min<I>(64, N - j); R* o = d.data() + j*K;
+      if (sn == 1) for (I k = 0; k < K; k++) std::copy(w + k*sk + j, w + k*sk + j + width, o + k*width);
+      else turn_rows(width, K, w + j*sn, sn, o, width);
+    }
+  }
+  void times(I M, const R* A, I lda, R* C, I ldc, bool add) const {   // C = A this, or C += A this
+    for (I j = 0; j < N; j += 64) for (I k = 0; k < K; k += 1024) {
+      const I n = std::min<I>(64, N - j), rows = std::min<I>(1024, K - k);
+      product(M, n, rows, lda, n, ldc, add || k, A + k, d.data() + j*K + k*n, C + j);
     }
   }
 };
@@ -200,6 +272,7 @@ template <class R> struct Args : Sizes {
           *h0, *c0, *M0, *u0, *w0, *rw0, *r0, *L0, *p0;        // initial states
   R *h, *c, *u, *w, *rw, *r, *Mend,                            // states: usage, write and read weights, words read
     *acts, *q, *rstd, *face, *cw, *cr, *past,                  // for the backward pass; cw, cr: content weights
+    *norms, *dots,                                             // lengths of slots; dot products: write key, read keys
     *Lend, *p, *pastL;                                         // last links, precedences, kept links
   const I* lengths; int32_t* order;
   I tiles() const { return (this->N + L - 1)/L; }
@@ -225,9 +298,17 @@ struct Face {
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5be145dc
 _given += r"""
 template <class R> static R* scratch(int which, I n) {   // room that a thread keeps from call to call
-  static thread_local std::vector<R> rooms[8];
+  static thread_local Vec<R> rooms[8];
   if ((I)rooms[which].size() < n) rooms[which].resize(n);
   return rooms[which].data();
+}
+template <class R> static Mat<R>& packed(int which) { static thread_local Mat<R> mats[4]; return mats[which]; }
+template <class T> static inline void ahead(const T* p, I n) {   // ask for n numbers that are needed soon
+  for (const char *c = (const char*)p, *end = (const char*)(p + n); c < end; c += 64) __builtin_prefetch(c, 0, 2);
+}
+template <class R> static bool any(I n, const R* p) {   // whether a number differs from zero
+  for (I i = 0; i < n; i++) if (p[i] != 0) return true;
+  return false;
 }
 """
 
@@ -236,12 +317,29 @@ _rows = r"""
 template <class R> static inline void softmax_(I n, R* s) {
   R top = s[0], sum = 0;
   for (I i = 1; i < n; i++) top = s[i] > top ? s[i] : top;
-  _Pragma("omp simd reduction(+:sum)") for (I i = 0; i < n; i++) { s[i] = exp_(R(s[i] - top)); sum += s[i]; }
-  const R by = 1/sum;
-  _Pragma("omp simd") for (I i = 0; i < n; i++) s[i] *= by;
+  for (I i = 0; i < n; i++) { s[i] = exp_(R(s[i] - top)); sum += s[i]; }
+  for (I i = 0; i < n; i++) s[i] /= sum;
 }
+template <class R> static inline void softmax_slots(I N, R* s) {
+  const I P = (N + L - 1)/L*L;
+  for (I n = N; n < P; n++) s[n] = s[0];
+  V<R> tops = at_(s), sums = {};
+  for (I n = L; n < P; n += L) tops = at_(s + n) > tops ? at_(s + n) : tops;
+  const R top = largest<R>(tops);
+  for (I n = 0; n < P; n += L) { _Pragma("omp simd") for (int l = 0; l < L; l++) s[n + l] = exp_(R(s[n + l] - top)); }
+  for (I n = N; n < P; n++) s[n] = 0;
+  for (I n = 0; n < P; n += L) sums += at_(s + n);
+  const R by = 1/total<R>(sums);
+  for (I n = 0; n < P; n += L) at_(s + n) *= by;
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #3c67fce6
+_rows += r"""
 template <class R> static inline void activate(const Sizes& a, const Face& at, R* q) {   // gates of a row's interface
   _Pragma("omp simd") for (I j = at.e; j < at.wk; j++) q[j] = sigmoid_(q[j]);
+  _Pragma("omp simd") for (I j = at.wb; j < at.rk; j++) q[j] = softplus_(q[j]);
+  _Pragma("omp simd") for (I j = at.rb; j < at.rb + a.K*a.heads; j++) q[j] = softplus_(q[j]);
   if (a.links) for (I ki = 0; ki < a.K*a.heads; ki++) softmax_<R>(3, q + at.md + ki*3);
   if (at.al >= 0) for (I i = 0; i < a.heads; i++) {   // across the blocks
     R top = q[at.al + i], sum = 0;
@@ -270,15 +368,18 @@ template <class R> static inline void free_row(I N, const R* u, R* free) {
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3ccaf4a2
 _rows += r"""
-template <class R> static inline void sort_slots(I N, const R* free, int32_t* order) {   // was nearly sorted
-  for (I j = 1; j < N; j++) {
-    const int32_t n = order[j]; const R f = free[n]; I i = j;
-    for (; i > 0; i--) {
-      const int32_t o = order[i-1];
-      if (free[o] > f || (free[o] == f && o < n)) break;
-      order[i] = o;
+template <class R> static inline void sort_slots(I N, const R* free, int32_t* order) {
+  const Whole<R> lane = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15};
+  for (I first = 0; first < N; first += L) {   // the first slot of a tile
+    const V<R> f = at_(free + first); Whole<R> place = lane*0;
+    const I end = std::min<I>(first + L, N);
+    for (I m = 0; m < first; m++) place = f <= free[m] ? place + 1 : place;
+    for (I m = first; m < end; m++) {
+      const V<R> g = all_(free[m]);
+      place -= (g > f) | ((g == f) & (lane > int(m - first)));
     }
-    order[i] = n;
+    for (I m = end; m < N; m++) place = f < free[m] ? place + 1 : place;
+    for (I n = first; n < end; n++) order[place[n - first]] = n;
   }
 }
 template <class R> static inline void allocate(I N, const R* free, const int32_t* order, R* a) {
@@ -290,23 +391,20 @@ template <class R> static inline void allocate(I N, const R* free, const int32_t
 # %% ../../nbs/kernels/05_dam_loop.ipynb #49311dbe
 _rows += r"""
 template <class R> struct Room {   // what a row needs while it is worked on
-  std::vector<R> free, alloc, w, s, dots, acc, g;
+  Vec<R> free, alloc, w, s, acc, g;
   Room(const Sizes& a) {
     const I P = (a.N + L - 1)/L*L;   // slots, up to a multiple of a tile's
-    for (auto* v : {&free, &alloc, &w, &s, &dots}) v->resize(P);
-    acc.resize(a.heads*up(a.W)*L); g.resize(a.heads*P);
+    for (auto* v : {&free, &alloc, &w}) v->resize(a.K*P);
+    for (auto* v : {&s, &g}) v->resize(a.K*a.heads*P);
+    acc.resize(a.heads*up(a.W)*L);
   }
   static I up(I n) { return (n + L - 1)/L*L; }
 };
-template <class R> static inline void content_row(const Sizes& a, const R* M, const R* norms, const R* key, R strength,
-                                                  R* s) {
-  const I tiles = (a.N + L - 1)/L; const R b = softplus_(strength), k = length(a.W, key);
-  for (I t = 0; t < tiles; t++) {
-    tile_dot(a.W, M + t*a.W*L, key, s + t*L);
-    at_(s + t*L) *= b/(k*at_(norms + t*L) + R(1e-6));
-  }
-  softmax_(a.N, s);
-  for (I n = a.N; n < tiles*L; n++) s[n] = 0;
+template <class R> static inline void content_row(const Sizes& a, const R* dots, const R* norms, const R* key,
+                                                  R strength, R* s) {
+  const R k = length(a.W, key);
+  for (I n = 0; n < a.N; n += L) at_(s + n) = at_(dots + n)*(strength/(k*at_(norms + n) + R(1e-6)));
+  softmax_slots(a.N, s);
 }
 """
 
@@ -333,47 +431,62 @@ template <class R> static inline void links_read(I N, const R* links, const R* r
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #13e971cb
 _rows += r"""
-template <class R> static void slots_row(const Args<R>& a, const Face& at, Room<R>& o, const R* q, R* M, R* norms,
-                                         int32_t* order, const R* u0, const R* w0, const R* rw0, R* u, R* w, R* rw,
-                                         R* r, R* cw, R* cr, R* links, const R* p0, R* p) {
-  const I N = a.N, W = a.W, tiles = a.tiles();
-  const I rows = Room<R>::up(W)*L;
-  std::fill(o.acc.begin(), o.acc.end(), R(0));
+template <class R> static void slots_row(
+    const Args<R>& a, const Face& at, Room<R>& o, const R* q, R* M, const R* norms0, R* norms, R* dots,
+    int32_t* order, const R* u0, const R* w0, const R* rw0, R* u, R* w, R* rw, R* r, R* cw, R* cr, R* links,
+    const R* p0, R* p) {
+  const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L, rows = Room<R>::up(W)*L;
   for (I k = 0; k < a.K; k++) {
-    R *m = M + k*a.block(), *nm = norms + k*tiles*L; int32_t* ord = order + k*N;   // of this block
+    int32_t* ord = order + k*N; R* free = o.free.data() + k*P;
     usage_row(N, a.heads, u0 + k*N, w0 + k*N, q + at.f + k*a.heads, rw0 + k*a.heads*N, u + k*N);
-    free_row(N, u + k*N, o.free.data());
-    sort_slots(N, o.free.data(), ord);
-    allocate(N, o.free.data(), ord, o.alloc.data());
+    free_row(N, u + k*N, free);
+    sort_slots(N, free, ord);
+    allocate(N, free, ord, o.alloc.data() + k*P);
+  }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f054e8aa
 _rows += r"""
-    content_row(a, m, nm, q + at.wk + k*W, q[at.wb + k], o.s.data());
-    const R ga = q[at.ga + k], gw = q[at.gw + k];
-    for (I n = 0; n < N; n++) { cw[k*N + n] = o.s[n]; w[k*N + n] = o.w[n] = gw*(ga*o.alloc[n] + (1 - ga)*o.s[n]); }
-    for (I t = 0; t < tiles; t++)
-      tile_write(W, m + t*W*L, m + t*W*L, o.w.data() + t*L, q + at.e + k*W, q + at.v + k*W, nm + t*L);
+  for (I k = 0; k < a.K; k++) {
+    const R* key = q + at.wk + k*W; R* wd = dots + k*(1 + a.heads)*P;
+    block_dots(tiles, W, M + k*a.block(), 1, key, wd);
+    content_row(a, wd, norms0 + k*P, key, q[at.wb + k], o.s.data() + k*P);
+  }
+  for (I k = 0; k < a.K; k++) {
+    R *m = M + k*a.block(), *rd = dots + k*(1 + a.heads)*P + P, *nm = norms + k*P, *by = o.w.data() + k*P;
+    const R ga = q[at.ga + k], gw = q[at.gw + k], *s = o.s.data() + k*P, *alloc = o.alloc.data() + k*P;
+    _Pragma("omp simd") for (I n = 0; n < N; n++) by[n] = gw*(ga*alloc[n] + (1 - ga)*s[n]);
+    std::copy(s, s + N, cw + k*N);
+    std::copy(by, by + N, w + k*N);
+    const R* keys = q + at.rk + k*a.heads*W;
+    for (I t = 0; t < tiles; t++) {
+#define WRITE(known) tile_write<R, known, true>(W, m + t*W*L, m + t*W*L, by + t*L, q + at.e + k*W, q + at.v + k*W, \
+                                                nm + t*L, keys, P, rd + t*L)
+      if (a.heads == 1) WRITE(1); else if (a.heads == 4) WRITE(4); else WRITE(0);
+    }
+    if (a.heads != 1 && a.heads != 4) block_dots(tiles, W, m, a.heads, keys, rd);
     if (a.links) links_row(N, w + k*N, p0 + k*N, p + k*N, links + k*N*N);
+  }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #41d3cb47
 _rows += r"""
+  for (I k = 0; k < a.K; k++)
     for (I i = 0; i < a.heads; i++) {
-      const I ki = k*a.heads + i; R* s = o.s.data();
-      const R al = at.al < 0 ? R(1) : q[at.al + ki];
-      content_row(a, m, nm, q + at.rk + ki*W, q[at.rb + ki], s);
+      const I ki = k*a.heads + i; R* s = o.s.data() + ki*P;
+      const R al = at.al < 0 ? R(1) : q[at.al + ki], counts = a.gated ? al : R(1);
+      content_row(a, dots + (ki + k + 1)*P, norms + k*P, q + at.rk + ki*W, q[at.rb + ki], s);
       std::copy(s, s + N, cr + ki*N);
       if (a.links) {
         const R* mode = q + at.md + ki*3; R *forth = o.free.data(), *back = o.alloc.data();
         links_read(N, links + k*N*N, rw0 + ki*N, forth, back);
-        for (I n = 0; n < N; n++) s[n] = mode[0]*back[n] + mode[1]*forth[n] + mode[2]*s[n];
+        _Pragma("omp simd") for (I n = 0; n < N; n++) s[n] = mode[0]*back[n] + mode[1]*forth[n] + mode[2]*s[n];
       }
-      for (I n = 0; n < N; n++) rw[ki*N + n] = a.gated ? al*s[n] : s[n];
-      for (I n = 0; n < N; n++) s[n] *= al;
-      for (I t = 0; t < tiles; t++) tile_gather(W, m + t*W*L, s + t*L, o.acc.data() + i*rows);
+      R* out = rw + ki*N;
+      _Pragma("omp simd") for (I n = 0; n < N; n++) { out[n] = counts*s[n]; s[n] *= al; }
     }
-  }
+  for (I k = 0; k < a.K; k++) for (I i = 0; i < a.heads; i++)
+    gather(tiles, W, M + k*a.block(), o.s.data() + (k*a.heads + i)*P, o.acc.data() + i*rows, !k);
   for (I i = 0; i < a.heads; i++) sum_lanes(W, o.acc.data() + i*rows, r + i*W);
 }
 """
@@ -404,15 +517,20 @@ template <class R> static inline R norm_row(const Sizes& a, const R* h, const R*
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #508871df
 _forward = r"""
+static I rows_of(const Sizes& a, I threads, I each, I weights) {   // rows of a piece
+  const I share = (a.B + threads - 1)/threads, most = std::max<I>(4, std::min<I>(64, weights/each));
+  const I pieces = (share + most - 1)/most;
+  return (share + pieces - 1)/pieces;
+}
 template <class R> static void forward_loop(const Args<R>& a, I threads) {
   const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, tiles = a.tiles();
   const Face at(a); const I S = at.size;
-  Mat<R> X, Rd, Hh, F;
+  Mat<R> &X = packed<R>(0), &Rd = packed<R>(1), &Hh = packed<R>(2), &F = packed<R>(3);
   X.pack(a.wx, a.m, 4*H, 1, a.m);
   Rd.pack(a.wr, RW, 4*H, 1, RW);
   Hh.pack(a.wh, H, 4*H, 1, H);
   F.pack(a.wi, H, S, 1, H);
-  const I share = (a.B + threads - 1)/threads, rows = std::min<I>(64, share);
+  const I rows = rows_of(a, threads, a.K*a.block(), 4*H*(a.m + RW + H) + H*S);
   slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
   for (I piece = first; piece < first + count; piece++) {
 """
@@ -421,7 +539,8 @@ template <class R> static void forward_loop(const Args<R>& a, I threads) {
 _forward += r"""
     const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();   // Kb: numbers of a row's memory
     const I KNN = a.links ? KN*N : 0;                                          // and of its links
-    R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*K*tiles*L);
+    const I P = tiles*L, KP = K*P;
+    R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*KP);
     std::vector<int32_t> order(M*KN);
     R* links = scratch<R>(4, M*KNN);
     if (KNN) std::memcpy(links, a.L0 + r0*KNN, M*KNN*sizeof(R));
@@ -429,7 +548,7 @@ _forward += r"""
     for (I i = 0; i < M; i++) for (I k = 0; k < K; k++) {
       R* m = mem + i*Kb + k*a.block();
       to_tiles(N, W, a.M0 + ((r0 + i)*K + k)*N*W, m);
-      for (I t = 0; t < tiles; t++) tile_squares(W, m + t*W*L, norms + ((i*K + k)*tiles + t)*L);
+      for (I t = 0; t < tiles; t++) tile_squares(W, m + t*W*L, norms + i*KP + k*P + t*L);
       for (I n = 0; n < N; n++) order[(i*K + k)*N + n] = n;
     }
 """
@@ -445,15 +564,15 @@ _forward += r"""
       if (a.keep && t % a.every == 0) std::memcpy(a.past + (t/a.every*a.B + r0)*Kb, mem, M*Kb*sizeof(R));
       if (KNN && a.keep && t % a.every == 0)
         std::memcpy(a.pastL + (t/a.every*a.B + r0)*KNN, links, M*KNN*sizeof(R));
-      const R* p0 = t ? a.p + last*KN : a.p0 + r0*KN;
+      const R *p0 = t ? a.p + last*KN : a.p0 + r0*KN, *norms0 = t ? a.norms + (a.keep ? last : r0)*KP : norms;
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #4961cb11
 _forward += r"""
       for (I i = 0; i < M; i++) std::memcpy(A + i*4*H, a.bias, 4*H*sizeof(R));
       X.times(M, x, a.m, A, 4*H, true);
-      Rd.times(M, words, RW, A, 4*H, true);
-      Hh.times(M, h0, H, A, 4*H, true);
+      if (t || any(M*RW, words)) Rd.times(M, words, RW, A, 4*H, true);
+      if (t || any(M*H, h0)) Hh.times(M, h0, H, A, 4*H, true);
       for (I i = 0; i < M; i++) {
         R* h = a.h + (now + i)*H;
         controller_row(a, A + i*4*H, c0 + i*H, h, a.c + (now + i)*H);
@@ -468,9 +587,9 @@ _forward += r"""
       for (I i = 0; i < M; i++) {
         const I n = now + i, p = kept + i; int32_t* ord = order.data() + i*KN;
         activate(a, at, f + i*S);
-        slots_row(a, at, room, f + i*S, mem + i*Kb, norms + i*K*tiles*L, ord, u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads,
-                  a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads, a.r + n*RW, a.cw + p*KN, a.cr + p*KN*a.heads,
-                  links + i*KNN, p0 + i*KN, a.p + n*KN);
+        slots_row(a, at, room, f + i*S, mem + i*Kb, norms0 + i*KP, a.norms + p*KP, a.dots + p*KP*(1 + a.heads), ord,
+                  u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads, a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads, a.r + n*RW,
+                  a.cw + p*KN, a.cr + p*KN*a.heads, links + i*KNN, p0 + i*KN, a.p + n*KN);
         if (a.keep) std::memcpy(a.order + p*KN, ord, KN*sizeof(int32_t));
         if (t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++)
           from_tiles(N, W, mem + i*Kb + k*a.block(), a.Mend + ((r0 + i)*K + k)*N*W);
@@ -486,7 +605,7 @@ _forward += r"""
 _back = r"""
 template <class R> static inline void content_back(const Sizes& a, const R* s, R* d, const R* dots, const R* norms,
                                                    const R* key, R strength, R* norm_part, R& dstrength, R& key_part) {
-  const I P = (a.N + L - 1)/L*L; const R b = softplus_(strength), k = length(a.W, key);
+  const I P = (a.N + L - 1)/L*L; const R b = strength, k = length(a.W, key);
   R mean = 0, db = 0, dk = 0;
   _Pragma("omp simd reduction(+:mean)") for (I n = 0; n < a.N; n++) mean += s[n]*d[n];
   _Pragma("omp simd reduction(+:db,dk)") for (I n = 0; n < a.N; n++) {
@@ -495,64 +614,78 @@ template <class R> static inline void content_back(const Sizes& a, const R* s, R
     d[n] = b*ds*by; norm_part[n] += dlength*k/norms[n];
   }
   for (I n = a.N; n < P; n++) d[n] = 0;   // the slots that fill up the last tile
-  dstrength = db*sigmoid_(strength); key_part = dk/k;
+  dstrength = db*fall_(strength); key_part = dk/k;
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #1e8f9ad8
 _back += r"""
 template <class R> struct Back : Room<R> {
-  std::vector<R> dw, d, dots, part, past_part, key, v, e, keys, face, du, along, forth, back, more;
+  Vec<R> dw, d, part, key, sums, out, used, along, forth, back, more;
   Back(const Sizes& a) : Room<R>(a) {
-    const I P = (a.N + L - 1)/L*L;
-    for (auto* p : {&dw, &part, &past_part, &du}) p->resize(P);
-    for (auto* p : {&d, &dots, &more}) p->resize(a.heads*P);
-    for (auto* p : {&forth, &back}) p->resize(P);
-    for (auto* p : {&key, &v, &e}) p->resize(this->up(a.W)*L);
-    keys.resize(a.heads*this->up(a.W)*L); face.resize(Face(a).size); along.resize(a.heads);
+    const I P = (a.N + L - 1)/L*L, rows = this->up((2 + a.heads)*a.W);
+    for (auto* p : {&dw, &part, &used, &forth, &back}) p->resize(P);
+    for (auto* p : {&d, &more}) p->resize(a.heads*P);
+    key.resize(this->up(a.W)*L); sums.resize(rows*L); out.resize(rows); along.resize(a.heads);
   }
 };
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #81a81681
 _back += r"""
-template <class R> static inline void weights_back(const Args<R>& a, Back<R>& o, const R* u, const R* cw,
-                                                   const int32_t* order, R ga, R gw, R& dga, R& dgw) {
-  const I N = a.N; R *free = o.free.data(), *alloc = o.alloc.data(), *dw = o.dw.data(), *du = o.du.data();
-  free_row(N, u, free); allocate(N, free, order, alloc);
-  R sa = 0, sw = 0;
+template <class R> static inline void weights_back(const Args<R>& a, Back<R>& o, R* du, const R* u, const R* cw,
+                                                   const int32_t* order, R ga, R gw, R* dcw, R& dga, R& dgw) {
+  const I N = a.N; R *free = o.free.data(), *alloc = o.alloc.data(), *dw = o.dw.data();
+  R *left = o.forth.data(), *sorted = o.back.data(), before = 1, later = 0, sa = 0, sw = 0;
+  free_row(N, u, free);
+  for (I j = 0; j < N; j++) {
+    const I n = order[j]; const R f = free[n];
+    left[j] = before; sorted[j] = f; alloc[n] = f*before; before *= 1 - f;
+  }
   _Pragma("omp simd reduction(+:sa,sw)") for (I n = 0; n < N; n++) {
     sa += dw[n]*(alloc[n] - cw[n]); sw += dw[n]*(ga*alloc[n] + (1 - ga)*cw[n]);
   }
   dga = gw*sa*ga*(1 - ga); dgw = sw*gw*(1 - gw);
-  _Pragma("omp simd") for (I n = 0; n < N; n++) { o.s[n] = gw*(1 - ga)*dw[n]; dw[n] *= gw*ga; }
-  R *left = o.g.data(), before = 1, later = 0;   // P of every slot, the next P, and its gradient
-  for (I j = 0; j < N; j++) { left[j] = before; before *= 1 - free[order[j]]; }
-  for (I j = N-1; j >= 0; j--) {
-    const I n = order[j]; const R f = free[n];
-    du[n] -= R(1 - 1e-6)*(dw[n] - later)*left[j];
-    later = dw[n]*f + later*(1 - f);
+  _Pragma("omp simd") for (I n = 0; n < N; n++) { dcw[n] = gw*(1 - ga)*dw[n]; dw[n] *= gw*ga; }
+  for (I j = N-1; j >= 0; j--) {   // later: the gradient of the next P
+    const I n = order[j]; const R f = sorted[j], d = dw[n];
+    du[n] -= R(1 - 1e-6)*(d - later)*left[j];
+    later = std::fma(later, 1 - f, d*f);
   }
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #d2aef0a4
 _back += r"""
+template <class R> static inline void one_usage_back(I N, R* du, const R* u0, const R* w0, R g, const R* r, R* drw,
+                                                     R& df) {
+  R s = 0;
+  _Pragma("omp simd reduction(+:s)") for (I n = 0; n < N; n++) {
+    const R used = du[n]*(u0[n] + (1 - u0[n])*w0[n]);
+    s -= used*r[n]; drw[n] = -g*used; du[n] *= (1 - g*r[n])*(1 - w0[n]);
+  }
+  df = s*g*(1 - g);
+}
 template <class R> static inline void usage_back(const Sizes& a, R* du, const R* u0, const R* w0, const R* f,
                                                  const R* rw0, R* drw, R* df, R* used) {
-  const I N = a.N;
+  const I N = a.N, heads = a.heads;
+  if (heads == 1) { one_usage_back(N, du, u0, w0, f[0], rw0, drw, df[0]); return; }
   _Pragma("omp simd") for (I n = 0; n < N; n++) used[n] = du[n]*(u0[n] + (1 - u0[n])*w0[n]);
-  for (I i = 0; i < a.heads; i++) {
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #5b8bec16
+_back += r"""
+  for (I i = 0; i < heads; i++) {
     R s = 0; const R g = f[i], *r = rw0 + i*N; R* d = drw + i*N;
     _Pragma("omp simd") for (I n = 0; n < N; n++) d[n] = used[n];
-    for (I l = 0; l < a.heads; l++) if (l != i) {   // the other heads
+    for (I l = 0; l < heads; l++) if (l != i) {   // the other heads
       const R h = f[l], *o = rw0 + l*N;
       _Pragma("omp simd") for (I n = 0; n < N; n++) d[n] *= 1 - h*o[n];
     }
     _Pragma("omp simd reduction(+:s)") for (I n = 0; n < N; n++) { s -= d[n]*r[n]; d[n] *= -g; }
     df[i] = s*g*(1 - g);
   }
-  for (I i = 0; i < a.heads; i++) {
+  for (I i = 0; i < heads; i++) {
     const R g = f[i];
     _Pragma("omp simd") for (I n = 0; n < N; n++) du[n] *= 1 - g*rw0[i*N + n];
   }
@@ -562,27 +695,55 @@ template <class R> static inline void usage_back(const Sizes& a, R* du, const R*
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f76eb152
 _back += r"""
-template <class R, int known, bool first> static inline void tile_through(
+template <class R, int known, int G> static inline void tiles_through(
     const Args<R>& a, Back<R>& o, I t, const R* m, const R* p, R* dm, const R* dr, const R* keys, const R* e,
-    const R* v) {
-  const I W = a.W, heads = known ? known : a.heads, P = a.tiles()*L, rows = o.up(W)*L;
-  const V<R> c = at_(o.part.data() + t*L), w = at_(o.w.data() + t*L); V<R> sum = {};
-  const R *g = o.g.data() + t*L, *d = o.d.data() + t*L; R *av = o.v.data(), *ae = o.e.data(), *ak = o.keys.data();
-  V<R> gs[known ? known : 1], ds[known ? known : 1];
-  for (int i = 0; i < known; i++) { gs[i] = at_(g + i*P); ds[i] = at_(d + i*P); }
-  for (I j = 0; j < W; j++) {
-    const V<R> now = at_(m + j*L), old = at_(p + j*L);
-    V<R> x = at_(dm + j*L) + c*now;   // the gradient of the new memory
-    for (int i = 0; i < heads; i++) {
-      const V<R> di = known ? ds[i] : at_(d + i*P);
-      x += (known ? gs[i] : at_(g + i*P))*dr[i*W + j] + di*keys[i*W + j];
-      add_at(ak + i*rows + j*L, di*now, first);
-    }
-    const V<R> xw = x*w;
-    add_at(av + j*L, xw, first); add_at(ae + j*L, -xw*old, first);
-    sum += x*(v[j] - old*e[j]); at_(dm + j*L) = x - xw*e[j];
+    const R* v, const R* late, const R* late_key) {
+  const I W = a.W, heads = known ? known : a.heads, P = a.tiles()*L;
+  R *av = o.sums.data(), *ae = av + W*L, *ak = ae + W*L;
+  const R *g = o.g.data() + t*L, *d = o.d.data() + t*L;
+  V<R> c[G], w[G], s[G], sum[G] = {}, gs[G][known + 1], ds[G][known + 1];
+  for (int b = 0; b < G; b++) {
+    const I n = (t + b)*L;
+    c[b] = at_(o.part.data() + n); w[b] = at_(o.w.data() + n); s[b] = at_(late + n);
+    for (int i = 0; i < known; i++) { gs[b][i] = at_(g + i*P + b*L); ds[b][i] = at_(d + i*P + b*L); }
   }
-  at_(o.dw.data() + t*L) = sum;
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #6a0d97f6
+_back += r"""
+  for (I j = 0; j < W; j++) {
+    V<R> dv = {}, de = {}, dk[known + 1] = {};
+    for (int b = 0; b < G; b++) {
+      const I n = ((t + b)*W + j)*L;
+      const V<R> now = at_(m + n), old = at_(p + n);
+      V<R> x = at_(dm + n) + c[b]*now + s[b]*late_key[j];   // the gradient of the new memory
+      for (int i = 0; i < heads; i++) {
+        const V<R> gi = known ? gs[b][i] : at_(g + i*P + b*L), di = known ? ds[b][i] : at_(d + i*P + b*L);
+        x += gi*dr[i*W + j] + di*keys[i*W + j];
+        if (known) dk[i] += di*now; else at_(ak + (i*W + j)*L) += di*now;
+      }
+      const V<R> xw = x*w[b];
+      dv += xw; de -= xw*old;
+      sum[b] += x*(v[j] - old*e[j]); at_(dm + n) = x - xw*e[j];
+    }
+    at_(av + j*L) = t ? at_(av + j*L) + dv : dv; at_(ae + j*L) = t ? at_(ae + j*L) + de : de;
+    for (int i = 0; i < known; i++) { R* k = ak + (i*W + j)*L; at_(k) = t ? at_(k) + dk[i] : dk[i]; }
+  }
+  for (int b = 0; b < G; b++) at_(o.dw.data() + (t + b)*L) = sum[b];
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #388c9511
+_back += r"""
+template <class R, int known, class... More> static inline void two_by_two(const Args<R>& a, Back<R>& o, More... more) {
+  const I tiles = a.tiles(); I t = 0;
+  for (; t + 2 <= tiles; t += 2) tiles_through<R, known, 2>(a, o, t, more...);
+  if (t < tiles) tiles_through<R, known, 1>(a, o, t, more...);
+}
+template <class R, class... More> static inline void block_through(const Args<R>& a, Back<R>& o, More... more) {
+  if (a.heads == 1) two_by_two<R, 1>(a, o, more...);
+  else if (a.heads == 4) two_by_two<R, 4>(a, o, more...);
+  else { std::fill(o.sums.begin(), o.sums.end(), R(0)); two_by_two<R, 0>(a, o, more...); }
 }
 """
 
@@ -615,33 +776,34 @@ template <class R> static inline void links_back(I N, const R* old, const R* w, 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5f757d6d
 _back += r"""
 template <class R> static void slots_back(
-    const Args<R>& a, const Face& at, Back<R>& o, R* q, const R* M, const R* norms, const R* past,
-    const R* past_norms, R* dM, const int32_t* order, const R* u0, const R* w0, const R* rw0,
-    const R* u, const R* w, const R* cw, const R* cr, R* du, const R* dw, R* drw, const R* dr,
+    const Args<R>& a, const Face& at, Back<R>& o, const R* f, R* q, const R* M, const R* norms, const R* dots,
+    const R* past, const R* past_norms, R* dM, R* later, const int32_t* order, const R* u0, const R* w0,
+    const R* rw0, const R* u, const R* w, const R* cw, const R* cr, R* du, const R* dw, R* drw, const R* dr,
     const R* links, const R* past_links, const R* p0, R* dlinks, R* dp) {
-  const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L; R* f = o.face.data();
-  std::memcpy(f, q, at.size*sizeof(R));
+  const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L;
   for (I k = 0; k < a.K; k++) {
-    const R *m = M + k*a.block(), *p = past + k*a.block(),
-            *e = f + at.e + k*W, *v = f + at.v + k*W, *wk = f + at.wk + k*W;   // erase, value and write key
-    R *dm = dM + k*a.block(), *dots = o.dots.data();
-    std::fill(o.part.begin(), o.part.end(), R(0));
+    const R *m = M + k*a.block(), *p = past + k*a.block(), *wd = dots + k*(1 + a.heads)*P, *rd = wd + P,
+            *e = f + at.e + k*W, *v = f + at.v + k*W, *wk = f + at.wk + k*W, *keys = f + at.rk + k*a.heads*W;
+    R *dm = dM + k*a.block(), *late = later + k*(2*P + W), *late_part = late + P, *late_key = late_part + P;
+    std::copy(late_part, late_part + P, o.part.begin());
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6a9a5fca
 _back += r"""
+    block_dots(tiles, W, m, a.heads, dr, o.d.data());
     for (I i = 0; i < a.heads; i++) {
       const I ki = k*a.heads + i; const R al = at.al < 0 ? R(1) : f[at.al + ki];
-      const R* key = f + at.rk + ki*W, *mode = f + at.md + ki*3;
-      R *forth = o.forth.data(), *back = o.back.data();
-      if (a.links) links_read(N, links + k*N*N, rw0 + ki*N, forth, back);
-      R *d = o.d.data() + i*P, *g = o.g.data() + i*P, dal = 0;
-      for (I t = 0; t < tiles; t++) tile_dots(W, m + t*W*L, dr + i*W, key, d + t*L, dots + i*P + t*L);
-      for (I n = 0; n < N; n++) {
-        const R by = drw[ki*N + n];
-        const R s = a.links ? mode[0]*back[n] + mode[1]*forth[n] + mode[2]*cr[ki*N + n] : cr[ki*N + n];
-        if (a.gated) d[n] += by;
-        dal += d[n]*s; g[n] = al*s; d[n] = al*d[n] + (a.gated ? R(0) : by);
+      const R *key = keys + i*W, *mode = f + at.md + ki*3, *s = cr + ki*N, *by = drw + ki*N;
+      R *forth = o.forth.data(), *back = o.back.data(), *d = o.d.data() + i*P, *g = o.g.data() + i*P, dal = 0;
+      if (a.links) {
+        links_read(N, links + k*N*N, rw0 + ki*N, forth, back);
+        _Pragma("omp simd") for (I n = 0; n < N; n++) g[n] = mode[0]*back[n] + mode[1]*forth[n] + mode[2]*s[n];
+        s = g;
+      }
+      const R inside = a.gated ? R(1) : R(0), outside = 1 - inside;   // where the gradient of the read weights counts
+      _Pragma("omp simd reduction(+:dal)") for (I n = 0; n < N; n++) {
+        const R of_words = d[n] + inside*by[n];
+        dal += of_words*s[n]; g[n] = al*s[n]; d[n] = al*of_words + outside*by[n];
       }
       if (at.al >= 0) q[at.al + ki] = dal;
 """
@@ -650,66 +812,50 @@ _back += r"""
 _back += r"""
       if (a.links) {
         R by[3] = {0, 0, 0}; R* dm3 = q + at.md + ki*3;
-        for (I n = 0; n < N; n++) { by[0] += d[n]*back[n]; by[1] += d[n]*forth[n]; by[2] += d[n]*cr[ki*N + n]; }
+        by[0] = dot(N, d, back); by[1] = dot(N, d, forth); by[2] = dot(N, d, cr + ki*N);
         const R mean = mode[0]*by[0] + mode[1]*by[1] + mode[2]*by[2];
         for (I c = 0; c < 3; c++) dm3[c] = mode[c]*(by[c] - mean);
         for (I n = 0; n < N; n++) { back[n] = mode[0]*d[n]; forth[n] = mode[1]*d[n]; d[n] *= mode[2]; }
         links_read_back(N, links + k*N*N, rw0 + ki*N, forth, back, dlinks + k*N*N, o.more.data() + i*P);
       }
-      content_back(a, cr + ki*N, d, dots + i*P, norms + k*P, key, f[at.rb + ki], o.part.data(), q[at.rb + ki],
+      content_back(a, cr + ki*N, d, rd + i*P, norms + k*P, key, f[at.rb + ki], o.part.data(), q[at.rb + ki],
                    o.along[i]);
     }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #bbb50067
 _back += r"""
-    for (I n = 0; n < N; n++) o.w[n] = w[k*N + n];
-    for (I t = 0; t < tiles; t++) {
-      const I b = t*W*L; const R* keys = f + at.rk + k*a.heads*W;
-#define THROUGH(heads, first) tile_through<R, heads, first>(a, o, t, m + b, p + b, dm + b, dr, keys, e, v)
-      if (a.heads == 1) { if (t) THROUGH(1, false); else THROUGH(1, true); }
-      else if (a.heads == 4) { if (t) THROUGH(4, false); else THROUGH(4, true); }
-      else { if (t) THROUGH(0, false); else THROUGH(0, true); }
-      tile_dot(W, p + t*W*L, wk, dots + t*L);
+    std::copy(w + k*N, w + k*N + N, o.w.begin());
+    block_through(a, o, m, p, dm, dr, keys, e, v, late, late_key);
+    sum_lanes((2 + a.heads)*W, o.sums.data(), o.out.data());
+    const R *dv = o.out.data(), *de = dv + W, *dk = de + W;
+    R *qv = q + at.v + k*W, *qe = q + at.e + k*W, *qk = q + at.rk + k*a.heads*W;
+    _Pragma("omp simd") for (I j = 0; j < W; j++) { qv[j] = dv[j]; qe[j] = de[j]*e[j]*(1 - e[j]); }
+    for (I i = 0; i < a.heads; i++) {
+      const R by = o.along[i];
+      _Pragma("omp simd") for (I j = i*W; j < i*W + W; j++) qk[j] = dk[j] + by*keys[j];
     }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8cb760c8
 _back += r"""
-    for (I i = 0; i < a.heads; i++) {
-      const I ki = k*a.heads + i; R* out = q + at.rk + ki*W;
-      sum_lanes(W, o.keys.data() + i*o.up(W)*L, out);
-      for (I j = 0; j < W; j++) out[j] += o.along[i]*f[at.rk + ki*W + j];
-    }
-    sum_lanes(W, o.v.data(), q + at.v + k*W);
-    sum_lanes(W, o.e.data(), q + at.e + k*W);
-    for (I j = 0; j < W; j++) q[at.e + k*W + j] *= e[j]*(1 - e[j]);
-"""
-
-# %% ../../nbs/kernels/05_dam_loop.ipynb #6a98a1f9
-_back += r"""
     if (dw) for (I n = 0; n < N; n++) o.dw[n] += dw[k*N + n];
     if (a.links) links_back(N, past_links + k*N*N, w + k*N, p0 + k*N, dlinks + k*N*N, dp + k*N, o.dw.data());
-    for (I n = 0; n < N; n++) o.du[n] = du[k*N + n];
-    weights_back(a, o, u + k*N, cw + k*N, order + k*N, f[at.ga + k], f[at.gw + k], q[at.ga + k], q[at.gw + k]);
-    std::fill(o.past_part.begin(), o.past_part.end(), R(0));
-    R along;
-    content_back(a, cw + k*N, o.s.data(), dots, past_norms + k*P, wk, f[at.wb + k], o.past_part.data(), q[at.wb + k],
-                 along);
-    for (I t = 0; t < tiles; t++) {
-      const I b = t*W*L; R *s = o.s.data() + t*L, *part = o.past_part.data() + t*L, *acc = o.key.data();
-      if (t) tile_back<R, false>(W, p + b, dm + b, s, wk, part, acc);
-      else tile_back<R, true>(W, p + b, dm + b, s, wk, part, acc);
-    }
-    sum_lanes(W, o.key.data(), q + at.wk + k*W);
-    for (I j = 0; j < W; j++) q[at.wk + k*W + j] += along*wk[j];
+    R *of_usage = du + k*N, *qw = q + at.wk + k*W, by;
+    weights_back(a, o, of_usage, u + k*N, cw + k*N, order + k*N, f[at.ga + k], f[at.gw + k], late, q[at.ga + k],
+                 q[at.gw + k]);
+    std::fill(late_part, late_part + P, R(0));
+    content_back(a, cw + k*N, late, wd, past_norms + k*P, wk, f[at.wb + k], late_part, q[at.wb + k], by);
+    gather(tiles, W, p, late, o.key.data(), true);
+    sum_lanes(W, o.key.data(), qw);
+    _Pragma("omp simd") for (I j = 0; j < W; j++) qw[j] += by*wk[j];
+    std::copy(wk, wk + W, late_key);
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e0bfe544
 _back += r"""
-    usage_back(a, o.du.data(), u0 + k*N, w0 + k*N, f + at.f + k*a.heads, rw0 + k*a.heads*N, drw + k*a.heads*N,
-               q + at.f + k*a.heads, o.dw.data());
-    for (I n = 0; n < N; n++) du[k*N + n] = o.du[n];
+    usage_back(a, of_usage, u0 + k*N, w0 + k*N, f + at.f + k*a.heads, rw0 + k*a.heads*N, drw + k*a.heads*N,
+               q + at.f + k*a.heads, o.used.data());
     if (a.links) for (I i = 0; i < a.heads; i++) for (I n = 0; n < N; n++)
       drw[(k*a.heads + i)*N + n] += o.more[i*P + n];
   }
@@ -741,12 +887,24 @@ template <class R> static inline void norm_back(const Sizes& a, const R* h, R by
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b11f278f
 _back += r"""
-template <class R> static inline void controller_back(const Sizes& a, R* q, const R* c0, const R* dh, R* dc) {
+template <class R> static inline void controller_back(const Sizes& a, const R* q, const R* c0, const R* dh, R* dc,
+                                                      R* dq) {
   const I H = a.H; const R top = R(a.clip);
   _Pragma("omp simd") for (I j = 0; j < H; j++) {
     const R i = q[j], f = q[H+j], g = q[2*H+j], s = q[3*H+j], v = f*c0[j] + i*g, y = tanh_(v);
     const R dy = std::abs(s*y) <= top ? dh[j] : R(0), d = (std::abs(v) <= top ? dc[j] : R(0)) + dy*s*(1 - y*y);
-    q[j] = d*g*i*(1-i); q[H+j] = d*c0[j]*f*(1-f); q[2*H+j] = d*i*(1-g*g); q[3*H+j] = dy*y*s*(1-s); dc[j] = d*f;
+    dq[j] = d*g*i*(1-i); dq[H+j] = d*c0[j]*f*(1-f); dq[2*H+j] = d*i*(1-g*g); dq[3*H+j] = dy*y*s*(1-s); dc[j] = d*f;
+  }
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #1bf7ee1c
+_back += r"""
+template <class R> static inline void last_write_key(I tiles, I W, const R* M, R* dm, const R* late) {
+  const I P = tiles*L; const R* key = late + 2*P;
+  for (I t = 0; t < tiles; t++) for (I j = 0; j < W; j++) {
+    const I n = (t*W + j)*L;
+    at_(dm + n) += at_(late + t*L)*key[j] + at_(late + P + t*L)*at_(M + n);
   }
 }
 """
@@ -755,7 +913,8 @@ template <class R> static inline void controller_back(const Sizes& a, R* q, cons
 _back += r"""
 template <class R> struct Grads {
   const R *h, *c, *u, *w, *rw, *r, *Mend, *Lend, *p;
-  R *dh, *dc, *dM, *du, *drw, *dr, *dgamma, *dbeta, *dL, *dp;
+  R *dh, *dc, *dM, *du, *drw, *dr, *dgamma, *dbeta, *dL, *dp, *acts, *face;
+  I start;   // whether the gradients of the initial states are wanted
 };
 template <class R> static inline void add_(I n, const R* g, R* d) { if (g) for (I i = 0; i < n; i++) d[i] += g[i]; }
 """
@@ -765,15 +924,17 @@ _backward = r"""
 template <class R> static void backward_loop(const Args<R>& a, const Grads<R>& g, I threads) {
   const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, KRN = KN*a.heads, tiles = a.tiles();
   const Face at(a); const I S = at.size;
-  Mat<R> Rd, Hh, F;
+  Mat<R> &Rd = packed<R>(1), &Hh = packed<R>(2), &F = packed<R>(3);
   Rd.pack(a.wr, 4*H, RW, RW, 1); Hh.pack(a.wh, 4*H, H, H, 1); F.pack(a.wi, S, H, H, 1);
-  const I share = (a.B + threads - 1)/threads, rows = std::min<I>(64, share);
+  const I rows = rows_of(a, threads, (a.every + 2)*K*a.block(), 4*H*(RW + H) + H*S);
   slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
   for (I piece = first; piece < first + count; piece++) {
     const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();
-    R *mem = scratch<R>(0, (a.every + 1)*M*Kb), *dM = scratch<R>(1, M*Kb), *dq = scratch<R>(2, M*H),
-      *norms = scratch<R>(3, (a.every + 1)*M*K*tiles*L);
-    std::fill(dM, dM + M*Kb, R(0));
+    R *mem = scratch<R>(0, a.every*M*Kb), *dM = scratch<R>(1, M*Kb), *dq = scratch<R>(2, M*H),
+      *norms = scratch<R>(3, M*K*tiles*L);
+    const I KP = K*tiles*L, late = 2*KP + K*W;   // late: numbers that a row leaves for the step before
+    R* later = scratch<R>(5, M*late);
+    std::fill(dM, dM + M*Kb, R(0)); std::fill(later, later + M*late, R(0));
     Back<R> room(a);
     const I KNN = a.links ? KN*N : 0;
     R* links = scratch<R>(4, (a.every + 1)*M*KNN);
@@ -785,11 +946,13 @@ template <class R> static void backward_loop(const Args<R>& a, const Grads<R>& g
 _backward += r"""
     for (I end = a.T, start; end > 0; end = start) {
       start = (end - 1)/a.every*a.every;
-      std::memcpy(mem, a.past + (start/a.every*a.B + r0)*Kb, M*Kb*sizeof(R));
-      for (I b = 0; b < M*K*tiles; b++) tile_squares(W, mem + b*W*L, norms + b*L);
+      R* kept = a.past + (start/a.every*a.B + r0)*Kb;
+      auto memory = [&](I s, I i) { return (s ? mem + (s-1)*M*Kb : kept) + i*Kb; };
+      if (!start) for (I b = 0; b < M*K*tiles; b++) tile_squares(W, kept + b*W*L, norms + b*L);
       if (KNN) std::memcpy(links, a.pastL + (start/a.every*a.B + r0)*KNN, M*KNN*sizeof(R));
-      for (I t = start; t < end; t++) for (I i = 0; i < M; i++) {
+      for (I i = 0; i < M; i++) for (I t = start; t < end; t++) {
         const I n = t*a.B + r0 + i, from = (t-start)*M + i, to = from + M;   // places before and after the step
+        const R* old = memory(t-start, i); R* fresh = memory(t-start+1, i);
         if (KNN) {
           std::memcpy(links + to*KNN, links + from*KNN, KNN*sizeof(R));
           const R* p0 = t ? a.p + (n - a.B)*KN : a.p0 + (r0 + i)*KN;
@@ -798,11 +961,11 @@ _backward += r"""
         }
         for (I k = 0; k < K; k++) {
           const R* f = a.face + n*S + k*W;
-          for (I s = 0; s < N; s++) room.w[s] = a.w[n*KN + k*N + s];
+          std::copy(a.w + n*KN + k*N, a.w + n*KN + k*N + N, room.w.begin());
           for (I b = 0; b < tiles; b++) {
-            const I at_tile = k*tiles + b;
-            tile_write(W, mem + from*Kb + at_tile*W*L, mem + to*Kb + at_tile*W*L, room.w.data() + b*L,
-                       f + at.e, f + at.v, norms + (to*K*tiles + at_tile)*L);
+            const I tile = (k*tiles + b)*W*L;
+            tile_write<R, 0, false>(W, old + tile, fresh + tile, room.w.data() + b*L, f + at.e, f + at.v,
+                                    (R*)0, (R*)0, 0, (R*)0);
           } } }
 """
 
@@ -812,7 +975,7 @@ _backward += r"""
         const I now = t*a.B + r0, last = now - a.B;
         const R *c0 = t ? a.c + last*H : a.c0 + r0*H, *w0 = t ? a.w + last*KN : a.w0 + r0*KN,
                 *u0 = t ? a.u + last*KN : a.u0 + r0*KN, *rw0 = t ? a.rw + last*KRN : a.rw0 + r0*KRN;
-        R *A = a.acts + now*4*H, *f = a.face + now*S;
+        R *A = g.acts + now*4*H, *f = g.face + now*S;   // their gradients
         const R* p0 = t ? a.p + last*KN : a.p0 + r0*KN;
         if (KNN) add_(M*KN, g.p ? g.p + now*KN : 0, dp);
         add_(M*H, g.h ? g.h + now*H : 0, dh);
@@ -822,22 +985,36 @@ _backward += r"""
         add_(M*RW, g.r ? g.r + now*RW : 0, dr);
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #ae031490
+_backward += r"""
+        auto soon = [&](I n) {
+          ahead(a.face + n*S, S); ahead(a.norms + n*KP, KP); ahead(a.dots + n*KP*(1 + a.heads), KP*(1 + a.heads));
+          ahead(a.order + n*KN, KN); ahead(a.u + n*KN, KN); ahead(a.w + n*KN, KN); ahead(a.cw + n*KN, KN);
+          ahead(a.cr + n*KRN, KRN); ahead(a.acts + n*4*H, 4*H); ahead(a.h + n*H, H);
+          if (n < a.B) return;
+          const I b = n - a.B;   // the same row, a step before
+          ahead(a.u + b*KN, KN); ahead(a.w + b*KN, KN); ahead(a.rw + b*KRN, KRN); ahead(a.norms + b*KP, KP);
+        };
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #cf4c0859
 _backward += r"""
         for (I i = 0; i < M; i++) {
           const I n = now + i; R* dm = dM + i*Kb;
+          if (i + 1 < M) soon(n + 1); else if (t) soon(last);
           if (g.Mend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++) {
             std::vector<R> tile(a.block());
             to_tiles(N, W, g.Mend + ((r0 + i)*K + k)*N*W, tile.data());
             add_(a.block(), tile.data(), dm + k*a.block());
           }
-          const I before = (t-start)*M + i, after = before + M, Kn = K*tiles*L;
+          const I s = t-start, before = s*M + i, after = before + M;
+          const R* norms0 = t ? a.norms + (n - a.B)*KP : norms + i*KP;
           if (KNN && g.Lend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
             add_(KNN, g.Lend + (r0 + i)*KNN, dL + i*KNN);
-          slots_back(a, at, room, f + i*S, mem + after*Kb, norms + after*Kn, mem + before*Kb, norms + before*Kn, dm,
-                     a.order + n*KN, u0 + i*KN, w0 + i*KN, rw0 + i*KRN, a.u + n*KN, a.w + n*KN, a.cw + n*KN,
-                     a.cr + n*KRN, du + i*KN, g.w ? g.w + n*KN : (const R*)0, drw + i*KRN, dr + i*RW,
-                     links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN);
+          slots_back(a, at, room, a.face + n*S, f + i*S, memory(s+1, i), a.norms + n*KP, a.dots + n*KP*(1 + a.heads),
+                     memory(s, i), norms0, dm, later + i*late, a.order + n*KN, u0 + i*KN, w0 + i*KN, rw0 + i*KRN,
+                     a.u + n*KN, a.w + n*KN, a.cw + n*KN, a.cr + n*KRN, du + i*KN, g.w ? g.w + n*KN : (const R*)0,
+                     drw + i*KRN, dr + i*RW, links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN);
         }
 """
 
@@ -848,28 +1025,99 @@ _backward += r"""
           R* hidden = dh + i*H;
           norm_back(a, a.h + (now + i)*H, a.rstd[now + i], a.gamma, dq + i*H, hidden, g.dgamma + piece*H,
                     g.dbeta + piece*H);
-          controller_back(a, A + i*4*H, c0 + i*H, hidden, dc + i*H);
+          controller_back(a, a.acts + (now + i)*4*H, c0 + i*H, hidden, dc + i*H, A + i*4*H);
         }
+        if (!t && !g.start) break;
         Rd.times(M, A, 4*H, dr, RW, false);
         Hh.times(M, A, 4*H, dh, H, false);
       } }   // of the eight steps, and of all of them
-    for (I i = 0; i < M; i++) for (I k = 0; k < K; k++)
-      from_tiles(N, W, dM + i*Kb + k*a.block(), g.dM + ((r0 + i)*K + k)*N*W);
+    if (g.start) for (I i = 0; i < M; i++) for (I k = 0; k < K; k++) {
+      R* dm = dM + i*Kb + k*a.block();
+      last_write_key(tiles, W, a.past + (r0 + i)*Kb + k*a.block(), dm, later + i*late + k*(2*tiles*L + W));
+      from_tiles(N, W, dm, g.dM + ((r0 + i)*K + k)*N*W);
+    }
   } });   // of the pieces
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #0a9b9847
-_backward += r"""
+_products = r"""
+template <class R> struct Products {
+  I rows, B, k, sources, zero;                // rows of all steps and of one; whether all that is in `first` is zero
+  const R* sums; const R *now[3], *first[3];
+  I width[3]; R *total[3], *bias;             // the gradients of weights (k, width) and of the bias
+  I all() const { return width[0] + (sources > 1 ? width[1] + width[2] : 0); }
+};
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #e1b6cc53
+_products += r"""
+enum { deep = 256, many = 2048 };   // rows of a piece, and of those that are turned at once
+template <class R> static void turn(const Products<R>& a, I r, I n, R* turned) {   // n rows from r on
+  for (I s = 0; s < a.sources; turned += n*a.width[s++]) {
+    const I m = a.width[s], early = a.first[s] ? std::max<I>(0, std::min(n, a.B - r)) : 0;   // rows of the first step
+    if (early) turn_rows(early, m, a.first[s] + r*m, m, turned, n);
+    turn_rows(n - early, m, a.now[s] + (r + early - (a.first[s] ? a.B : 0))*m, m, turned + early, n);
+  }
+}
+template <class R> static I piece_of(const Products<R>& a, I r, I end) {   // rows of the piece that begins at r
+  return std::min<I>(deep, (a.zero && r < a.B ? std::min(a.B, end) : end) - r);
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #d824cb0d
+_products += r"""
+template <class R> static void panel_products(const Products<R>& a, I j, I r0, I end, const R* turned, R* panel, R* c) {
+  const I n = std::min<I>(64, a.k - j), all = a.all(); R* bias = a.bias + j;
+  std::fill(c, c + all*n, R(0));
+  if (!r0) std::fill(bias, bias + n, R(0));
+  for (I r = r0, rows; r < end; r += rows) {
+    rows = piece_of(a, r, end);
+    for (I q = 0; q < rows; q++) {
+      const R* from = a.sums + (r + q)*a.k + j; R* to = panel + q*n;
+      _Pragma("omp simd") for (I l = 0; l < n; l++) { to[l] = from[l]; bias[l] += from[l]; }
+    }
+    product(a.zero && r < a.B ? a.width[0] : all, n, rows, rows, n, n, true, turned + (r - r0)*all, panel, c);
+  }
+  const R* from = c;
+  for (I s = 0; s < a.sources; from += n*a.width[s++]) for (I l = 0; l < n; l++) {
+    const I m = a.width[s]; R* to = a.total[s] + (j + l)*m;
+    for (I i = 0; i < m; i++) to[i] = r0 ? to[i] + from[i*n + l] : from[i*n + l];
+  }
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #55874cbd
+_products += r"""
+template <class R> static void weight_products(Products<R>& a, I threads) {
+  const I all = a.all();
+  a.zero = a.sources > 1;
+  for (I s = 1; s < a.sources; s++) if (any(a.B*a.width[s], a.first[s])) a.zero = 0;
+  slices((a.k + 63)/64, threads, [&](I first, I count) {
+    R *turned = scratch<R>(0, all*std::min<I>(many, a.rows)), *panel = scratch<R>(1, deep*64),
+      *c = scratch<R>(2, all*64);
+    for (I r0 = 0, end; r0 < a.rows; r0 = end) {
+      end = std::min<I>(a.rows, r0 + many);
+      for (I r = r0, n; r < end; r += n) turn(a, r, n = piece_of(a, r, end), turned + (r - r0)*all);
+      for (I j = first*64; j < std::min(a.k, (first + count)*64); j += 64)
+        panel_products(a, j, r0, end, turned, panel, c);
+    }
+  });
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #f5bd1fe8
+_products += r"""
 #define LOOPS(R, name) \
   extern "C" void dam_forward_##name(const Args<R>* a, I threads) { forward_loop(*a, threads); } \
-  extern "C" void dam_backward_##name(const Args<R>* a, const Grads<R>* g, I n) { backward_loop(*a, *g, n); }
+  extern "C" void dam_backward_##name(const Args<R>* a, const Grads<R>* g, I n) { backward_loop(*a, *g, n); } \
+  extern "C" void dam_products_##name(Products<R>* a, I threads) { weight_products(*a, threads); }
 LOOPS(float, float32)
 LOOPS(double, float64)
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6261b092
-def _source(): return base._functions+base._products+_lanes+_tiles+_given+_rows+_forward+_back+_backward
+def _source(): return base._functions+base._products+_lanes+_tiles+_given+_rows+_forward+_back+_backward+_products
 
 @lru_cache
 def _kernel():
@@ -897,17 +1145,23 @@ class _Args(ctypes.Structure):
     _anonymous_ = ['sizes']
     _fields_ = [('sizes', _Sizes)] + [(k, ctypes.c_void_p) for k in
         '''x wx wr wh bias wi bi gamma beta h0 c0 M0 u0 w0 rw0 r0 L0 p0
-           h c u w rw r Mend acts q rstd face cw cr past Lend p pastL lengths order'''.split()]
+           h c u w rw r Mend acts q rstd face cw cr past norms dots Lend p pastL lengths order'''.split()]
 
 class _Grads(ctypes.Structure):
-    _fields_ = [(k, ctypes.c_void_p) for k in 'h c u w rw r Mend Lend p dh dc dM du drw dr dgamma dbeta dL dp'.split()]
+    _fields_ = [*((k, ctypes.c_void_p) for k in '''h c u w rw r Mend Lend p dh dc dM du drw dr dgamma dbeta dL dp
+                  acts face'''.split()), ('start', ctypes.c_int64)]
+
+class _Products(ctypes.Structure):
+    _fields_ = [*((k, ctypes.c_int64) for k in 'rows B k sources zero'.split()), ('sums', ctypes.c_void_p),
+                ('now', ctypes.c_void_p*3), ('first', ctypes.c_void_p*3), ('width', ctypes.c_int64*3),
+                ('total', ctypes.c_void_p*3), ('bias', ctypes.c_void_p)]
 
 _state_names = 'h c Mend u w rw r'.split()   # in the order of the layer's states
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3be72eec
 _start_names = 'h0 c0 M0 u0 w0 rw0 r0'.split()
 _weight_names = 'wx wr wh bias wi bi gamma beta'.split()
-_kept_names = 'acts q rstd face cw cr past order'.split()
+_kept_names = 'acts q rstd face cw cr past norms dots order'.split()
 _of_links = ['Lend', 'p'],['L0', 'p0'],['pastL']   # the same with temporal links
 
 def _names(linked):
@@ -932,7 +1186,8 @@ def _shapes(T, B, H, K, N, W, R, keep, linked):
     more = dict(Lend=(B, K, N, N), p=(T, B, K, N), pastL=(pasts, B, K, N, N)) if linked else {}
     return dict(more, h=(T, B, H), c=(T, B, H), Mend=(B, K, N, W), u=(T, B, K, N), w=(T, B, K, N), rw=(T, B, K, R, N),
                 r=(T, B, R, W), acts=(n, B, 4*H), q=(n, B, H), rstd=(n, B), face=(n, B, face), cw=(n, B, K, N),
-                cr=(n, B, K, R, N), past=(pasts, B, K, tiles, W, 16), order=(n, B, K, N))
+                cr=(n, B, K, R, N), past=(pasts, B, K, tiles, W, 16), norms=(n, B, K, tiles*16),
+                dots=(n, B, K, 1+R, tiles*16), order=(n, B, K, N))
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a9a31bd9
 def _arguments(sizes, x, initial, weights, lengths, out):
@@ -957,42 +1212,49 @@ def forward(x, initial, weights, lengths, clip, gated, keep):
     return [out[k] for k in states], [out[k] if keep else x.new_empty(0) for k in kept]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8be15caf
-def _products(sums, source, total):
-    "Add to `total` (k, m) the sum over steps and rows of sums' source"
-    if sums.dtype == torch.float32: base.add_products(total, sums, source)
-    else: total += sums.flatten(0, -2).mT @ source.flatten(0, -2)
+def _products_of(sums, sources, weights):
+    "Gradients of the weights (k, width) of every source, and of the bias"
+    T,B,k = sums.shape
+    three = lambda kind, values: (kind*3)(*values)
+    total,bias = [torch.empty_like(w, memory_format=torch.contiguous_format) for w in weights],sums.new_empty(k)
+    whole,pointer = ctypes.c_int64,ctypes.c_void_p
+    _call('products', sums.dtype, _Products(
+        T*B, B, k, len(sources), 0, _at(sums), three(pointer, [_at(s) for s,_ in sources]),
+        three(pointer, [_at(first) for _,first in sources]), three(whole, [w.shape[1] for w in weights]),
+        three(pointer, map(_at, total)), _at(bias)))
+    return *total,bias
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #72a0d61b
-def _weight_gradients(x, initial, weights, out, gamma, beta):
-    "Gradients of the weights from those of the sums in `out` and those of the layer norm by piece"
-    before = lambda s, first: torch.cat([first[None], s[:-1]]).flatten(2)
-    dw = [torch.zeros_like(w, memory_format=torch.contiguous_format) for w in weights]
-    for total,sums,source in ((dw[0], out['acts'], x), (dw[1], out['acts'], before(out['r'], initial[6])),
-                              (dw[2], out['acts'], before(out['h'], initial[0])), (dw[4], out['face'], out['q'])):
-        if x.shape[1]: _products(sums, source, total)
-    dw[3],dw[5] = out['acts'].sum((0, 1)), out['face'].sum((0, 1))
-    if weights[6].numel(): dw[6],dw[7] = gamma.sum(0), beta.sum(0)
-    return dw
+def _weight_gradients(x, initial, weights, out, acts, face, gamma, beta):
+    "Gradients of the weights from those of the sums and those of the layer norm by piece"
+    if not x.shape[1]: return [torch.zeros_like(w, memory_format=torch.contiguous_format) for w in weights]
+    sources = (x, None),(out['r'], initial[6]),(out['h'], initial[0])
+    *of_sums,bias = _products_of(acts, sources, weights[:3])
+    of_face = _products_of(face, [(out['q'], None)], weights[4:5])
+    norm = [gamma.sum(0), beta.sum(0)] if weights[6].numel() else [torch.empty_like(w) for w in weights[6:8]]
+    return [*of_sums, bias, *of_face, *norm]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b3b64f7a
-def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, need_x=True):
-    "Gradients of `x`, initial states and weights; overwrites the activations and the interface in `kept`"
+def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, need_x=True, need_initial=True):
+    "Gradients of `x`, initial states and weights; those that are not needed are None"
     x,initial = x.contiguous(),_plain(initial)
     weights = _plain(weights)
     sizes = _sizes(x, initial, weights, True, clip, gated)
     zeros = lambda t: torch.zeros_like(t, memory_format=torch.contiguous_format)
     names,_,keeps = _names(len(initial) > 7)
     out = {**dict(zip(names, states)), **dict(zip(keeps, kept))}
-    d,B = [zeros(s) for s in initial],x.shape[1]
+    unless = lambda k, s: s.new_empty(0) if k == 2 and not need_initial else zeros(s)
+    d,B = [unless(k, s) for k,s in enumerate(initial)],x.shape[1]
     gamma,beta = x.new_zeros(2, B, initial[0].shape[1])
+    acts,face = torch.empty_like(out['acts']),torch.empty_like(out['face'])
     there = dict(zip(names, _plain(grads)))
     linked = dict(zip(('dL', 'dp'), d[7:]))
-    back = dict(dh=d[0], dc=d[1], dM=d[2], du=d[3], drw=d[5], dr=d[6], dgamma=gamma, dbeta=beta, **linked)
+    back = dict(dh=d[0], dc=d[1], dM=d[2], du=d[3], drw=d[5], dr=d[6], dgamma=gamma, dbeta=beta, acts=acts, face=face,
+                **linked)
     if B: _call('backward', x.dtype, _arguments(sizes, x, initial, weights, lengths, out),
-                _Grads(**{k: _at(v) for k,v in {**there, **back}.items()}))
-    else: out['acts'],out['face'] = zeros(out['acts']),zeros(out['face'])
-    dw = _weight_gradients(x, initial, weights, out, gamma, beta)
-    return out['acts'] @ weights[0] if need_x else None, d, dw
+                _Grads(**{k: _at(v) for k,v in {**there, **back}.items()}, start=need_initial))
+    dw = _weight_gradients(x, initial, weights, out, acts, face, gamma, beta)
+    return acts @ weights[0] if need_x else None, d if need_initial else [None]*len(d), dw
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e6cc7534
 # A notebook must not take the module's operators away: its own have another name
@@ -1015,17 +1277,17 @@ def _(x, initial, weights, lengths, clip, gated, keep):
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
 def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
-                      outputs:list[Tensor], grads:list[Tensor], need_x:bool)->list[Tensor]:
+                      outputs:list[Tensor], grads:list[Tensor], need_x:bool, need_initial:bool)->list[Tensor]:
     "Gradients like those of `backward`; an empty tensor stands for one that is missing or not needed"
     n = len(initial)
-    kept = [t.clone() if k in ('acts', 'face') else t for k,t in zip(_names(n > 7)[2], outputs[n:])]
     grads = [g if g.numel() else None for g in grads]
-    dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:n], kept, grads, need_x)
-    return [x.new_empty(0) if dx is None else dx, *d, *dw]
+    dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:n], outputs[n:], grads, need_x, need_initial)
+    return [x.new_empty(0) if g is None else g for g in (dx, *d, *dw)]
 
 @dam_loop_backward.register_fake
-def _(x, initial, weights, lengths, clip, gated, outputs, grads, need_x):
-    return [x.new_empty(x.shape if need_x else 0), *(t.new_empty(t.shape) for t in (*initial, *weights))]
+def _(x, initial, weights, lengths, clip, gated, outputs, grads, need_x, need_initial):
+    start = [t.new_empty(t.shape if need_initial else 0) for t in initial]
+    return [x.new_empty(x.shape if need_x else 0), *start, *(t.new_empty(t.shape) for t in weights)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a485f615
 def _remember(ctx, inputs, output):
@@ -1043,7 +1305,8 @@ def _gradients(ctx, grads):
     if torch.is_grad_enabled(): dx,*d = _twice(ctx, x, initial, weights, lengths, grads[:n])
     else:
         grads = [x.new_empty(0) if g is None else g for g in grads[:n]]
-        dx,*d = dam_loop_backward(x, initial, weights, lengths, *ctx.how, outputs, grads, need_x)
+        dx,*d = dam_loop_backward(x, initial, weights, lengths, *ctx.how, outputs, grads, need_x,
+                                     any(need_initial))
     pick = lambda gs, need: [g if n else None for g,n in zip(gs, need)]
     return dx if need_x else None, pick(d[:n], need_initial), pick(d[n:], need_weights), None, None, None, None
 
