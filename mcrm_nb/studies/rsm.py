@@ -9,7 +9,6 @@ __all__ = ['rsm', 'stored_per_unit', 'rsm_parameters', 'film_parameters', 'store
 # %% ../../nbs/studies/30_rsm.ipynb #dcd909f9
 from ..layers.registry import memories, parameters_of
 from .study import Experiment, Settings, Study
-from ..tasks.registry import make_question
 
 # %% ../../nbs/studies/30_rsm.ipynb #fc072e36
 _experiments = dict(
@@ -182,6 +181,7 @@ def units_at_equal_memory(
     other,   # Run of another memory on the same experiment at the same scale
 )->int:      # Number of units
     "Find the units at which the other memory's training holds as many numbers as that of RSM"
+    from mcrm_nb.tasks.registry import make_question   # here, since it brings torch
     o,question = dict(mine.options),make_question(other.task, **dict(other.data))
     if o.get('conv'): raise ValueError(f'mine={mine.name}: expected a run of RSM, got one of ConvRSM')
     D,n_out = question.input_size,question.n_out
