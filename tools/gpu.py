@@ -105,8 +105,11 @@ def shared_gpu(env, jobs):
         return
     with tempfile.TemporaryDirectory() as at:
         env = env | dict(CUDA_MPS_PIPE_DIRECTORY=at, CUDA_MPS_LOG_DIRECTORY=at)
-        control = lambda *args, **kw: subprocess.run(['nvidia-cuda-mps-control', *args], env=env, timeout=20, **kw)
-        started = control('-d').returncode == 0
+        def control(*args, **kw):
+            "Whether the daemon took a command; what it fails in must not keep the records from being packed"
+            try: return subprocess.run(['nvidia-cuda-mps-control', *args], env=env, timeout=20, **kw).returncode == 0
+            except (OSError, subprocess.TimeoutExpired): return False
+        started = control('-d')
         try: yield env if started else {k: v for k,v in env.items() if not k.startswith('CUDA_MPS')}
         finally:
             if started: control(input='quit', text=True)
