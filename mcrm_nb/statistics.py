@@ -99,14 +99,19 @@ def logrank(
 
 # %% ../nbs/04_statistics.ipynb #501d1ed9
 def detectable(
-    n:int,           # runs of each memory
-    alpha:float=.05, # level of the test, after the adjustment for several comparisons
-    power:float=.8,  # probability of finding it
-)->float:            # difference of the means in standard deviations of a run
-    "The smallest difference that a two-sided test of `n` with `n` runs finds with a given probability"
-    df,reach = 2*n-2,stats.t.ppf(1-alpha/2, 2*n-2)
-    missing = lambda d: power-np.nan_to_num(stats.nct.sf(reach, df, d*(n/2)**.5), nan=1.)
-    high = 1.
+    n:int,             # Number of runs of each memory
+    alpha:float=.05,   # Level of the test, after the adjustment for several comparisons
+    power:float=.8,    # Probability of finding the difference
+    spreads=(1., 1.),  # Standard deviations of a run of either memory
+)->float:              # Difference of the means, in the unit of `spreads`
+    "The smallest difference that `welch` with `n` runs of each of two memories finds with a given probability"
+    if not any(spreads): return 0.
+    v = stats.chi2.ppf((np.arange(200)+.5)/200, n-1)/(n-1)
+    a,b = spreads[0]**2*v[:,None], spreads[1]**2*v
+    reach = stats.t.ppf(1-alpha/2, (n-1)*(a+b)**2/(a*a+b*b))*((a+b)/n)**.5
+    scale = ((spreads[0]**2+spreads[1]**2)/n)**.5
+    missing = lambda d: power - (stats.norm.sf((reach-d)/scale) + stats.norm.cdf((-reach-d)/scale)).mean()
+    high = scale
     while missing(high) > 0: high *= 1.5
     return brentq(missing, 0, high)
 

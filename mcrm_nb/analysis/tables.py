@@ -454,7 +454,7 @@ def _detectable(experiment, mine, theirs, family):
     a,b = (final_scores(experiment, r) for r in (mine, theirs))
     n = min(len(a), len(b))
     if n < 3: return math.nan
-    return detectable(n, .05/family)*math.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1))/2)
+    return detectable(n, .05/family, spreads=[np.std(v, ddof=1) for v in (a, b)])
 
 def _judged(runs, family):
     "Verdicts on MCRM against every other memory, from experiment -> memory -> records; None if there are none"
