@@ -8,6 +8,7 @@ __all__ = ['available', 'forward', 'backward', 'dam_loop', 'dam_loop_backward', 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #4759e782
 import ctypes, warnings
 from functools import lru_cache
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -56,10 +57,13 @@ template <class R> static inline V<R> some_(const R* p, I n) {   // the next six
 }
 template <class R> static inline void put_(R* p, I n, V<R> x) { std::memcpy(p, &x, (n < L ? n : L)*sizeof(R)); }
 template <class R, class F> static inline void each_(I n, R* q, F f) {   // q = f(q)
-  R last[L] = {}; const I whole = n/L*L;
   auto lanes = [&](R* p) { _Pragma("omp simd") for (int l = 0; l < L; l++) p[l] = f(p[l]); };
-  for (I j = 0; j < whole; j += L) lanes(q + j);
-  std::copy(q + whole, q + n, last); lanes(last); std::copy(last, last + n - whole, q + whole);
+  R last[L] = {}, *end = q + n;
+  if (n >= L) {   // the last sixteen overlap those before them
+    at_(last) = at_(end - L); lanes(last);
+    for (; q + L <= end; q += L) lanes(q);
+    at_(end - L) = at_(last);
+  } else { std::copy(q, end, last); lanes(last); std::copy(last, last + n, q); }
 }
 """
 
@@ -182,6 +186,29 @@ template <class R> static inline void block_dots(I tiles, I W, const R* M, I hea
 }
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #901fdda5
+_tiles += r"""
+template <int s, class R> static inline void exchange(V<R>* t) {   // between vectors whose places differ by s
+  typedef Whole<R> Way; Way lane = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15};
+  const Way own = (lane & s) == 0, low = own ? lane : lane + (16 - s), high = own ? lane + s : lane + 16;
+  for (int i = 0; i < L; i++) if (!(i & s)) {
+    const V<R> a = t[i], b = t[i+s];
+    t[i] = __builtin_shuffle(a, b, low); t[i+s] = __builtin_shuffle(a, b, high);
+  }
+}
+template <class R> static inline void turn_tile(const R* x, I step, R* out, I n) {
+  V<R> t[L];
+  for (int i = 0; i < L; i++) t[i] = at_(x + i*step);
+  exchange<8, R>(t); exchange<4, R>(t); exchange<2, R>(t); exchange<1, R>(t);
+  for (int i = 0; i < L; i++) at_(out + i*n) = t[i];
+}
+template <class R> static void turn_rows(I rows, I m, const R* x, I step, R* out, I n) {
+  const I whole = rows/L*L, wide = m/L*L;
+  for (I i = 0; i < wide; i += L) for (I q = 0; q < whole; q += L) turn_tile(x + q*step + i, step, out + i*n + q, n);
+  for (I q = 0; q < rows; q++) for (I i = q < whole ? wide : 0; i < m; i++) out[i*n + q] = x[q*step + i];
+}
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #bd8cf9cc
 _tiles += r"""
 template <class R, int G> static inline void gather_some(I W, const R* M, const R* g, R* acc, bool first) {
@@ -200,11 +227,11 @@ template <class R> static inline void gather(I tiles, I W, const R* M, const R* 
   if (t < tiles) gather_some<R, 1>(W, M + t*W*L, g + t*L, acc, first && !t);
 }
 template <class R> static void to_tiles(I N, I W, const R* from, R* to) {   // (slots, width) to tiles of (width, L)
-  for (I b = 0; b*L < N; b++) for (I j = 0; j < W; j++) for (I l = 0; l < L; l++)
-    to[(b*W + j)*L + l] = b*L + l < N ? from[(b*L + l)*W + j] : R(0);
+  if (N % L) std::fill(to + N/L*W*L, to + (N/L + 1)*W*L, R(0));   // the last tile
+  for (I n = 0; n < N; n += L) turn_rows(std::min<I>(L, N - n), W, from + n*W, W, to + n*W, L);
 }
 template <class R> static void from_tiles(I N, I W, const R* from, R* to) {
-  for (I n = 0; n < N; n++) for (I j = 0; j < W; j++) to[n*W + j] = from[(n/L*W + j)*L + n%L];
+  for (I n = 0; n < N; n += L) turn_rows(W, std::min<I>(L, N - n), from + n*W, L, to + n*W, W);
 }
 """
 
@@ -236,44 +263,23 @@ template <class T> struct Aligned {   // an allocator
 template <class T> using Vec = std::vector<T, Aligned<T>>;
 """
 
-# %% ../../nbs/kernels/05_dam_loop.ipynb #b09bfd9d
-_given += r"""
-template <int s, class R> static inline void exchange(V<R>* t) {   // between vectors whose places differ by s
-  typedef Whole<R> Way; Way lane = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15};
-  const Way own = (lane & s) == 0, low = own ? lane : lane + (16 - s), high = own ? lane + s : lane + 16;
-  for (int i = 0; i < L; i++) if (!(i & s)) {
-    const V<R> a = t[i], b = t[i+s];
-    t[i] = __builtin_shuffle(a, b, low); t[i+s] = __builtin_shuffle(a, b, high);
-  }
-}
-template <class R> static inline void turn_tile(const R* x, I step, R* out, I n) {
-  V<R> t[L];
-  for (int i = 0; i < L; i++) t[i] = at_(x + i*step);
-  exchange<8, R>(t); exchange<4, R>(t); exchange<2, R>(t); exchange<1, R>(t);
-  for (int i = 0; i < L; i++) at_(out + i*n) = t[i];
-}
-template <class R> static void turn_rows(I rows, I m, const R* x, I step, R* out, I n) {
-  const I whole = rows/L*L, wide = m/L*L;
-  for (I i = 0; i < wide; i += L) for (I q = 0; q < whole; q += L) turn_tile(x + q*step + i, step, out + i*n + q, n);
-  for (I q = 0; q < rows; q++) for (I i = q < whole ? wide : 0; i < m; i++) out[i*n + q] = x[q*step + i];
-}
-"""
-
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5b8fd6b1
 _given += r"""
 template <class R> struct Mat {   // K x N; element (k, n) is w[k*sk + n*sn], and sk or sn is 1
   I K = 0, N = 0; Vec<R> d;
-  void pack(const R* w, I k_, I n_, I sk, I sn) {
-    K = k_; N = n_; if ((I)d.size() < K*N) d.resize(K*N);
+  void size(I k, I n) { K = k; N = n; if ((I)d.size() < K*N) d.resize(K*N); }
+  void rows(I first, I m, const R* w, I sk, I sn) {   // m rows from the first one on
     for (I j = 0; j < N; j += 64) {
-      const I width = std::min<I>(64, N - j); R* o = d.data() + j*K;
-      if (sn == 1) for (I k = 0; k < K; k++) std::copy(w + k*sk + j, w + k*sk + j + width, o + k*width);
-      else turn_rows(width, K, w + j*sn, sn, o, width);
+      const I width = std::min<I>(64, N - j); R* o = d.data() + j*K + first*width;
+      if (sn == 1) for (I k = 0; k < m; k++) std::copy(w + k*sk + j, w + k*sk + j + width, o + k*width);
+      else turn_rows(width, m, w + j*sn, sn, o, width);
     }
   }
-  void times(I M, const R* A, I lda, R* C, I ldc, bool add) const {   // C = A this, or C += A this
-    for (I j = 0; j < N; j += 64) for (I k = 0; k < K; k += 1024) {
-      const I n = std::min<I>(64, N - j), rows = std::min<I>(1024, K - k);
+  void pack(const R* w, I k, I n, I sk, I sn) { size(k, n); rows(0, k, w, sk, sn); }
+  void times(I M, const R* A, I lda, R* C, I ldc, bool add) const { times(K, M, A, lda, C, ldc, add); }
+  void times(I deep, I M, const R* A, I lda, R* C, I ldc, bool add) const {   // C = A this, or C += A this
+    for (I j = 0; j < N; j += 64) for (I k = 0; k < deep; k += 1024) {   // deep: rows that count
+      const I n = std::min<I>(64, N - j), rows = std::min<I>(1024, deep - k);
       product(M, n, rows, lda, n, ldc, add || k, A + k, d.data() + j*K + k*n, C + j);
     }
   }
@@ -291,10 +297,9 @@ struct Sizes {
 template <class R> struct Args : Sizes {
   const R *x, *wx, *wr, *wh, *bias, *wi, *bi, *gamma, *beta,   // input; weights of controller, interface, layer norm
           *h0, *c0, *M0, *u0, *w0, *rw0, *r0, *L0, *p0;        // initial states
-  R *h, *c, *u, *w, *rw, *r, *Mend,                            // states: usage, write and read weights, words read
-    *acts, *q, *rstd, *face, *cw, *cr, *left, *past,           // for the backward pass; cw, cr: content weights
-    *norms, *dots,                                             // lengths of slots; dot products: write key, read keys
-    *Lend, *p, *pastL;                                         // last links, precedences, kept links
+  R *h, *c, *Mend, *u, *w, *rw, *r, *Lend, *p,                 // states: usage, write and read weights, words read
+    *cw, *cr, *left, *norms, *dots,                            // for the backward pass: content weights, allocation,
+    *past, *acts, *q, *face, *rstd, *pastL;                    // lengths of slots, dot products with all keys
   const I* lengths;
   I tiles() const { return (this->N + L - 1)/L; }
   I block() const { return tiles()*this->W*L; }    // numbers of a block in tiles
@@ -358,16 +363,25 @@ template <class R> static inline void softmax_slots(I N, R* s) {
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3c67fce6
 _rows += r"""
-template <class R> static inline void activate(const Sizes& a, const Face& at, R* q) {   // gates of a row's interface
+template <class R> static inline void activate(const Sizes& a, const Face& at, Vec<R>& some, R* q) {
   each_(at.wk - at.e, q + at.e, [](R x) { return sigmoid_(x); });
-  each_(a.K, q + at.wb, [](R x) { return softplus_(x); });
-  each_(a.K*a.heads, q + at.rb, [](R x) { return softplus_(x); });
-  if (a.links) for (I ki = 0; ki < a.K*a.heads; ki++) softmax_<R>(3, q + at.md + ki*3);
-  if (at.al >= 0) for (I i = 0; i < a.heads; i++) {   // across the blocks
-    R top = q[at.al + i], sum = 0;
-    for (I k = 1; k < a.K; k++) top = std::max(top, q[at.al + k*a.heads + i]);
-    for (I k = 0; k < a.K; k++) { R& p = q[at.al + k*a.heads + i]; p = exp_(R(p - top)); sum += p; }
-    for (I k = 0; k < a.K; k++) q[at.al + k*a.heads + i] /= sum;
+  const I all = a.K*a.heads; R *few = some.data();   // strengths of all keys, side by side
+  std::copy(q + at.wb, q + at.wb + a.K, few); std::copy(q + at.rb, q + at.rb + all, few + a.K);
+  each_(a.K + all, few, [](R x) { return softplus_(x); });
+  std::copy(few, few + a.K, q + at.wb); std::copy(few + a.K, few + a.K + all, q + at.rb);
+  if (a.links) for (I ki = 0; ki < all; ki++) softmax_<R>(3, q + at.md + ki*3);
+  if (at.al < 0) return;
+  R* p = q + at.al;   // across the blocks
+  for (I i = 0; i < a.heads; i++) {
+    R top = p[i];
+    for (I k = i; k < all; k += a.heads) top = std::max(top, p[k]);
+    for (I k = i; k < all; k += a.heads) p[k] -= top;
+  }
+  each_(all, p, [](R x) { return exp_(x); });
+  for (I i = 0; i < a.heads; i++) {
+    R sum = 0;
+    for (I k = i; k < all; k += a.heads) sum += p[k];
+    for (I k = i; k < all; k += a.heads) p[k] /= sum;
   }
 }
 """
@@ -417,11 +431,11 @@ template <class R> static inline void left_row(I P, const R* free, const R* take
 # %% ../../nbs/kernels/05_dam_loop.ipynb #49311dbe
 _rows += r"""
 template <class R> struct Room {   // what a row needs while it is worked on
-  Vec<R> free, taken, w, acc, g, forth, back;
+  Vec<R> free, taken, w, acc, g, forth, back, s;
   Room(const Sizes& a) {
     const I P = (a.N + L - 1)/L*L;   // slots, up to a multiple of a tile's
     for (auto* v : {&free, &taken, &w, &forth, &back}) v->resize(a.K*P);
-    g.resize(a.K*a.heads*P);
+    g.resize(a.K*a.heads*P); s.resize(a.K*(1 + a.heads));
     acc.resize(a.heads*up(a.W)*L);
   }
   static I up(I n) { return (n + L - 1)/L*L; }
@@ -532,10 +546,11 @@ _rows += r"""
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #dd6b5890
 _rows += r"""
-template <class R> static inline void controller_row(const Sizes& a, R* q, const R* c0, R* h, R* c) {
-  const I H = a.H; const R top = R(a.clip);
+template <class R> static inline void controller_row(const Sizes& a, const R* bias, R* q, const R* c0, R* h, R* c) {
+  const I H = a.H; const R top = R(a.clip), *b = bias;
   _Pragma("omp simd") for (I j = 0; j < H; j++) {
-    const R i = sigmoid_(q[j]), f = sigmoid_(R(q[H+j] + 1)), g = tanh_(q[2*H+j]), s = sigmoid_(q[3*H+j]);
+    const R i = sigmoid_(R(q[j] + b[j])), f = sigmoid_(R(q[H+j] + b[H+j] + 1)), g = tanh_(R(q[2*H+j] + b[2*H+j])),
+      s = sigmoid_(R(q[3*H+j] + b[3*H+j]));
     q[j] = i; q[H+j] = f; q[2*H+j] = g; q[3*H+j] = s;
     R v = f*c0[j] + i*g, y = s*tanh_(v);
     c[j] = v > top ? top : v < -top ? -top : v; h[j] = y > top ? top : y < -top ? -top : y;
@@ -564,12 +579,11 @@ static I rows_of(const Sizes& a, I threads, I each, I weights) {   // rows of a 
 template <class R> static void forward_loop(const Args<R>& a, I threads) {
   const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, tiles = a.tiles();
   const Face at(a); const I S = at.size;
-  Mat<R> &X = packed<R>(0), &Rd = packed<R>(1), &Hh = packed<R>(2), &F = packed<R>(3);
-  X.pack(a.wx, a.m, 4*H, 1, a.m);
-  Rd.pack(a.wr, RW, 4*H, 1, RW);
-  Hh.pack(a.wh, H, 4*H, 1, H);
+  Mat<R> &C = packed<R>(0), &F = packed<R>(3);
+  const I Z = a.m + RW + H;   // numbers that the controller takes
+  C.size(Z, 4*H); C.rows(0, a.m, a.wx, 1, a.m); C.rows(a.m, RW, a.wr, 1, RW); C.rows(a.m + RW, H, a.wh, 1, H);
   F.pack(a.wi, H, S, 1, H);
-  const I rows = rows_of(a, threads, a.K*a.block(), 4*H*(a.m + RW + H) + H*S);
+  const I rows = rows_of(a, threads, a.K*a.block(), 4*H*Z + H*S);
   slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
   for (I piece = first; piece < first + count; piece++) {
 """
@@ -579,7 +593,7 @@ _forward += r"""
     const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();   // Kb: numbers of a row's memory
     const I KNN = a.links ? KN*N : 0;                                          // and of its links
     const I P = tiles*L, KP = K*P;
-    R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*KP);
+    R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*KP), *z = scratch<R>(2, M*Z);
     R* links = scratch<R>(4, M*KNN);
     if (KNN) std::memcpy(links, a.L0 + r0*KNN, M*KNN*sizeof(R));
     Room<R> room(a);
@@ -606,13 +620,16 @@ _forward += r"""
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #4961cb11
 _forward += r"""
-      for (I i = 0; i < M; i++) std::memcpy(A + i*4*H, a.bias, 4*H*sizeof(R));
-      X.times(M, x, a.m, A, 4*H, true);
-      if (t || any(M*RW, words)) Rd.times(M, words, RW, A, 4*H, true);
-      if (t || any(M*H, h0)) Hh.times(M, h0, H, A, 4*H, true);
+      for (I i = 0; i < M; i++) {
+        R* to = z + i*Z;
+        std::copy(x + i*a.m, x + (i+1)*a.m, to);
+        std::copy(words + i*RW, words + (i+1)*RW, to + a.m);
+        std::copy(h0 + i*H, h0 + (i+1)*H, to + a.m + RW);
+      }
+      C.times(t || any(M*RW, words) || any(M*H, h0) ? Z : a.m, M, z, Z, A, 4*H, false);
       for (I i = 0; i < M; i++) {
         R* h = a.h + (now + i)*H;
-        controller_row(a, A + i*4*H, c0 + i*H, h, a.c + (now + i)*H);
+        controller_row(a, a.bias, A + i*4*H, c0 + i*H, h, a.c + (now + i)*H);
         a.rstd[kept + i] = norm_row(a, h, a.gamma, a.beta, q + i*H);
         std::memcpy(f + i*S, a.bi, S*sizeof(R));
       }
@@ -623,7 +640,7 @@ _forward += r"""
 _forward += r"""
       for (I i = 0; i < M; i++) {
         const I n = now + i, p = kept + i;
-        activate(a, at, f + i*S);
+        activate(a, at, room.s, f + i*S);
         slots_row(a, at, room, f + i*S, mem + i*Kb, norms0 + i*KP, a.norms + p*KP, a.dots + p*KP*(1 + a.heads),
                   a.left + p*KP, u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads, a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads,
                   a.r + n*RW, a.cw + p*KP, a.cr + p*KP*a.heads, links + i*KNN, p0 + i*KN, a.p + n*KN);
@@ -939,7 +956,7 @@ template <class R> static inline void last_write_key(I tiles, I W, const R* M, R
 # %% ../../nbs/kernels/05_dam_loop.ipynb #58f14373
 _back += r"""
 template <class R> struct Grads {
-  const R *h, *c, *u, *w, *rw, *r, *Mend, *Lend, *p;
+  const R *h, *c, *Mend, *u, *w, *rw, *r, *Lend, *p;
   R *dh, *dc, *dM, *du, *dw, *drw, *dr, *dL, *dp, *dwx, *dwr, *dwh, *dbias, *dwi, *dbi, *dgamma, *dbeta, *acts, *face;
   I start;   // whether the gradients of the initial states are wanted
 };
@@ -1029,6 +1046,7 @@ _backward += r"""
           if (n < a.B) return;
           const I b = n - a.B;   // the same row, a step before
           ahead(a.u + b*KN, KN); ahead(a.w + b*KN, KN); ahead(a.rw + b*KRN, KRN); ahead(a.norms + b*KP, KP);
+          ahead(a.c + b*H, H);
         };
 """
 
@@ -1111,6 +1129,19 @@ template <class R> static I piece_of(const Products<R>& a, I r, I end) {   // ro
 }
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #77ced6a8
+_products += r"""
+template <int wide, class R> static inline void copy_panel(I n, I rows, const R* from, I step, R* to, R* bias) {
+  R sums[64]; const I m = wide ? wide : n;
+  std::copy(bias, bias + m, sums);
+  for (I q = 0; q < rows; q++, from += step, to += m) {
+    if (wide) for (I l = 0; l < wide; l += L) { at_(to + l) = at_(from + l); at_(sums + l) += at_(from + l); }
+    else for (I l = 0; l < m; l++) { to[l] = from[l]; sums[l] += from[l]; }
+  }
+  std::copy(sums, sums + m, bias);
+}
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #d824cb0d
 _products += r"""
 template <class R> static void panel_products(const Products<R>& a, I j, I r0, I end, const R* turned, R* panel, R* c) {
@@ -1119,10 +1150,8 @@ template <class R> static void panel_products(const Products<R>& a, I j, I r0, I
   if (!r0) std::fill(bias, bias + n, R(0));
   for (I r = r0, rows; r < end; r += rows) {
     rows = piece_of(a, r, end);
-    for (I q = 0; q < rows; q++) {
-      const R* from = a.sums + (r + q)*a.k + j; R* to = panel + q*n;
-      _Pragma("omp simd") for (I l = 0; l < n; l++) { to[l] = from[l]; bias[l] += from[l]; }
-    }
+    if (n == 64) copy_panel<64>(n, rows, a.sums + r*a.k + j, a.k, panel, bias);
+    else copy_panel<0>(n, rows, a.sums + r*a.k + j, a.k, panel, bias);
     product(a.zero && r < a.B ? a.width[0] : all, n, rows, rows, n, n, true, turned + (r - r0)*all, panel, c);
   }
   const R* from = c;
@@ -1196,62 +1225,46 @@ class _Sizes(ctypes.Structure):
     _fields_ = [*((k, ctypes.c_int64) for k in 'T B m H K N W R every gated norm keep links'.split()),
                 ('clip', ctypes.c_double)]
 
+_groups = lambda **sizes: [(k, ctypes.c_void_p*n) for k,n in sizes.items()]
+
 class _Args(ctypes.Structure):
-    _anonymous_ = ['sizes']
-    _fields_ = [('sizes', _Sizes)] + [(k, ctypes.c_void_p) for k in
-        '''x wx wr wh bias wi bi gamma beta h0 c0 M0 u0 w0 rw0 r0 L0 p0
-           h c u w rw r Mend acts q rstd face cw cr left past norms dots Lend p pastL lengths'''.split()]
+    _fields_ = [('sizes', _Sizes), *_groups(x=1, weights=8, initial=9, states=9, room=11, lengths=1)]
 
 class _Grads(ctypes.Structure):
-    _fields_ = [*((k, ctypes.c_void_p) for k in '''h c u w rw r Mend Lend p dh0 dc0 dM0 du0 dw0 drw0 dr0 dL0 dp0
-                  dwx dwr dwh dbias dwi dbi dgamma dbeta acts face'''.split()), ('start', ctypes.c_int64)]
-
-# %% ../../nbs/kernels/05_dam_loop.ipynb #3be72eec
-_state_names = 'h c Mend u w rw r'.split()   # in the order of the layer's states
-_start_names = 'h0 c0 M0 u0 w0 rw0 r0'.split()
-_weight_names = 'wx wr wh bias wi bi gamma beta'.split()
-_of_links = ['Lend', 'p'],['L0', 'p0']   # the same with temporal links
-
-def _names(linked):
-    "Names of the states and of the initial states"
-    names = _state_names,_start_names
-    return [a + b for a,b in zip(names, _of_links)] if linked else names
+    _fields_ = [*_groups(states=9, initial=9, weights=8, sums=2), ('start', ctypes.c_int64)]
 
 _every = 8   # steps between two kept memories
 
-# %% ../../nbs/kernels/05_dam_loop.ipynb #f1e91d8e
+# %% ../../nbs/kernels/05_dam_loop.ipynb #3be72eec
 def _numbers(x, initial): return *x.shape[:2], initial[0].shape[1], *initial[2].shape[1:], initial[6].shape[1]
 
 def _shapes(T, B, H, K, N, W, R, linked):
-    "Shapes of the states by name"
-    more = dict(Lend=(B, K, N, N), p=(T, B, K, N)) if linked else {}
-    return dict(h=(T, B, H), c=(T, B, H), Mend=(B, K, N, W), u=(T, B, K, N), w=(T, B, K, N), rw=(T, B, K, R, N),
-                r=(T, B, R, W), **more)
+    "Shapes of the states; the memory and the links are the last ones of each row"
+    slots = T,B,K,N
+    more = [(B, K, N, N), slots] if linked else []
+    return [(T, B, H), (T, B, H), (B, K, N, W), slots, slots, (T, B, K, R, N), (T, B, R, W), *more]
 
 def _room(T, B, H, K, N, W, R, keep, linked):
-    "Places of what the loop keeps by name, and the size of the room of all"
+    "Places of what the loop keeps, and the size of the room of all"
     n,pasts = (T, -(-T//_every)) if keep else (1, 0)
     KP = K*-(-N//16)*16   # slots of all blocks, in whole tiles
-    sizes = dict(acts=n*B*4*H, q=n*B*H, rstd=n*B, face=n*B*interface_size(K, W, R, linked), cw=n*B*KP, cr=n*B*R*KP,
-                 left=n*B*KP, norms=n*B*KP, dots=n*B*(1+R)*KP, past=pasts*B*KP*W, pastL=pasts*B*K*N*N*linked)
-    places,end = {},0
-    for k,size in sizes.items(): places[k],end = end,end + -(-size//16)*16
-    return places,end
+    content,links = [n*B*KP, n*B*R*KP, n*B*KP, n*B*KP, n*B*(1+R)*KP, pasts*B*KP*W],pasts*B*K*N*N*linked
+    *places,size = accumulate([*content, n*B*4*H, n*B*H, n*B*interface_size(K, W, R, linked), n*B, links], initial=0)
+    return places,size
 
 _places = lru_cache(maxsize=64)(_room)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a9a31bd9
+def _addresses(tensors, n): return *map(_at, tensors), *[None]*(n - len(tensors))
+
 def _arguments(x, initial, weights, lengths, states, room, keep, clip, gated):
     "Structure of the loop's arguments"
-    sizes,(names, starts) = _numbers(x, initial),_names(linked := len(initial) > 7)
-    there = dict(zip(names, map(_at, states)))
-    there.update(zip(starts, map(_at, initial)))
-    there.update(zip(_weight_names, map(_at, weights)))
+    (T, B, *more),linked = _numbers(x, initial),len(initial) > 7
+    sizes = _Sizes(T, B, x.shape[2], *more, _every, gated, weights[6].numel() > 0, keep, linked, clip)
     start,each = room.data_ptr(),room.element_size()
-    there.update((k, start + each*n) for k,n in _places(*sizes, keep, linked)[0].items())
-    T,B,*more = sizes
-    return _Args(_Sizes(T, B, x.shape[2], *more, _every, gated, weights[6].numel() > 0, keep, linked, clip),
-                 x=_at(x), lengths=_at(lengths), **there)
+    parts = tuple(start + each*n for n in _places(T, B, *more, keep, linked)[0])
+    return _Args(sizes, (_at(x),), _addresses(weights, 8), _addresses(initial, 9), _addresses(states, 9), parts,
+                 (_at(lengths),))
 
 def _call(name, dtype, *structures):
     getattr(_kernel(), f'dam_{name}_{str(dtype).removeprefix("torch.")}')(
@@ -1263,8 +1276,7 @@ def forward(x, initial, weights, lengths, clip, gated, keep):
     x,initial = x.contiguous(),_plain(initial)
     weights = _plain(weights)
     sizes,linked = _numbers(x, initial),len(initial) > 7
-    shapes = _shapes(*sizes, linked)
-    states,room = [x.new_empty(shapes[k]) for k in _names(linked)[0]],x.new_empty(_places(*sizes, keep, linked)[1])
+    states,room = [*map(x.new_empty, _shapes(*sizes, linked))],x.new_empty(_places(*sizes, keep, linked)[1])
     if x.shape[1]: _call('forward', x.dtype, _arguments(x, initial, weights, lengths, states, room, keep, clip, gated))
     return states, room if keep else x.new_empty(0)
 
@@ -1273,17 +1285,14 @@ def backward(x, initial, weights, lengths, clip, gated, states, room, grads, nee
     "Gradients of `x`, initial states and weights; those that are not needed are None"
     x,initial = x.contiguous(),_plain(initial)
     weights = _plain(weights)
-    names,starts = _names(linked := len(initial) > 7)
     grads,make = _plain(grads),torch.empty_like if x.shape[1] else torch.zeros_like
     dw = [make(w) for w in weights]
-    d = [torch.zeros_like(s) for s in initial[:None if need_initial or linked else 0]]
-    acts,face = x.new_empty(*x.shape[:2], len(weights[0])),x.new_empty(*x.shape[:2], len(weights[4]))
-    there = dict(zip(names, map(_at, grads)))
-    there.update(('d'+k, _at(t)) for k,t in zip(starts, d))
-    there.update(('d'+k, _at(t)) for k,t in zip(_weight_names, dw))
+    d = [torch.zeros_like(s) for s in initial[:None if need_initial or len(initial) > 7 else 0]]
+    acts,face = (x.new_empty(*x.shape[:2], len(weights[k])) for k in (0, 4))
     if x.shape[1]: _call('backward', x.dtype,
                          _arguments(x, initial, weights, lengths, states, room, True, clip, gated),
-                         _Grads(acts=_at(acts), face=_at(face), start=need_initial, **there))
+                         _Grads(_addresses(grads, 9), _addresses(d, 9), _addresses(dw, 8), (_at(acts), _at(face)),
+                                need_initial))
     return acts @ weights[0] if need_x else None, d if need_initial else [None]*len(initial), dw
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e6cc7534
@@ -1300,9 +1309,7 @@ def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tenso
 @dam_loop.register_fake
 def _(x, initial, weights, lengths, clip, gated, keep):
     sizes,linked = _numbers(x, initial),len(initial) > 7
-    shapes = _shapes(*sizes, linked)
-    return [*(x.new_empty(shapes[k]) for k in _names(linked)[0]),
-            x.new_empty(_room(*sizes, keep, linked)[1] if keep else 0)]
+    return [*map(x.new_empty, _shapes(*sizes, linked)), x.new_empty(_room(*sizes, keep, linked)[1] if keep else 0)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
@@ -1364,8 +1371,8 @@ def _slowly(x, initial, weights, lengths, clip, gated):
                'links': len(initial) > 7}
     states = reference(DAMCell, x, tuple(initial), {k: w for k,w in zip(_layer_names, weights) if w.numel()}, options)
     last = lengths-1 if lengths.numel() else torch.full((x.shape[1],), len(x)-1)
-    ends = 'Mend','Lend'
-    return [s[last, torch.arange(x.shape[1])] if k in ends else s for k,s in zip(_names(len(initial) > 7)[0], states)]
+    ends = 2,7   # memory and links
+    return [s[last, torch.arange(x.shape[1])] if k in ends else s for k,s in enumerate(states)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #59a5742d
 dam_loop.register_autograd(_gradients, setup_context=_remember)
