@@ -6,7 +6,7 @@
 __all__ = ['available', 'forward', 'backward', 'dam_loop', 'dam_loop_backward', 'cpu']
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #4759e782
-import ctypes, warnings
+import ctypes, warnings, weakref
 from functools import lru_cache
 from itertools import accumulate
 
@@ -1042,11 +1042,10 @@ _backward += r"""
         auto soon = [&](I n) {
           ahead(a.face + n*S, S); ahead(a.norms + n*KP, KP); ahead(a.dots + n*KP*(1 + a.heads), KP*(1 + a.heads));
           ahead(a.left + n*KP, KP); ahead(a.u + n*KN, KN); ahead(a.w + n*KN, KN); ahead(a.cw + n*KP, KP);
-          ahead(a.cr + n*KRP, KRP); ahead(a.acts + n*4*H, 4*H); ahead(a.h + n*H, H);
+          ahead(a.cr + n*KRP, KRP); ahead(g.face + n*S, S);
           if (n < a.B) return;
           const I b = n - a.B;   // the same row, a step before
           ahead(a.u + b*KN, KN); ahead(a.w + b*KN, KN); ahead(a.rw + b*KRN, KRN); ahead(a.norms + b*KP, KP);
-          ahead(a.c + b*H, H);
         };
 """
 
@@ -1073,6 +1072,7 @@ _backward += r"""
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #7da0df89
 _backward += r"""
+        ahead(a.acts + now*4*H, M*4*H); ahead(A, M*4*H); ahead(c0, M*H); ahead(a.h + now*H, M*H);
         F.times(M, f, S, dq, H, false);
         for (I i = 0; i < M; i++) {
           R* hidden = dh + i*H;
@@ -1254,6 +1254,23 @@ def _room(T, B, H, K, N, W, R, keep, linked):
 
 _places = lru_cache(maxsize=64)(_room)
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #3de595de
+_spare = []   # large memory that no tensor uses any more
+
+def _give_back(piece):
+    _spare.append(piece)
+    del _spare[:-4]
+
+def _memory(x, n):
+    "Tensor of `n` numbers of the type of `x`, not initialised"
+    size = n*x.element_size()
+    if size < 2**25: return x.new_empty(n)
+    k = next((k for k,p in enumerate(_spare) if size <= len(p) <= 2*size), None)
+    piece = x.new_empty(size, dtype=torch.uint8) if k is None else _spare.pop(k)
+    held = (ctypes.c_char*size).from_address(piece.data_ptr())
+    weakref.finalize(held, _give_back, piece)
+    return torch.frombuffer(held, dtype=x.dtype, count=n)
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a9a31bd9
 def _addresses(tensors, n): return *map(_at, tensors), *[None]*(n - len(tensors))
 
@@ -1276,7 +1293,7 @@ def forward(x, initial, weights, lengths, clip, gated, keep):
     x,initial = x.contiguous(),_plain(initial)
     weights = _plain(weights)
     sizes,linked = _numbers(x, initial),len(initial) > 7
-    states,room = [*map(x.new_empty, _shapes(*sizes, linked))],x.new_empty(_places(*sizes, keep, linked)[1])
+    states,room = [*map(x.new_empty, _shapes(*sizes, linked))],_memory(x, _places(*sizes, keep, linked)[1])
     if x.shape[1]: _call('forward', x.dtype, _arguments(x, initial, weights, lengths, states, room, keep, clip, gated))
     return states, room if keep else x.new_empty(0)
 
@@ -1288,7 +1305,7 @@ def backward(x, initial, weights, lengths, clip, gated, states, room, grads, nee
     grads,make = _plain(grads),torch.empty_like if x.shape[1] else torch.zeros_like
     dw = [make(w) for w in weights]
     d = [torch.zeros_like(s) for s in initial[:None if need_initial or len(initial) > 7 else 0]]
-    acts,face = (x.new_empty(*x.shape[:2], len(weights[k])) for k in (0, 4))
+    acts,face = (_memory(x, x.shape[0]*x.shape[1]*len(w)).view(*x.shape[:2], len(w)) for w in (weights[0], weights[4]))
     if x.shape[1]: _call('backward', x.dtype,
                          _arguments(x, initial, weights, lengths, states, room, True, clip, gated),
                          _Grads(_addresses(grads, 9), _addresses(d, 9), _addresses(dw, 8), (_at(acts), _at(face)),
