@@ -6,8 +6,9 @@
 __all__ = ['available', 'forward', 'backward', 'dam_loop', 'dam_loop_backward', 'cpu']
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #4759e782
-import ctypes, warnings
+import ctypes, warnings, weakref
 from functools import lru_cache
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from .cpu import _at,_plain
 from ..layers.recurrence import reference
 from ..layers.dam import dam_options, interface_size
 from ..layers.backends import constant
+from ..torch_private import transformed
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #9d77214d
 _lanes = r"""
@@ -49,6 +51,20 @@ template <class R> static inline const V<R>& at_(const R* p) { return *(const V<
 template <class R> static inline V<R>& at_(R* p) { return *(V<R>*)p; }
 template <class R> using Whole = decltype(V<R>() < V<R>());   // as many whole numbers
 template <class R> static inline V<R> all_(R x) { return x - V<R>{}; }
+template <class R> static inline V<R> some_(const R* p, I n) {   // the next sixteen of n numbers, or all n and zeros
+  if (n >= L) return at_(p);
+  V<R> x = {}; std::memcpy(&x, p, n*sizeof(R)); return x;
+}
+template <class R> static inline void put_(R* p, I n, V<R> x) { std::memcpy(p, &x, (n < L ? n : L)*sizeof(R)); }
+template <class R, class F> static inline void each_(I n, R* q, F f) {   // q = f(q)
+  auto lanes = [&](R* p) { _Pragma("omp simd") for (int l = 0; l < L; l++) p[l] = f(p[l]); };
+  R last[L] = {}, *end = q + n;
+  if (n >= L) {   // the last sixteen overlap those before them
+    at_(last) = at_(end - L); lanes(last);
+    for (; q + L <= end; q += L) lanes(q);
+    at_(end - L) = at_(last);
+  } else { std::copy(q, end, last); lanes(last); std::copy(last, last + n, q); }
+}
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #37bb0f37
@@ -170,6 +186,29 @@ template <class R> static inline void block_dots(I tiles, I W, const R* M, I hea
 }
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #901fdda5
+_tiles += r"""
+template <int s, class R> static inline void exchange(V<R>* t) {   // between vectors whose places differ by s
+  typedef Whole<R> Way; Way lane = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15};
+  const Way own = (lane & s) == 0, low = own ? lane : lane + (16 - s), high = own ? lane + s : lane + 16;
+  for (int i = 0; i < L; i++) if (!(i & s)) {
+    const V<R> a = t[i], b = t[i+s];
+    t[i] = __builtin_shuffle(a, b, low); t[i+s] = __builtin_shuffle(a, b, high);
+  }
+}
+template <class R> static inline void turn_tile(const R* x, I step, R* out, I n) {
+  V<R> t[L];
+  for (int i = 0; i < L; i++) t[i] = at_(x + i*step);
+  exchange<8, R>(t); exchange<4, R>(t); exchange<2, R>(t); exchange<1, R>(t);
+  for (int i = 0; i < L; i++) at_(out + i*n) = t[i];
+}
+template <class R> static void turn_rows(I rows, I m, const R* x, I step, R* out, I n) {
+  const I whole = rows/L*L, wide = m/L*L;
+  for (I i = 0; i < wide; i += L) for (I q = 0; q < whole; q += L) turn_tile(x + q*step + i, step, out + i*n + q, n);
+  for (I q = 0; q < rows; q++) for (I i = q < whole ? wide : 0; i < m; i++) out[i*n + q] = x[q*step + i];
+}
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #bd8cf9cc
 _tiles += r"""
 template <class R, int G> static inline void gather_some(I W, const R* M, const R* g, R* acc, bool first) {
@@ -188,11 +227,11 @@ template <class R> static inline void gather(I tiles, I W, const R* M, const R* 
   if (t < tiles) gather_some<R, 1>(W, M + t*W*L, g + t*L, acc, first && !t);
 }
 template <class R> static void to_tiles(I N, I W, const R* from, R* to) {   // (slots, width) to tiles of (width, L)
-  for (I b = 0; b*L < N; b++) for (I j = 0; j < W; j++) for (I l = 0; l < L; l++)
-    to[(b*W + j)*L + l] = b*L + l < N ? from[(b*L + l)*W + j] : R(0);
+  if (N % L) std::fill(to + N/L*W*L, to + (N/L + 1)*W*L, R(0));   // the last tile
+  for (I n = 0; n < N; n += L) turn_rows(std::min<I>(L, N - n), W, from + n*W, W, to + n*W, L);
 }
 template <class R> static void from_tiles(I N, I W, const R* from, R* to) {
-  for (I n = 0; n < N; n++) for (I j = 0; j < W; j++) to[n*W + j] = from[(n/L*W + j)*L + n%L];
+  for (I n = 0; n < N; n += L) turn_rows(W, std::min<I>(L, N - n), from + n*W, L, to + n*W, W);
 }
 """
 
@@ -224,35 +263,23 @@ template <class T> struct Aligned {   // an allocator
 template <class T> using Vec = std::vector<T, Aligned<T>>;
 """
 
-# %% ../../nbs/kernels/05_dam_loop.ipynb #b09bfd9d
-_given += r"""
-template <class R> static void turn_rows(I rows, I m, const R* x, I step, R* out, I n) {
-  for (I i0 = 0; i0 < m; i0 += 16) {
-    const I wide = std::min<I>(16, m - i0);
-    for (I q = 0; q < rows; q++) {
-      const R* from = x + q*step + i0; R* to = out + i0*n + q;
-      if (wide == 16) for (int i = 0; i < 16; i++) to[i*n] = from[i];
-      else for (I i = 0; i < wide; i++) to[i*n] = from[i];
-    }
-  }
-}
-"""
-
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5b8fd6b1
 _given += r"""
 template <class R> struct Mat {   // K x N; element (k, n) is w[k*sk + n*sn], and sk or sn is 1
   I K = 0, N = 0; Vec<R> d;
-  void pack(const R* w, I k_, I n_, I sk, I sn) {
-    K = k_; N = n_; if ((I)d.size() < K*N) d.resize(K*N);
+  void size(I k, I n) { K = k; N = n; if ((I)d.size() < K*N) d.resize(K*N); }
+  void rows(I first, I m, const R* w, I sk, I sn) {   // m rows from the first one on
     for (I j = 0; j < N; j += 64) {
-      const I width = std::min<I>(64, N - j); R* o = d.data() + j*K;
-      if (sn == 1) for (I k = 0; k < K; k++) std::copy(w + k*sk + j, w + k*sk + j + width, o + k*width);
-      else turn_rows(width, K, w + j*sn, sn, o, width);
+      const I width = std::min<I>(64, N - j); R* o = d.data() + j*K + first*width;
+      if (sn == 1) for (I k = 0; k < m; k++) std::copy(w + k*sk + j, w + k*sk + j + width, o + k*width);
+      else turn_rows(width, m, w + j*sn, sn, o, width);
     }
   }
-  void times(I M, const R* A, I lda, R* C, I ldc, bool add) const {   // C = A this, or C += A this
-    for (I j = 0; j < N; j += 64) for (I k = 0; k < K; k += 1024) {
-      const I n = std::min<I>(64, N - j), rows = std::min<I>(1024, K - k);
+  void pack(const R* w, I k, I n, I sk, I sn) { size(k, n); rows(0, k, w, sk, sn); }
+  void times(I M, const R* A, I lda, R* C, I ldc, bool add) const { times(K, M, A, lda, C, ldc, add); }
+  void times(I deep, I M, const R* A, I lda, R* C, I ldc, bool add) const {   // C = A this, or C += A this
+    for (I j = 0; j < N; j += 64) for (I k = 0; k < deep; k += 1024) {   // deep: rows that count
+      const I n = std::min<I>(64, N - j), rows = std::min<I>(1024, deep - k);
       product(M, n, rows, lda, n, ldc, add || k, A + k, d.data() + j*K + k*n, C + j);
     }
   }
@@ -270,13 +297,13 @@ struct Sizes {
 template <class R> struct Args : Sizes {
   const R *x, *wx, *wr, *wh, *bias, *wi, *bi, *gamma, *beta,   // input; weights of controller, interface, layer norm
           *h0, *c0, *M0, *u0, *w0, *rw0, *r0, *L0, *p0;        // initial states
-  R *h, *c, *u, *w, *rw, *r, *Mend,                            // states: usage, write and read weights, words read
-    *acts, *q, *rstd, *face, *cw, *cr, *past,                  // for the backward pass; cw, cr: content weights
-    *norms, *dots,                                             // lengths of slots; dot products: write key, read keys
-    *Lend, *p, *pastL;                                         // last links, precedences, kept links
-  const I* lengths; int32_t* order;
+  R *h, *c, *Mend, *u, *w, *rw, *r, *Lend, *p,                 // states: usage, write and read weights, words read
+    *cw, *cr, *left, *norms, *dots,                            // for the backward pass: content weights, allocation,
+    *past, *acts, *q, *face, *rstd, *pastL;                    // lengths of slots, dot products with all keys
+  const I* lengths;
   I tiles() const { return (this->N + L - 1)/L; }
   I block() const { return tiles()*this->W*L; }    // numbers of a block in tiles
+  I late_row() const { return 2*tiles()*L + (this->W + L - 1)/L*L; }   // what a write key leaves for the step before
 };
 """
 
@@ -336,16 +363,25 @@ template <class R> static inline void softmax_slots(I N, R* s) {
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3c67fce6
 _rows += r"""
-template <class R> static inline void activate(const Sizes& a, const Face& at, R* q) {   // gates of a row's interface
-  _Pragma("omp simd") for (I j = at.e; j < at.wk; j++) q[j] = sigmoid_(q[j]);
-  _Pragma("omp simd") for (I j = at.wb; j < at.rk; j++) q[j] = softplus_(q[j]);
-  _Pragma("omp simd") for (I j = at.rb; j < at.rb + a.K*a.heads; j++) q[j] = softplus_(q[j]);
-  if (a.links) for (I ki = 0; ki < a.K*a.heads; ki++) softmax_<R>(3, q + at.md + ki*3);
-  if (at.al >= 0) for (I i = 0; i < a.heads; i++) {   // across the blocks
-    R top = q[at.al + i], sum = 0;
-    for (I k = 1; k < a.K; k++) top = std::max(top, q[at.al + k*a.heads + i]);
-    for (I k = 0; k < a.K; k++) { R& p = q[at.al + k*a.heads + i]; p = exp_(R(p - top)); sum += p; }
-    for (I k = 0; k < a.K; k++) q[at.al + k*a.heads + i] /= sum;
+template <class R> static inline void activate(const Sizes& a, const Face& at, Vec<R>& some, R* q) {
+  each_(at.wk - at.e, q + at.e, [](R x) { return sigmoid_(x); });
+  const I all = a.K*a.heads; R *few = some.data();   // strengths of all keys, side by side
+  std::copy(q + at.wb, q + at.wb + a.K, few); std::copy(q + at.rb, q + at.rb + all, few + a.K);
+  each_(a.K + all, few, [](R x) { return softplus_(x); });
+  std::copy(few, few + a.K, q + at.wb); std::copy(few + a.K, few + a.K + all, q + at.rb);
+  if (a.links) for (I ki = 0; ki < all; ki++) softmax_<R>(3, q + at.md + ki*3);
+  if (at.al < 0) return;
+  R* p = q + at.al;   // across the blocks
+  for (I i = 0; i < a.heads; i++) {
+    R top = p[i];
+    for (I k = i; k < all; k += a.heads) top = std::max(top, p[k]);
+    for (I k = i; k < all; k += a.heads) p[k] -= top;
+  }
+  each_(all, p, [](R x) { return exp_(x); });
+  for (I i = 0; i < a.heads; i++) {
+    R sum = 0;
+    for (I k = i; k < all; k += a.heads) sum += p[k];
+    for (I k = i; k < all; k += a.heads) p[k] /= sum;
   }
 }
 """
@@ -354,48 +390,52 @@ template <class R> static inline void activate(const Sizes& a, const Face& at, R
 _rows += r"""
 template <class R> static inline void usage_row(I N, I heads, const R* u0, const R* w0, const R* f, const R* rw0,
                                                 R* u) {
-  _Pragma("omp simd") for (I n = 0; n < N; n++) u[n] = u0[n] + (1 - u0[n])*w0[n];
-  for (I i = 0; i < heads; i++) {
-    const R g = f[i], *p = rw0 + i*N;
-    _Pragma("omp simd") for (I n = 0; n < N; n++) u[n] *= 1 - g*p[n];
+  for (I n = 0; n < N; n += L) {
+    const V<R> old = some_(u0 + n, N - n); V<R> x = old + (1 - old)*some_(w0 + n, N - n);
+    for (I i = 0; i < heads; i++) x *= 1 - f[i]*some_(rw0 + i*N + n, N - n);
+    put_<R>(u + n, N - n, x);
   }
 }
-template <class R> static inline void free_row(I N, const R* u, R* free) {
-  const R e = R(1e-6), k = R(1 - 1e-6);
-  _Pragma("omp simd") for (I n = 0; n < N; n++) free[n] = 1 - (e + k*u[n]);
+template <class R> static inline void free_row(I N, const R* u, R* free, R* taken) {
+  const R e = R(1e-6), k = R(1 - 1e-6); const I P = (N + L - 1)/L*L;
+  for (I n = 0; n < P; n += L) at_(free + n) = 1 - (e + k*some_(u + n, N - n));
+  for (I n = N; n < P; n++) free[n] = 0;
+  for (I n = 0; n < P; n += L) at_(taken + n) = 1 - at_(free + n);
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3ccaf4a2
 _rows += r"""
-template <class R> static inline void sort_slots(I N, const R* free, int32_t* order) {
-  const Whole<R> lane = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15};
-  for (I first = 0; first < N; first += L) {   // the first slot of a tile
-    const V<R> f = at_(free + first); Whole<R> place = lane*0;
-    const I end = std::min<I>(first + L, N);
-    for (I m = 0; m < first; m++) place = f <= free[m] ? place + 1 : place;
-    for (I m = first; m < end; m++) {
-      const V<R> g = all_(free[m]);
-      place -= (g > f) | ((g == f) & (lane > int(m - first)));
-    }
-    for (I m = end; m < N; m++) place = f < free[m] ? place + 1 : place;
-    for (I n = first; n < end; n++) order[place[n - first]] = n;
+template <bool later, class R, class F> static inline void others(I P, I first, const R* free, F f) {
+  const Whole<R> lane = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15}; const V<R> x = at_(free + first);
+  for (I m = 0; m < first; m += 4) for (int i = 0; i < 4; i++) {
+    const R y = free[m + i]; f(i, m + i, later ? x > y : x <= y);
+  }
+  for (int l = 0; l < L; l++) {   // within the sixteen
+    const V<R> y = all_(free[first + l]);
+    f(l & 3, first + l, later ? (x > y) | ((x == y) & (lane < l)) : (x < y) | ((x == y) & (lane > l)));
+  }
+  for (I m = first + L; m < P; m += 4) for (int i = 0; i < 4; i++) {
+    const R y = free[m + i]; f(i, m + i, later ? x >= y : x < y);
   }
 }
-template <class R> static inline void allocate(I N, const R* free, const int32_t* order, R* a) {
-  R left = 1;
-  for (I j = 0; j < N; j++) { const int32_t n = order[j]; a[n] = free[n]*left; left *= 1 - free[n]; }
+template <class R> static inline void left_row(I P, const R* free, const R* taken, R* left) {   // the products
+  for (I first = 0; first < P; first += L) {
+    V<R> p[4]; for (int i = 0; i < 4; i++) p[i] = all_(R(1));   // four products that do not wait for one another
+    others<false>(P, first, free, [&](int i, I m, Whole<R> before) { p[i] = before ? p[i]*taken[m] : p[i]; });
+    at_(left + first) = (p[0]*p[1])*(p[2]*p[3]);
+  }
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #49311dbe
 _rows += r"""
 template <class R> struct Room {   // what a row needs while it is worked on
-  Vec<R> free, alloc, w, s, acc, g;
+  Vec<R> free, taken, w, acc, g, forth, back, s;
   Room(const Sizes& a) {
     const I P = (a.N + L - 1)/L*L;   // slots, up to a multiple of a tile's
-    for (auto* v : {&free, &alloc, &w}) v->resize(a.K*P);
-    for (auto* v : {&s, &g}) v->resize(a.K*a.heads*P);
+    for (auto* v : {&free, &taken, &w, &forth, &back}) v->resize(a.K*P);
+    g.resize(a.K*a.heads*P); s.resize(a.K*(1 + a.heads));
     acc.resize(a.heads*up(a.W)*L);
   }
   static I up(I n) { return (n + L - 1)/L*L; }
@@ -429,19 +469,29 @@ template <class R> static inline void links_read(I N, const R* links, const R* r
 }
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #f88965cc
+_rows += r"""
+template <class R> static inline void links_mix(I N, const R* links, const R* read, const R* mode, const R* s, R* forth,
+                                                R* back, R* out) {
+  const I P = (N + L - 1)/L*L;
+  links_read(N, links, read, forth, back);
+  _Pragma("omp simd") for (I n = 0; n < N; n++) out[n] = mode[0]*back[n] + mode[1]*forth[n] + mode[2]*s[n];
+  std::fill(out + N, out + P, R(0));
+}
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #13e971cb
 _rows += r"""
 template <class R> static void slots_row(
     const Args<R>& a, const Face& at, Room<R>& o, const R* q, R* M, const R* norms0, R* norms, R* dots,
-    int32_t* order, const R* u0, const R* w0, const R* rw0, R* u, R* w, R* rw, R* r, R* cw, R* cr, R* links,
+    R* left, const R* u0, const R* w0, const R* rw0, R* u, R* w, R* rw, R* r, R* cw, R* cr, R* links,
     const R* p0, R* p) {
   const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L, rows = Room<R>::up(W)*L;
   for (I k = 0; k < a.K; k++) {
-    int32_t* ord = order + k*N; R* free = o.free.data() + k*P;
+    R *free = o.free.data() + k*P, *taken = o.taken.data() + k*P;
     usage_row(N, a.heads, u0 + k*N, w0 + k*N, q + at.f + k*a.heads, rw0 + k*a.heads*N, u + k*N);
-    free_row(N, u + k*N, free);
-    sort_slots(N, free, ord);
-    allocate(N, free, ord, o.alloc.data() + k*P);
+    free_row(N, u + k*N, free, taken);
+    left_row(P, free, taken, left + k*P);
   }
 """
 
@@ -450,14 +500,15 @@ _rows += r"""
   for (I k = 0; k < a.K; k++) {
     const R* key = q + at.wk + k*W; R* wd = dots + k*(1 + a.heads)*P;
     block_dots(tiles, W, M + k*a.block(), 1, key, wd);
-    content_row(a, wd, norms0 + k*P, key, q[at.wb + k], o.s.data() + k*P);
+    content_row(a, wd, norms0 + k*P, key, q[at.wb + k], cw + k*P);
   }
   for (I k = 0; k < a.K; k++) {
     R *m = M + k*a.block(), *rd = dots + k*(1 + a.heads)*P + P, *nm = norms + k*P, *by = o.w.data() + k*P;
-    const R ga = q[at.ga + k], gw = q[at.gw + k], *s = o.s.data() + k*P, *alloc = o.alloc.data() + k*P;
-    _Pragma("omp simd") for (I n = 0; n < N; n++) by[n] = gw*(ga*alloc[n] + (1 - ga)*s[n]);
-    std::copy(s, s + N, cw + k*N);
-    std::copy(by, by + N, w + k*N);
+    const R ga = q[at.ga + k], gw = q[at.gw + k], *s = cw + k*P, *free = o.free.data() + k*P;
+    for (I n = 0; n < P; n += L) {
+      const V<R> x = gw*(ga*(at_(free + n)*at_(left + k*P + n)) + (1 - ga)*at_(s + n));
+      at_(by + n) = x; put_<R>(w + k*N + n, N - n, x);
+    }
     const R* keys = q + at.rk + k*a.heads*W;
     for (I t = 0; t < tiles; t++) {
 #define WRITE(known) tile_write<R, known, true>(W, m + t*W*L, m + t*W*L, by + t*L, q + at.e + k*W, q + at.v + k*W, \
@@ -473,30 +524,33 @@ _rows += r"""
 _rows += r"""
   for (I k = 0; k < a.K; k++)
     for (I i = 0; i < a.heads; i++) {
-      const I ki = k*a.heads + i; R* s = o.s.data() + ki*P;
+      const I ki = k*a.heads + i; R *s = cr + ki*P, *g = o.g.data() + (i*a.K + k)*P, *out = rw + ki*N;
       const R al = at.al < 0 ? R(1) : q[at.al + ki], counts = a.gated ? al : R(1);
       content_row(a, dots + (ki + k + 1)*P, norms + k*P, q + at.rk + ki*W, q[at.rb + ki], s);
-      std::copy(s, s + N, cr + ki*N);
       if (a.links) {
-        const R* mode = q + at.md + ki*3; R *forth = o.free.data(), *back = o.alloc.data();
-        links_read(N, links + k*N*N, rw0 + ki*N, forth, back);
-        _Pragma("omp simd") for (I n = 0; n < N; n++) s[n] = mode[0]*back[n] + mode[1]*forth[n] + mode[2]*s[n];
+        links_mix(N, links + k*N*N, rw0 + ki*N, q + at.md + ki*3, s, o.forth.data(), o.back.data(), g);
+        s = g;
       }
-      R* out = rw + ki*N;
-      _Pragma("omp simd") for (I n = 0; n < N; n++) { out[n] = counts*s[n]; s[n] *= al; }
+      for (I n = 0; n < P; n += L) {
+        const V<R> x = at_(s + n);
+        put_<R>(out + n, N - n, counts*x); at_(g + n) = al*x;
+      }
     }
-  for (I k = 0; k < a.K; k++) for (I i = 0; i < a.heads; i++)
-    gather(tiles, W, M + k*a.block(), o.s.data() + (k*a.heads + i)*P, o.acc.data() + i*rows, !k);
-  for (I i = 0; i < a.heads; i++) sum_lanes(W, o.acc.data() + i*rows, r + i*W);
+  for (I i = 0; i < a.heads; i++) {
+    R* acc = o.acc.data() + i*rows;
+    gather(a.K*tiles, W, M, o.g.data() + i*a.K*P, acc, true);
+    sum_lanes(W, acc, r + i*W);
+  }
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #dd6b5890
 _rows += r"""
-template <class R> static inline void controller_row(const Sizes& a, R* q, const R* c0, R* h, R* c) {
-  const I H = a.H; const R top = R(a.clip);
+template <class R> static inline void controller_row(const Sizes& a, const R* bias, R* q, const R* c0, R* h, R* c) {
+  const I H = a.H; const R top = R(a.clip), *b = bias;
   _Pragma("omp simd") for (I j = 0; j < H; j++) {
-    const R i = sigmoid_(q[j]), f = sigmoid_(R(q[H+j] + 1)), g = tanh_(q[2*H+j]), s = sigmoid_(q[3*H+j]);
+    const R i = sigmoid_(R(q[j] + b[j])), f = sigmoid_(R(q[H+j] + b[H+j] + 1)), g = tanh_(R(q[2*H+j] + b[2*H+j])),
+      s = sigmoid_(R(q[3*H+j] + b[3*H+j]));
     q[j] = i; q[H+j] = f; q[2*H+j] = g; q[3*H+j] = s;
     R v = f*c0[j] + i*g, y = s*tanh_(v);
     c[j] = v > top ? top : v < -top ? -top : v; h[j] = y > top ? top : y < -top ? -top : y;
@@ -525,12 +579,11 @@ static I rows_of(const Sizes& a, I threads, I each, I weights) {   // rows of a 
 template <class R> static void forward_loop(const Args<R>& a, I threads) {
   const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, tiles = a.tiles();
   const Face at(a); const I S = at.size;
-  Mat<R> &X = packed<R>(0), &Rd = packed<R>(1), &Hh = packed<R>(2), &F = packed<R>(3);
-  X.pack(a.wx, a.m, 4*H, 1, a.m);
-  Rd.pack(a.wr, RW, 4*H, 1, RW);
-  Hh.pack(a.wh, H, 4*H, 1, H);
+  Mat<R> &C = packed<R>(0), &F = packed<R>(3);
+  const I Z = a.m + RW + H;   // numbers that the controller takes
+  C.size(Z, 4*H); C.rows(0, a.m, a.wx, 1, a.m); C.rows(a.m, RW, a.wr, 1, RW); C.rows(a.m + RW, H, a.wh, 1, H);
   F.pack(a.wi, H, S, 1, H);
-  const I rows = rows_of(a, threads, a.K*a.block(), 4*H*(a.m + RW + H) + H*S);
+  const I rows = rows_of(a, threads, a.K*a.block(), 4*H*Z + H*S);
   slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
   for (I piece = first; piece < first + count; piece++) {
 """
@@ -540,8 +593,7 @@ _forward += r"""
     const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();   // Kb: numbers of a row's memory
     const I KNN = a.links ? KN*N : 0;                                          // and of its links
     const I P = tiles*L, KP = K*P;
-    R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*KP);
-    std::vector<int32_t> order(M*KN);
+    R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*KP), *z = scratch<R>(2, M*Z);
     R* links = scratch<R>(4, M*KNN);
     if (KNN) std::memcpy(links, a.L0 + r0*KNN, M*KNN*sizeof(R));
     Room<R> room(a);
@@ -549,7 +601,6 @@ _forward += r"""
       R* m = mem + i*Kb + k*a.block();
       to_tiles(N, W, a.M0 + ((r0 + i)*K + k)*N*W, m);
       for (I t = 0; t < tiles; t++) tile_squares(W, m + t*W*L, norms + i*KP + k*P + t*L);
-      for (I n = 0; n < N; n++) order[(i*K + k)*N + n] = n;
     }
 """
 
@@ -569,13 +620,16 @@ _forward += r"""
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #4961cb11
 _forward += r"""
-      for (I i = 0; i < M; i++) std::memcpy(A + i*4*H, a.bias, 4*H*sizeof(R));
-      X.times(M, x, a.m, A, 4*H, true);
-      if (t || any(M*RW, words)) Rd.times(M, words, RW, A, 4*H, true);
-      if (t || any(M*H, h0)) Hh.times(M, h0, H, A, 4*H, true);
+      for (I i = 0; i < M; i++) {
+        R* to = z + i*Z;
+        std::copy(x + i*a.m, x + (i+1)*a.m, to);
+        std::copy(words + i*RW, words + (i+1)*RW, to + a.m);
+        std::copy(h0 + i*H, h0 + (i+1)*H, to + a.m + RW);
+      }
+      C.times(t || any(M*RW, words) || any(M*H, h0) ? Z : a.m, M, z, Z, A, 4*H, false);
       for (I i = 0; i < M; i++) {
         R* h = a.h + (now + i)*H;
-        controller_row(a, A + i*4*H, c0 + i*H, h, a.c + (now + i)*H);
+        controller_row(a, a.bias, A + i*4*H, c0 + i*H, h, a.c + (now + i)*H);
         a.rstd[kept + i] = norm_row(a, h, a.gamma, a.beta, q + i*H);
         std::memcpy(f + i*S, a.bi, S*sizeof(R));
       }
@@ -585,12 +639,11 @@ _forward += r"""
 # %% ../../nbs/kernels/05_dam_loop.ipynb #25c0ca6f
 _forward += r"""
       for (I i = 0; i < M; i++) {
-        const I n = now + i, p = kept + i; int32_t* ord = order.data() + i*KN;
-        activate(a, at, f + i*S);
-        slots_row(a, at, room, f + i*S, mem + i*Kb, norms0 + i*KP, a.norms + p*KP, a.dots + p*KP*(1 + a.heads), ord,
-                  u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads, a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads, a.r + n*RW,
-                  a.cw + p*KN, a.cr + p*KN*a.heads, links + i*KNN, p0 + i*KN, a.p + n*KN);
-        if (a.keep) std::memcpy(a.order + p*KN, ord, KN*sizeof(int32_t));
+        const I n = now + i, p = kept + i;
+        activate(a, at, room.s, f + i*S);
+        slots_row(a, at, room, f + i*S, mem + i*Kb, norms0 + i*KP, a.norms + p*KP, a.dots + p*KP*(1 + a.heads),
+                  a.left + p*KP, u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads, a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads,
+                  a.r + n*RW, a.cw + p*KP, a.cr + p*KP*a.heads, links + i*KNN, p0 + i*KN, a.p + n*KN);
         if (t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++)
           from_tiles(N, W, mem + i*Kb + k*a.block(), a.Mend + ((r0 + i)*K + k)*N*W);
         if (KNN && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
@@ -606,105 +659,89 @@ _back = r"""
 template <class R> static inline void content_back(const Sizes& a, const R* s, R* d, const R* dots, const R* norms,
                                                    const R* key, R strength, R* norm_part, R& dstrength, R& key_part) {
   const I P = (a.N + L - 1)/L*L; const R b = strength, k = length(a.W, key);
-  R mean = 0, db = 0, dk = 0;
-  _Pragma("omp simd reduction(+:mean)") for (I n = 0; n < a.N; n++) mean += s[n]*d[n];
-  _Pragma("omp simd reduction(+:db,dk)") for (I n = 0; n < a.N; n++) {
-    const R by = 1/(k*norms[n] + R(1e-6)), cosine = dots[n]*by, ds = s[n]*(d[n] - mean), dlength = -b*ds*cosine*by;
-    db += ds*cosine; dk += dlength*norms[n];
-    d[n] = b*ds*by; norm_part[n] += dlength*k/norms[n];
+  V<R> sum = {}, db = {}, dk = {};
+  for (I n = 0; n < P; n += L) sum += at_(s + n)*at_(d + n);
+  const R mean = total<R>(sum);
+  for (I n = 0; n < P; n += L) {
+    const V<R> l = at_(norms + n), by = 1/(k*l + R(1e-6)), cosine = at_(dots + n)*by;
+    const V<R> ds = at_(s + n)*(at_(d + n) - mean), of_dot = b*ds*by, of_length = -of_dot*cosine;
+    db += ds*cosine; dk += of_length*l;
+    at_(d + n) = of_dot; at_(norm_part + n) += of_length*k/l;
   }
-  for (I n = a.N; n < P; n++) d[n] = 0;   // the slots that fill up the last tile
-  dstrength = db*fall_(strength); key_part = dk/k;
+  dstrength = total<R>(db)*fall_(strength); key_part = total<R>(dk)/k;
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #1e8f9ad8
 _back += r"""
 template <class R> struct Back : Room<R> {
-  Vec<R> dw, d, part, key, sums, out, used, along, forth, back, more;
+  Vec<R> dw, d, part, key, sums, out, along, of_key, more;
   Back(const Sizes& a) : Room<R>(a) {
     const I P = (a.N + L - 1)/L*L, rows = this->up((2 + a.heads)*a.W);
-    for (auto* p : {&dw, &part, &used, &forth, &back}) p->resize(P);
-    for (auto* p : {&d, &more}) p->resize(a.heads*P);
-    key.resize(this->up(a.W)*L); sums.resize(rows*L); out.resize(rows); along.resize(a.heads);
+    for (auto* p : {&dw, &part}) p->resize(a.K*P);
+    for (auto* p : {&d, &more}) p->resize(a.K*a.heads*P);
+    key.resize(this->up(a.W)*L); sums.resize(rows*L); out.resize(rows); along.resize(a.K*a.heads); of_key.resize(a.K);
   }
 };
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #81a81681
 _back += r"""
-template <class R> static inline void weights_back(const Args<R>& a, Back<R>& o, R* du, const R* u, const R* cw,
-                                                   const int32_t* order, R ga, R gw, R* dcw, R& dga, R& dgw) {
-  const I N = a.N; R *free = o.free.data(), *alloc = o.alloc.data(), *dw = o.dw.data();
-  R *left = o.forth.data(), *sorted = o.back.data(), before = 1, later = 0, sa = 0, sw = 0;
-  free_row(N, u, free);
-  for (I j = 0; j < N; j++) {
-    const I n = order[j]; const R f = free[n];
-    left[j] = before; sorted[j] = f; alloc[n] = f*before; before *= 1 - f;
+template <class R> static inline void weights_back(I N, R* free, R* taken, R* x, const R* dw, const R* u, const R* left,
+                                                   const R* cw, R ga, R gw, R* du, R* dcw, R& dga, R& dgw) {
+  const I P = (N + L - 1)/L*L; V<R> of_free = {}, of_content = {};
+  free_row(N, u, free, taken);
+  for (I n = 0; n < P; n += L) {
+    const V<R> d = at_(dw + n), a = at_(free + n)*at_(left + n);
+    of_free += d*a; of_content += d*at_(cw + n);
+    at_(dcw + n) = gw*(1 - ga)*d; at_(x + n) = gw*ga*d*a;
   }
-  _Pragma("omp simd reduction(+:sa,sw)") for (I n = 0; n < N; n++) {
-    sa += dw[n]*(alloc[n] - cw[n]); sw += dw[n]*(ga*alloc[n] + (1 - ga)*cw[n]);
-  }
-  dga = gw*sa*ga*(1 - ga); dgw = sw*gw*(1 - gw);
-  _Pragma("omp simd") for (I n = 0; n < N; n++) { dcw[n] = gw*(1 - ga)*dw[n]; dw[n] *= gw*ga; }
-  for (I j = N-1; j >= 0; j--) {   // later: the gradient of the next P
-    const I n = order[j]; const R f = sorted[j], d = dw[n];
-    du[n] -= R(1 - 1e-6)*(d - later)*left[j];
-    later = std::fma(later, 1 - f, d*f);
+  const R sa = total<R>(of_free), sc = total<R>(of_content);
+  dga = gw*(sa - sc)*ga*(1 - ga); dgw = (ga*sa + (1 - ga)*sc)*gw*(1 - gw);
+  for (I first = 0; first < P; first += L) {
+    V<R> s[4] = {};
+    others<true>(P, first, free, [&](int i, I m, Whole<R> after) { s[i] = after ? s[i] + x[m] : s[i]; });
+    const V<R> sum = (s[0] + s[1]) + (s[2] + s[3]);
+    at_(du + first) -= R(1 - 1e-6)*(gw*ga*at_(dw + first)*at_(left + first) - sum/(at_(taken + first) + R(1e-30)));
   }
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #d2aef0a4
 _back += r"""
-template <class R> static inline void one_usage_back(I N, R* du, const R* u0, const R* w0, R g, const R* r, R* drw,
-                                                     R& df) {
-  R s = 0;
-  _Pragma("omp simd reduction(+:s)") for (I n = 0; n < N; n++) {
-    const R used = du[n]*(u0[n] + (1 - u0[n])*w0[n]);
-    s -= used*r[n]; drw[n] = -g*used; du[n] *= (1 - g*r[n])*(1 - w0[n]);
-  }
-  df = s*g*(1 - g);
-}
-template <class R> static inline void usage_back(const Sizes& a, R* du, const R* u0, const R* w0, const R* f,
-                                                 const R* rw0, R* drw, R* df, R* used) {
-  const I N = a.N, heads = a.heads;
-  if (heads == 1) { one_usage_back(N, du, u0, w0, f[0], rw0, drw, df[0]); return; }
-  _Pragma("omp simd") for (I n = 0; n < N; n++) used[n] = du[n]*(u0[n] + (1 - u0[n])*w0[n]);
-"""
-
-# %% ../../nbs/kernels/05_dam_loop.ipynb #5b8bec16
-_back += r"""
+template <class R> static inline void usage_back(I N, I heads, R* du, const R* u0, const R* w0, const R* f,
+                                                 const R* rw0, R* drw, R* df) {
+  const I P = (N + L - 1)/L*L;
+  auto kept = [&](I i, I n) -> V<R> { return 1 - f[i]*some_(rw0 + i*N + n, N - n); };
   for (I i = 0; i < heads; i++) {
-    R s = 0; const R g = f[i], *r = rw0 + i*N; R* d = drw + i*N;
-    _Pragma("omp simd") for (I n = 0; n < N; n++) d[n] = used[n];
-    for (I l = 0; l < heads; l++) if (l != i) {   // the other heads
-      const R h = f[l], *o = rw0 + l*N;
-      _Pragma("omp simd") for (I n = 0; n < N; n++) d[n] *= 1 - h*o[n];
+    V<R> s = {};
+    for (I n = 0; n < N; n += L) {
+      const V<R> old = some_(u0 + n, N - n); V<R> d = at_(du + n)*(old + (1 - old)*some_(w0 + n, N - n));
+      for (I l = 0; l < heads; l++) if (l != i) d *= kept(l, n);   // the other heads
+      s -= d*some_(rw0 + i*N + n, N - n); at_(drw + i*P + n) = -f[i]*d;
     }
-    _Pragma("omp simd reduction(+:s)") for (I n = 0; n < N; n++) { s -= d[n]*r[n]; d[n] *= -g; }
-    df[i] = s*g*(1 - g);
+    df[i] = total<R>(s)*f[i]*(1 - f[i]);
   }
-  for (I i = 0; i < heads; i++) {
-    const R g = f[i];
-    _Pragma("omp simd") for (I n = 0; n < N; n++) du[n] *= 1 - g*rw0[i*N + n];
+  for (I n = 0; n < N; n += L) {
+    V<R> d = at_(du + n)*(1 - some_(w0 + n, N - n));
+    for (I i = 0; i < heads; i++) d *= kept(i, n);
+    at_(du + n) = d;
   }
-  _Pragma("omp simd") for (I n = 0; n < N; n++) du[n] *= 1 - w0[n];
 }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f76eb152
 _back += r"""
 template <class R, int known, int G> static inline void tiles_through(
-    const Args<R>& a, Back<R>& o, I t, const R* m, const R* p, R* dm, const R* dr, const R* keys, const R* e,
+    const Args<R>& a, Back<R>& o, I t, I k, const R* m, const R* p, R* dm, const R* dr, const R* keys, const R* e,
     const R* v, const R* late, const R* late_key) {
   const I W = a.W, heads = known ? known : a.heads, P = a.tiles()*L;
   R *av = o.sums.data(), *ae = av + W*L, *ak = ae + W*L;
-  const R *g = o.g.data() + t*L, *d = o.d.data() + t*L;
+  const R *g = o.g.data() + k*heads*P + t*L, *d = o.d.data() + k*heads*P + t*L;
   V<R> c[G], w[G], s[G], sum[G] = {}, gs[G][known + 1], ds[G][known + 1];
   for (int b = 0; b < G; b++) {
     const I n = (t + b)*L;
-    c[b] = at_(o.part.data() + n); w[b] = at_(o.w.data() + n); s[b] = at_(late + n);
+    c[b] = at_(o.part.data() + k*P + n); w[b] = at_(o.w.data() + k*P + n); s[b] = at_(late + n);
     for (int i = 0; i < known; i++) { gs[b][i] = at_(g + i*P + b*L); ds[b][i] = at_(d + i*P + b*L); }
   }
 """
@@ -729,7 +766,7 @@ _back += r"""
     at_(av + j*L) = t ? at_(av + j*L) + dv : dv; at_(ae + j*L) = t ? at_(ae + j*L) + de : de;
     for (int i = 0; i < known; i++) { R* k = ak + (i*W + j)*L; at_(k) = t ? at_(k) + dk[i] : dk[i]; }
   }
-  for (int b = 0; b < G; b++) at_(o.dw.data() + (t + b)*L) = sum[b];
+  for (int b = 0; b < G; b++) at_(o.dw.data() + k*P + (t + b)*L) = sum[b];
 }
 """
 
@@ -777,92 +814,99 @@ template <class R> static inline void links_back(I N, const R* old, const R* w, 
 _back += r"""
 template <class R> static void slots_back(
     const Args<R>& a, const Face& at, Back<R>& o, const R* f, R* q, const R* M, const R* norms, const R* dots,
-    const R* past, const R* past_norms, R* dM, R* later, const int32_t* order, const R* u0, const R* w0,
+    const R* past, const R* past_norms, R* dM, R* later, const R* left, const R* u0, const R* w0,
     const R* rw0, const R* u, const R* w, const R* cw, const R* cr, R* du, const R* dw, R* drw, const R* dr,
     const R* links, const R* past_links, const R* p0, R* dlinks, R* dp) {
-  const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L;
+  const I N = a.N, W = a.W, tiles = a.tiles(), P = tiles*L, heads = a.heads, late_row = a.late_row();
   for (I k = 0; k < a.K; k++) {
-    const R *m = M + k*a.block(), *p = past + k*a.block(), *wd = dots + k*(1 + a.heads)*P, *rd = wd + P,
-            *e = f + at.e + k*W, *v = f + at.v + k*W, *wk = f + at.wk + k*W, *keys = f + at.rk + k*a.heads*W;
-    R *dm = dM + k*a.block(), *late = later + k*(2*P + W), *late_part = late + P, *late_key = late_part + P;
-    std::copy(late_part, late_part + P, o.part.begin());
+    const R* late_part = later + k*late_row + P;
+    std::copy(late_part, late_part + P, o.part.begin() + k*P);
+    block_dots(tiles, W, M + k*a.block(), heads, dr, o.d.data() + k*heads*P);
+  }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6a9a5fca
 _back += r"""
-    block_dots(tiles, W, m, a.heads, dr, o.d.data());
-    for (I i = 0; i < a.heads; i++) {
-      const I ki = k*a.heads + i; const R al = at.al < 0 ? R(1) : f[at.al + ki];
-      const R *key = keys + i*W, *mode = f + at.md + ki*3, *s = cr + ki*N, *by = drw + ki*N;
-      R *forth = o.forth.data(), *back = o.back.data(), *d = o.d.data() + i*P, *g = o.g.data() + i*P, dal = 0;
-      if (a.links) {
-        links_read(N, links + k*N*N, rw0 + ki*N, forth, back);
-        _Pragma("omp simd") for (I n = 0; n < N; n++) g[n] = mode[0]*back[n] + mode[1]*forth[n] + mode[2]*s[n];
-        s = g;
-      }
-      const R inside = a.gated ? R(1) : R(0), outside = 1 - inside;   // where the gradient of the read weights counts
-      _Pragma("omp simd reduction(+:dal)") for (I n = 0; n < N; n++) {
-        const R of_words = d[n] + inside*by[n];
-        dal += of_words*s[n]; g[n] = al*s[n]; d[n] = al*of_words + outside*by[n];
-      }
-      if (at.al >= 0) q[at.al + ki] = dal;
+  for (I k = 0; k < a.K; k++) for (I i = 0; i < heads; i++) {
+    const I ki = k*heads + i; const R al = at.al < 0 ? R(1) : f[at.al + ki];
+    const R *mode = f + at.md + ki*3, *s = cr + ki*P, *by = drw + ki*P;
+    R *forth = o.forth.data(), *back = o.back.data(), *d = o.d.data() + ki*P, *g = o.g.data() + ki*P;
+    if (a.links) { links_mix(N, links + k*N*N, rw0 + ki*N, mode, s, forth, back, g); s = g; }
+    const R inside = a.gated ? R(1) : R(0), outside = 1 - inside;   // where the gradient of the read weights counts
+    V<R> dal = {};
+    for (I n = 0; n < P; n += L) {
+      const V<R> of_words = at_(d + n) + inside*at_(by + n), x = at_(s + n);
+      dal += of_words*x; at_(g + n) = al*x; at_(d + n) = al*of_words + outside*at_(by + n);
+    }
+    if (at.al >= 0) q[at.al + ki] = total<R>(dal);
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6c35a82b
 _back += r"""
-      if (a.links) {
-        R by[3] = {0, 0, 0}; R* dm3 = q + at.md + ki*3;
-        by[0] = dot(N, d, back); by[1] = dot(N, d, forth); by[2] = dot(N, d, cr + ki*N);
-        const R mean = mode[0]*by[0] + mode[1]*by[1] + mode[2]*by[2];
-        for (I c = 0; c < 3; c++) dm3[c] = mode[c]*(by[c] - mean);
-        for (I n = 0; n < N; n++) { back[n] = mode[0]*d[n]; forth[n] = mode[1]*d[n]; d[n] *= mode[2]; }
-        links_read_back(N, links + k*N*N, rw0 + ki*N, forth, back, dlinks + k*N*N, o.more.data() + i*P);
-      }
-      content_back(a, cr + ki*N, d, rd + i*P, norms + k*P, key, f[at.rb + ki], o.part.data(), q[at.rb + ki],
-                   o.along[i]);
+    if (a.links) {
+      R by[3] = {0, 0, 0}; R* dm3 = q + at.md + ki*3;
+      by[0] = dot(N, d, back); by[1] = dot(N, d, forth); by[2] = dot(N, d, cr + ki*P);
+      const R mean = mode[0]*by[0] + mode[1]*by[1] + mode[2]*by[2];
+      for (I c = 0; c < 3; c++) dm3[c] = mode[c]*(by[c] - mean);
+      for (I n = 0; n < N; n++) { back[n] = mode[0]*d[n]; forth[n] = mode[1]*d[n]; d[n] *= mode[2]; }
+      links_read_back(N, links + k*N*N, rw0 + ki*N, forth, back, dlinks + k*N*N, o.more.data() + ki*P);
     }
+    content_back(a, cr + ki*P, d, dots + (ki + k + 1)*P, norms + k*P, f + at.rk + ki*W, f[at.rb + ki],
+                 o.part.data() + k*P, q[at.rb + ki], o.along[ki]);
+  }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #bbb50067
 _back += r"""
-    std::copy(w + k*N, w + k*N + N, o.w.begin());
-    block_through(a, o, m, p, dm, dr, keys, e, v, late, late_key);
-    sum_lanes((2 + a.heads)*W, o.sums.data(), o.out.data());
+  for (I k = 0; k < a.K; k++) {
+    const R *e = f + at.e + k*W, *keys = f + at.rk + k*heads*W, *late = later + k*late_row; R* by = o.w.data() + k*P;
+    for (I n = 0; n < P; n += L) at_(by + n) = some_(w + k*N + n, N - n);
+    block_through(a, o, k, M + k*a.block(), past + k*a.block(), dM + k*a.block(), dr, keys, e, f + at.v + k*W, late,
+                  late + 2*P);
+    sum_lanes((2 + heads)*W, o.sums.data(), o.out.data());
     const R *dv = o.out.data(), *de = dv + W, *dk = de + W;
-    R *qv = q + at.v + k*W, *qe = q + at.e + k*W, *qk = q + at.rk + k*a.heads*W;
+    R *qv = q + at.v + k*W, *qe = q + at.e + k*W, *qk = q + at.rk + k*heads*W;
     _Pragma("omp simd") for (I j = 0; j < W; j++) { qv[j] = dv[j]; qe[j] = de[j]*e[j]*(1 - e[j]); }
-    for (I i = 0; i < a.heads; i++) {
-      const R by = o.along[i];
-      _Pragma("omp simd") for (I j = i*W; j < i*W + W; j++) qk[j] = dk[j] + by*keys[j];
+    for (I i = 0; i < heads; i++) {
+      const R along = o.along[k*heads + i];
+      _Pragma("omp simd") for (I j = i*W; j < i*W + W; j++) qk[j] = dk[j] + along*keys[j];
     }
+  }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8cb760c8
 _back += r"""
-    if (dw) for (I n = 0; n < N; n++) o.dw[n] += dw[k*N + n];
-    if (a.links) links_back(N, past_links + k*N*N, w + k*N, p0 + k*N, dlinks + k*N*N, dp + k*N, o.dw.data());
-    R *of_usage = du + k*N, *qw = q + at.wk + k*W, by;
-    weights_back(a, o, of_usage, u + k*N, cw + k*N, order + k*N, f[at.ga + k], f[at.gw + k], late, q[at.ga + k],
-                 q[at.gw + k]);
+  for (I k = 0; k < a.K; k++) {
+    R *by = o.dw.data() + k*P, *late = later + k*late_row, *free = o.free.data() + k*P, *taken = o.taken.data() + k*P;
+    if (dw) for (I n = 0; n < N; n++) by[n] += dw[k*N + n];
+    if (a.links) links_back(N, past_links + k*N*N, w + k*N, p0 + k*N, dlinks + k*N*N, dp + k*N, by);
+    weights_back(N, free, taken, o.w.data() + k*P, by, u + k*N, left + k*P, cw + k*P, f[at.ga + k], f[at.gw + k],
+                 du + k*P, late, q[at.ga + k], q[at.gw + k]);
+  }
+  for (I k = 0; k < a.K; k++) {
+    const R* key = f + at.wk + k*W; R *late = later + k*late_row, *late_part = late + P;
     std::fill(late_part, late_part + P, R(0));
-    content_back(a, cw + k*N, late, wd, past_norms + k*P, wk, f[at.wb + k], late_part, q[at.wb + k], by);
-    gather(tiles, W, p, late, o.key.data(), true);
-    sum_lanes(W, o.key.data(), qw);
-    _Pragma("omp simd") for (I j = 0; j < W; j++) qw[j] += by*wk[j];
-    std::copy(wk, wk + W, late_key);
+    content_back(a, cw + k*P, late, dots + k*(1 + heads)*P, past_norms + k*P, key, f[at.wb + k], late_part,
+                 q[at.wb + k], o.of_key[k]);
+  }
+  for (I k = 0; k < a.K; k++) {
+    const R *key = f + at.wk + k*W, by = o.of_key[k]; R *of_key = q + at.wk + k*W, *late = later + k*late_row;
+    gather(tiles, W, past + k*a.block(), late, o.key.data(), true);
+    sum_lanes(W, o.key.data(), of_key);
+    _Pragma("omp simd") for (I j = 0; j < W; j++) { of_key[j] += by*key[j]; late[2*P + j] = key[j]; }
+  }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e0bfe544
 _back += r"""
-    usage_back(a, of_usage, u0 + k*N, w0 + k*N, f + at.f + k*a.heads, rw0 + k*a.heads*N, drw + k*a.heads*N,
-               q + at.f + k*a.heads, o.used.data());
-    if (a.links) for (I i = 0; i < a.heads; i++) for (I n = 0; n < N; n++)
-      drw[(k*a.heads + i)*N + n] += o.more[i*P + n];
-  }
-  if (at.al >= 0) for (I i = 0; i < a.heads; i++) {
+  for (I k = 0; k < a.K; k++)
+    usage_back(N, heads, du + k*P, u0 + k*N, w0 + k*N, f + at.f + k*heads, rw0 + k*heads*N, drw + k*heads*P,
+               q + at.f + k*heads);
+  if (a.links) for (I ki = 0; ki < a.K*heads; ki++) for (I n = 0; n < N; n++) drw[ki*P + n] += o.more[ki*P + n];
+  if (at.al >= 0) for (I i = 0; i < heads; i++) {
     R mean = 0;
-    for (I k = 0; k < a.K; k++) mean += f[at.al + k*a.heads + i]*q[at.al + k*a.heads + i];
-    for (I k = 0; k < a.K; k++) { R& d = q[at.al + k*a.heads + i]; d = f[at.al + k*a.heads + i]*(d - mean); }
+    for (I k = 0; k < a.K; k++) mean += f[at.al + k*heads + i]*q[at.al + k*heads + i];
+    for (I k = 0; k < a.K; k++) { R& d = q[at.al + k*heads + i]; d = f[at.al + k*heads + i]*(d - mean); }
   }
 }
 """
@@ -912,8 +956,8 @@ template <class R> static inline void last_write_key(I tiles, I W, const R* M, R
 # %% ../../nbs/kernels/05_dam_loop.ipynb #58f14373
 _back += r"""
 template <class R> struct Grads {
-  const R *h, *c, *u, *w, *rw, *r, *Mend, *Lend, *p;
-  R *dh, *dc, *dM, *du, *drw, *dr, *dgamma, *dbeta, *dL, *dp, *acts, *face;
+  const R *h, *c, *Mend, *u, *w, *rw, *r, *Lend, *p;
+  R *dh, *dc, *dM, *du, *dw, *drw, *dr, *dL, *dp, *dwx, *dwr, *dwh, *dbias, *dwi, *dbi, *dgamma, *dbeta, *acts, *face;
   I start;   // whether the gradients of the initial states are wanted
 };
 template <class R> static inline void add_(I n, const R* g, R* d) { if (g) for (I i = 0; i < n; i++) d[i] += g[i]; }
@@ -927,19 +971,27 @@ template <class R> static void backward_loop(const Args<R>& a, const Grads<R>& g
   Mat<R> &Rd = packed<R>(1), &Hh = packed<R>(2), &F = packed<R>(3);
   Rd.pack(a.wr, 4*H, RW, RW, 1); Hh.pack(a.wh, 4*H, H, H, 1); F.pack(a.wi, S, H, H, 1);
   const I rows = rows_of(a, threads, (a.every + 2)*K*a.block(), 4*H*(RW + H) + H*S);
-  slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
+  const I pieces = (a.B + rows - 1)/rows;
+  Vec<R> of_norm(2*pieces*H, R(0));   // gradients of the layer norm by piece
+  slices(pieces, threads, [&](I first, I count) {
   for (I piece = first; piece < first + count; piece++) {
     const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();
     R *mem = scratch<R>(0, a.every*M*Kb), *dM = scratch<R>(1, M*Kb), *dq = scratch<R>(2, M*H),
       *norms = scratch<R>(3, M*K*tiles*L);
-    const I KP = K*tiles*L, late = 2*KP + K*W;   // late: numbers that a row leaves for the step before
+    const I P = tiles*L, KP = K*P, KRP = KP*a.heads, late = K*a.late_row();
     R* later = scratch<R>(5, M*late);
     std::fill(dM, dM + M*Kb, R(0)); std::fill(later, later + M*late, R(0));
     Back<R> room(a);
     const I KNN = a.links ? KN*N : 0;
     R* links = scratch<R>(4, (a.every + 1)*M*KNN);
-    R *dL = a.links ? g.dL + r0*KNN : 0, *dp = a.links ? g.dp + r0*KN : 0;
-    R *dh = g.dh + r0*H, *dc = g.dc + r0*H, *du = g.du + r0*KN, *drw = g.drw + r0*KRN, *dr = g.dr + r0*RW;
+    R *dL = a.links ? g.dL + r0*KNN : 0, *dp = a.links ? g.dp + r0*KN : 0, *dgamma = of_norm.data() + 2*piece*H;
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #dd9faa6a
+_backward += r"""
+    R *dh = scratch<R>(6, M*(2*H + RW)), *dc = dh + M*H, *dr = dc + M*H;
+    R *du = scratch<R>(7, M*(KP + KRP)), *drw = du + M*KP;
+    std::fill(dh, dr + M*RW, R(0)); std::fill(du, drw + M*KRP, R(0));
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8ee2bfee
@@ -980,8 +1032,8 @@ _backward += r"""
         if (KNN) add_(M*KN, g.p ? g.p + now*KN : 0, dp);
         add_(M*H, g.h ? g.h + now*H : 0, dh);
         add_(M*H, g.c ? g.c + now*H : 0, dc);
-        add_(M*KN, g.u ? g.u + now*KN : 0, du);
-        add_(M*KRN, g.rw ? g.rw + now*KRN : 0, drw);
+        if (g.u) for (I b = 0; b < M*K; b++) add_(N, g.u + now*KN + b*N, du + b*P);
+        if (g.rw) for (I b = 0; b < M*K*a.heads; b++) add_(N, g.rw + now*KRN + b*N, drw + b*P);
         add_(M*RW, g.r ? g.r + now*RW : 0, dr);
 """
 
@@ -989,8 +1041,8 @@ _backward += r"""
 _backward += r"""
         auto soon = [&](I n) {
           ahead(a.face + n*S, S); ahead(a.norms + n*KP, KP); ahead(a.dots + n*KP*(1 + a.heads), KP*(1 + a.heads));
-          ahead(a.order + n*KN, KN); ahead(a.u + n*KN, KN); ahead(a.w + n*KN, KN); ahead(a.cw + n*KN, KN);
-          ahead(a.cr + n*KRN, KRN); ahead(a.acts + n*4*H, 4*H); ahead(a.h + n*H, H);
+          ahead(a.left + n*KP, KP); ahead(a.u + n*KN, KN); ahead(a.w + n*KN, KN); ahead(a.cw + n*KP, KP);
+          ahead(a.cr + n*KRP, KRP); ahead(g.face + n*S, S);
           if (n < a.B) return;
           const I b = n - a.B;   // the same row, a step before
           ahead(a.u + b*KN, KN); ahead(a.w + b*KN, KN); ahead(a.rw + b*KRN, KRN); ahead(a.norms + b*KP, KP);
@@ -1012,31 +1064,43 @@ _backward += r"""
           if (KNN && g.Lend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
             add_(KNN, g.Lend + (r0 + i)*KNN, dL + i*KNN);
           slots_back(a, at, room, a.face + n*S, f + i*S, memory(s+1, i), a.norms + n*KP, a.dots + n*KP*(1 + a.heads),
-                     memory(s, i), norms0, dm, later + i*late, a.order + n*KN, u0 + i*KN, w0 + i*KN, rw0 + i*KRN,
-                     a.u + n*KN, a.w + n*KN, a.cw + n*KN, a.cr + n*KRN, du + i*KN, g.w ? g.w + n*KN : (const R*)0,
-                     drw + i*KRN, dr + i*RW, links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN);
+                     memory(s, i), norms0, dm, later + i*late, a.left + n*KP, u0 + i*KN, w0 + i*KN, rw0 + i*KRN,
+                     a.u + n*KN, a.w + n*KN, a.cw + n*KP, a.cr + n*KRP, du + i*KP, g.w ? g.w + n*KN : (const R*)0,
+                     drw + i*KRP, dr + i*RW, links + after*KNN, links + before*KNN, p0 + i*KN, dL + i*KNN, dp + i*KN);
         }
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #7da0df89
 _backward += r"""
+        ahead(a.acts + now*4*H, M*4*H); ahead(A, M*4*H); ahead(c0, M*H); ahead(a.h + now*H, M*H);
         F.times(M, f, S, dq, H, false);
         for (I i = 0; i < M; i++) {
           R* hidden = dh + i*H;
-          norm_back(a, a.h + (now + i)*H, a.rstd[now + i], a.gamma, dq + i*H, hidden, g.dgamma + piece*H,
-                    g.dbeta + piece*H);
+          norm_back(a, a.h + (now + i)*H, a.rstd[now + i], a.gamma, dq + i*H, hidden, dgamma, dgamma + H);
           controller_back(a, a.acts + (now + i)*4*H, c0 + i*H, hidden, dc + i*H, A + i*4*H);
         }
         if (!t && !g.start) break;
         Rd.times(M, A, 4*H, dr, RW, false);
         Hh.times(M, A, 4*H, dh, H, false);
       } }   // of the eight steps, and of all of them
-    if (g.start) for (I i = 0; i < M; i++) for (I k = 0; k < K; k++) {
-      R* dm = dM + i*Kb + k*a.block();
-      last_write_key(tiles, W, a.past + (r0 + i)*Kb + k*a.block(), dm, later + i*late + k*(2*tiles*L + W));
-      from_tiles(N, W, dm, g.dM + ((r0 + i)*K + k)*N*W);
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #8f76c300
+_backward += r"""
+    if (!g.start) continue;
+    std::copy(dh, dc, g.dh + r0*H); std::copy(dc, dr, g.dc + r0*H); std::copy(dr, dr + M*RW, g.dr + r0*RW);
+    for (I b = 0; b < M*K*a.heads; b++) std::copy(drw + b*P, drw + b*P + N, g.drw + r0*KRN + b*N);
+    for (I b = 0; b < M*K; b++) {
+      const I i = b/K, k = b%K; R* dm = dM + i*Kb + k*a.block();
+      std::copy(du + b*P, du + b*P + N, g.du + r0*KN + b*N);
+      last_write_key(tiles, W, a.past + (r0 + i)*Kb + k*a.block(), dm, later + i*late + k*a.late_row());
+      from_tiles(N, W, dm, g.dM + (r0*K + b)*N*W);
     }
   } });   // of the pieces
+  if (a.norm) for (I j = 0; j < H; j++) {
+    g.dgamma[j] = g.dbeta[j] = 0;
+    for (I p = 0; p < pieces; p++) { g.dgamma[j] += of_norm[2*p*H + j]; g.dbeta[j] += of_norm[(2*p + 1)*H + j]; }
+  }
 }
 """
 
@@ -1065,6 +1129,19 @@ template <class R> static I piece_of(const Products<R>& a, I r, I end) {   // ro
 }
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #77ced6a8
+_products += r"""
+template <int wide, class R> static inline void copy_panel(I n, I rows, const R* from, I step, R* to, R* bias) {
+  R sums[64]; const I m = wide ? wide : n;
+  std::copy(bias, bias + m, sums);
+  for (I q = 0; q < rows; q++, from += step, to += m) {
+    if (wide) for (I l = 0; l < wide; l += L) { at_(to + l) = at_(from + l); at_(sums + l) += at_(from + l); }
+    else for (I l = 0; l < m; l++) { to[l] = from[l]; sums[l] += from[l]; }
+  }
+  std::copy(sums, sums + m, bias);
+}
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #d824cb0d
 _products += r"""
 template <class R> static void panel_products(const Products<R>& a, I j, I r0, I end, const R* turned, R* panel, R* c) {
@@ -1073,16 +1150,15 @@ template <class R> static void panel_products(const Products<R>& a, I j, I r0, I
   if (!r0) std::fill(bias, bias + n, R(0));
   for (I r = r0, rows; r < end; r += rows) {
     rows = piece_of(a, r, end);
-    for (I q = 0; q < rows; q++) {
-      const R* from = a.sums + (r + q)*a.k + j; R* to = panel + q*n;
-      _Pragma("omp simd") for (I l = 0; l < n; l++) { to[l] = from[l]; bias[l] += from[l]; }
-    }
+    if (n == 64) copy_panel<64>(n, rows, a.sums + r*a.k + j, a.k, panel, bias);
+    else copy_panel<0>(n, rows, a.sums + r*a.k + j, a.k, panel, bias);
     product(a.zero && r < a.B ? a.width[0] : all, n, rows, rows, n, n, true, turned + (r - r0)*all, panel, c);
   }
   const R* from = c;
-  for (I s = 0; s < a.sources; from += n*a.width[s++]) for (I l = 0; l < n; l++) {
-    const I m = a.width[s]; R* to = a.total[s] + (j + l)*m;
-    for (I i = 0; i < m; i++) to[i] = r0 ? to[i] + from[i*n + l] : from[i*n + l];
+  for (I s = 0; s < a.sources; from += n*a.width[s++]) {
+    const I m = a.width[s]; R* to = a.total[s] + j*m;
+    if (!r0) { turn_rows(m, n, from, n, to, m); continue; }
+    for (I l = 0; l < n; l++) for (I i = 0; i < m; i++) to[l*m + i] += from[i*n + l];
   }
 }
 """
@@ -1108,10 +1184,18 @@ template <class R> static void weight_products(Products<R>& a, I threads) {
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f5bd1fe8
 _products += r"""
+template <class R> static void backward_all(const Args<R>& a, const Grads<R>& g, I threads) {
+  const I H = a.H, RW = a.heads*a.W, rows = a.T*a.B;
+  Products<R> controller = {rows, a.B, 4*H, 3, 0, g.acts, {a.x, a.r, a.h}, {0, a.r0, a.h0}, {a.m, RW, H},
+                            {g.dwx, g.dwr, g.dwh}, g.dbias};
+  Products<R> interface = {rows, a.B, Face(a).size, 1, 0, g.face, {a.q}, {}, {H}, {g.dwi}, g.dbi};
+  backward_loop(a, g, threads);
+  weight_products(controller, threads);
+  weight_products(interface, threads);
+}
 #define LOOPS(R, name) \
   extern "C" void dam_forward_##name(const Args<R>* a, I threads) { forward_loop(*a, threads); } \
-  extern "C" void dam_backward_##name(const Args<R>* a, const Grads<R>* g, I n) { backward_loop(*a, *g, n); } \
-  extern "C" void dam_products_##name(Products<R>* a, I threads) { weight_products(*a, threads); }
+  extern "C" void dam_backward_##name(const Args<R>* a, const Grads<R>* g, I n) { backward_all(*a, *g, n); }
 LOOPS(float, float32)
 LOOPS(double, float64)
 """
@@ -1141,120 +1225,92 @@ class _Sizes(ctypes.Structure):
     _fields_ = [*((k, ctypes.c_int64) for k in 'T B m H K N W R every gated norm keep links'.split()),
                 ('clip', ctypes.c_double)]
 
+_groups = lambda **sizes: [(k, ctypes.c_void_p*n) for k,n in sizes.items()]
+
 class _Args(ctypes.Structure):
-    _anonymous_ = ['sizes']
-    _fields_ = [('sizes', _Sizes)] + [(k, ctypes.c_void_p) for k in
-        '''x wx wr wh bias wi bi gamma beta h0 c0 M0 u0 w0 rw0 r0 L0 p0
-           h c u w rw r Mend acts q rstd face cw cr past norms dots Lend p pastL lengths order'''.split()]
+    _fields_ = [('sizes', _Sizes), *_groups(x=1, weights=8, initial=9, states=9, room=11, lengths=1)]
 
 class _Grads(ctypes.Structure):
-    _fields_ = [*((k, ctypes.c_void_p) for k in '''h c u w rw r Mend Lend p dh dc dM du drw dr dgamma dbeta dL dp
-                  acts face'''.split()), ('start', ctypes.c_int64)]
-
-class _Products(ctypes.Structure):
-    _fields_ = [*((k, ctypes.c_int64) for k in 'rows B k sources zero'.split()), ('sums', ctypes.c_void_p),
-                ('now', ctypes.c_void_p*3), ('first', ctypes.c_void_p*3), ('width', ctypes.c_int64*3),
-                ('total', ctypes.c_void_p*3), ('bias', ctypes.c_void_p)]
-
-_state_names = 'h c Mend u w rw r'.split()   # in the order of the layer's states
-
-# %% ../../nbs/kernels/05_dam_loop.ipynb #3be72eec
-_start_names = 'h0 c0 M0 u0 w0 rw0 r0'.split()
-_weight_names = 'wx wr wh bias wi bi gamma beta'.split()
-_kept_names = 'acts q rstd face cw cr past norms dots order'.split()
-_of_links = ['Lend', 'p'],['L0', 'p0'],['pastL']   # the same with temporal links
-
-def _names(linked):
-    "Names of the states, of the initial states and of the kept tensors"
-    names = _state_names,_start_names,_kept_names
-    return [a + b for a,b in zip(names, _of_links)] if linked else names
+    _fields_ = [*_groups(states=9, initial=9, weights=8, sums=2), ('start', ctypes.c_int64)]
 
 _every = 8   # steps between two kept memories
 
-# %% ../../nbs/kernels/05_dam_loop.ipynb #f1e91d8e
+# %% ../../nbs/kernels/05_dam_loop.ipynb #3be72eec
 def _numbers(x, initial): return *x.shape[:2], initial[0].shape[1], *initial[2].shape[1:], initial[6].shape[1]
 
-def _sizes(x, initial, weights, keep, clip, gated):
-    T,B,*more = _numbers(x, initial)
-    return _Sizes(T, B, x.shape[2], *more, _every, gated, weights[6].numel() > 0, keep, len(initial) > 7, clip)
+def _shapes(T, B, H, K, N, W, R, linked):
+    "Shapes of the states; the memory and the links are the last ones of each row"
+    slots = T,B,K,N
+    more = [(B, K, N, N), slots] if linked else []
+    return [(T, B, H), (T, B, H), (B, K, N, W), slots, slots, (T, B, K, R, N), (T, B, R, W), *more]
 
-def _shapes(T, B, H, K, N, W, R, keep, linked):
-    "Shapes of the states and of the kept tensors by name"
-    face,tiles = interface_size(K, W, R, linked),-(-N//16)
-    n = T if keep else 1
-    pasts = -(-T//_every) if keep else 0
-    more = dict(Lend=(B, K, N, N), p=(T, B, K, N), pastL=(pasts, B, K, N, N)) if linked else {}
-    return dict(more, h=(T, B, H), c=(T, B, H), Mend=(B, K, N, W), u=(T, B, K, N), w=(T, B, K, N), rw=(T, B, K, R, N),
-                r=(T, B, R, W), acts=(n, B, 4*H), q=(n, B, H), rstd=(n, B), face=(n, B, face), cw=(n, B, K, N),
-                cr=(n, B, K, R, N), past=(pasts, B, K, tiles, W, 16), norms=(n, B, K, tiles*16),
-                dots=(n, B, K, 1+R, tiles*16), order=(n, B, K, N))
+def _room(T, B, H, K, N, W, R, keep, linked):
+    "Places of what the loop keeps, and the size of the room of all"
+    n,pasts = (T, -(-T//_every)) if keep else (1, 0)
+    KP = K*-(-N//16)*16   # slots of all blocks, in whole tiles
+    content,links = [n*B*KP, n*B*R*KP, n*B*KP, n*B*KP, n*B*(1+R)*KP, pasts*B*KP*W],pasts*B*K*N*N*linked
+    *places,size = accumulate([*content, n*B*4*H, n*B*H, n*B*interface_size(K, W, R, linked), n*B, links], initial=0)
+    return places,size
+
+_places = lru_cache(maxsize=64)(_room)
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #3de595de
+_spare = []   # large memory that no tensor uses any more
+
+def _give_back(piece):
+    _spare.append(piece)
+    del _spare[:-4]
+
+def _memory(x, n):
+    "Tensor of `n` numbers of the type of `x`, not initialised"
+    size = n*x.element_size()
+    if size < 2**25: return x.new_empty(n)
+    k = next((k for k,p in enumerate(_spare) if size <= len(p) <= 2*size), None)
+    piece = x.new_empty(size, dtype=torch.uint8) if k is None else _spare.pop(k)
+    held = (ctypes.c_char*size).from_address(piece.data_ptr())
+    weakref.finalize(held, _give_back, piece)
+    return torch.frombuffer(held, dtype=x.dtype, count=n)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a9a31bd9
-def _arguments(sizes, x, initial, weights, lengths, out):
-    starts = _names(len(initial) > 7)[1]
-    given = dict(x=x, **dict(zip(_weight_names, weights)), **dict(zip(starts, initial)), **out, lengths=lengths)
-    return _Args(sizes, **{k: _at(v) for k,v in given.items()})
+def _addresses(tensors, n): return *map(_at, tensors), *[None]*(n - len(tensors))
+
+def _arguments(x, initial, weights, lengths, states, room, keep, clip, gated):
+    "Structure of the loop's arguments"
+    (T, B, *more),linked = _numbers(x, initial),len(initial) > 7
+    sizes = _Sizes(T, B, x.shape[2], *more, _every, gated, weights[6].numel() > 0, keep, linked, clip)
+    start,each = room.data_ptr(),room.element_size()
+    parts = tuple(start + each*n for n in _places(T, B, *more, keep, linked)[0])
+    return _Args(sizes, (_at(x),), _addresses(weights, 8), _addresses(initial, 9), _addresses(states, 9), parts,
+                 (_at(lengths),))
 
 def _call(name, dtype, *structures):
     getattr(_kernel(), f'dam_{name}_{str(dtype).removeprefix("torch.")}')(
         *map(ctypes.byref, structures), ctypes.c_int64(torch.get_num_threads()))
 
 def forward(x, initial, weights, lengths, clip, gated, keep):
-    "Run all steps: states by step (the memory only at each row's end), and tensors for the backward pass"
+    "Run all steps: states by step (the memory only at each row's end), and the room for the backward pass"
     _check(x, *initial, *weights)
     x,initial = x.contiguous(),_plain(initial)
     weights = _plain(weights)
-    sizes = _sizes(x, initial, weights, keep, clip, gated)
-    make = lambda k, shape: x.new_empty(shape, dtype=torch.int32 if k == 'order' else x.dtype)
-    states,_,kept = _names(linked := len(initial) > 7)
-    out = {k: make(k, shape) for k,shape in _shapes(*_numbers(x, initial), keep, linked).items()}
-    if x.shape[1]: _call('forward', x.dtype, _arguments(sizes, x, initial, weights, lengths, out))
-    return [out[k] for k in states], [out[k] if keep else x.new_empty(0) for k in kept]
+    sizes,linked = _numbers(x, initial),len(initial) > 7
+    states,room = [*map(x.new_empty, _shapes(*sizes, linked))],_memory(x, _places(*sizes, keep, linked)[1])
+    if x.shape[1]: _call('forward', x.dtype, _arguments(x, initial, weights, lengths, states, room, keep, clip, gated))
+    return states, room if keep else x.new_empty(0)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8be15caf
-def _products_of(sums, sources, weights):
-    "Gradients of the weights (k, width) of every source, and of the bias"
-    T,B,k = sums.shape
-    three = lambda kind, values: (kind*3)(*values)
-    total,bias = [torch.empty_like(w, memory_format=torch.contiguous_format) for w in weights],sums.new_empty(k)
-    whole,pointer = ctypes.c_int64,ctypes.c_void_p
-    _call('products', sums.dtype, _Products(
-        T*B, B, k, len(sources), 0, _at(sums), three(pointer, [_at(s) for s,_ in sources]),
-        three(pointer, [_at(first) for _,first in sources]), three(whole, [w.shape[1] for w in weights]),
-        three(pointer, map(_at, total)), _at(bias)))
-    return *total,bias
-
-# %% ../../nbs/kernels/05_dam_loop.ipynb #72a0d61b
-def _weight_gradients(x, initial, weights, out, acts, face, gamma, beta):
-    "Gradients of the weights from those of the sums and those of the layer norm by piece"
-    if not x.shape[1]: return [torch.zeros_like(w, memory_format=torch.contiguous_format) for w in weights]
-    sources = (x, None),(out['r'], initial[6]),(out['h'], initial[0])
-    *of_sums,bias = _products_of(acts, sources, weights[:3])
-    of_face = _products_of(face, [(out['q'], None)], weights[4:5])
-    norm = [gamma.sum(0), beta.sum(0)] if weights[6].numel() else [torch.empty_like(w) for w in weights[6:8]]
-    return [*of_sums, bias, *of_face, *norm]
-
-# %% ../../nbs/kernels/05_dam_loop.ipynb #b3b64f7a
-def backward(x, initial, weights, lengths, clip, gated, states, kept, grads, need_x=True, need_initial=True):
+def backward(x, initial, weights, lengths, clip, gated, states, room, grads, need_x=True, need_initial=True):
     "Gradients of `x`, initial states and weights; those that are not needed are None"
     x,initial = x.contiguous(),_plain(initial)
     weights = _plain(weights)
-    sizes = _sizes(x, initial, weights, True, clip, gated)
-    zeros = lambda t: torch.zeros_like(t, memory_format=torch.contiguous_format)
-    names,_,keeps = _names(len(initial) > 7)
-    out = {**dict(zip(names, states)), **dict(zip(keeps, kept))}
-    unless = lambda k, s: s.new_empty(0) if k == 2 and not need_initial else zeros(s)
-    d,B = [unless(k, s) for k,s in enumerate(initial)],x.shape[1]
-    gamma,beta = x.new_zeros(2, B, initial[0].shape[1])
-    acts,face = torch.empty_like(out['acts']),torch.empty_like(out['face'])
-    there = dict(zip(names, _plain(grads)))
-    linked = dict(zip(('dL', 'dp'), d[7:]))
-    back = dict(dh=d[0], dc=d[1], dM=d[2], du=d[3], drw=d[5], dr=d[6], dgamma=gamma, dbeta=beta, acts=acts, face=face,
-                **linked)
-    if B: _call('backward', x.dtype, _arguments(sizes, x, initial, weights, lengths, out),
-                _Grads(**{k: _at(v) for k,v in {**there, **back}.items()}, start=need_initial))
-    dw = _weight_gradients(x, initial, weights, out, acts, face, gamma, beta)
-    return acts @ weights[0] if need_x else None, d if need_initial else [None]*len(d), dw
+    grads,make = _plain(grads),torch.empty_like if x.shape[1] else torch.zeros_like
+    dw = [make(w) for w in weights]
+    d = [torch.zeros_like(s) for s in initial[:None if need_initial or len(initial) > 7 else 0]]
+    acts,face = (_memory(x, x.shape[0]*x.shape[1]*len(w)).view(*x.shape[:2], len(w)) for w in (weights[0], weights[4]))
+    if x.shape[1]: _call('backward', x.dtype,
+                         _arguments(x, initial, weights, lengths, states, room, True, clip, gated),
+                         _Grads(_addresses(grads, 9), _addresses(d, 9), _addresses(dw, 8), (_at(acts), _at(face)),
+                                need_initial))
+    return acts @ weights[0] if need_x else None, d if need_initial else [None]*len(initial), dw
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e6cc7534
 # A notebook must not take the module's operators away: its own have another name
@@ -1263,16 +1319,14 @@ _namespace = 'mcrm_nb' if __name__.startswith('mcrm_nb.') else 'mcrm_nb_notebook
 @torch.library.custom_op(f'{_namespace}::dam_loop', mutates_args=())
 def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
              keep:bool)->list[Tensor]:
-    "States and tensors for the backward pass, like `forward`"
-    states,kept = forward(x, initial, weights, lengths, clip, gated, keep)
-    return [*states, *kept]
+    "States and the room for the backward pass, like `forward`"
+    states,room = forward(x, initial, weights, lengths, clip, gated, keep)
+    return [*states, room]
 
 @dam_loop.register_fake
 def _(x, initial, weights, lengths, clip, gated, keep):
-    shapes = _shapes(*_numbers(x, initial), keep, len(initial) > 7)
-    states,_,kept = _names(len(initial) > 7)
-    make = lambda k: x.new_empty(shapes[k], dtype=torch.int32 if k == 'order' else x.dtype)
-    return [*map(make, states), *(make(k) if keep else x.new_empty(0) for k in kept)]
+    sizes,linked = _numbers(x, initial),len(initial) > 7
+    return [*map(x.new_empty, _shapes(*sizes, linked)), x.new_empty(_room(*sizes, keep, linked)[1] if keep else 0)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
@@ -1281,7 +1335,7 @@ def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], leng
     "Gradients like those of `backward`; an empty tensor stands for one that is missing or not needed"
     n = len(initial)
     grads = [g if g.numel() else None for g in grads]
-    dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:n], outputs[n:], grads, need_x, need_initial)
+    dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:n], outputs[n], grads, need_x, need_initial)
     return [x.new_empty(0) if g is None else g for g in (dx, *d, *dw)]
 
 @dam_loop_backward.register_fake
@@ -1296,19 +1350,24 @@ def _remember(ctx, inputs, output):
     ctx.save_for_backward(x, *initial, *weights, lengths, *output)
     ctx.set_materialize_grads(False)
 
-def _gradients(ctx, grads):
+def _gradients_of(ctx, grads, need_x, need_initial, back):
+    "Gradients of the input, the initial states and the weights, by `back`, which takes the arguments of `backward`"
     x,*rest = ctx.saved_tensors
     n = ctx.n
     initial,weights = rest[:n],rest[n:n+8]
-    lengths,outputs = rest[n+8],rest[n+9:]
-    need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
+    lengths,*outputs = rest[n+8:]
     if torch.is_grad_enabled(): dx,*d = _twice(ctx, x, initial, weights, lengths, grads[:n])
-    else:
-        grads = [x.new_empty(0) if g is None else g for g in grads[:n]]
-        dx,*d = dam_loop_backward(x, initial, weights, lengths, *ctx.how, outputs, grads, need_x,
-                                     any(need_initial))
+    else: dx,*d = back(x, initial, weights, lengths, *ctx.how, outputs, grads[:n], need_x, any(need_initial))
+    return dx, d[:n], d[n:]
+
+def _gradients(ctx, grads):
+    need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
+    def back(x, initial, weights, lengths, clip, gated, outputs, grads, *need):
+        grads = [x.new_empty(0) if g is None else g for g in grads]
+        return dam_loop_backward(x, initial, weights, lengths, clip, gated, outputs, grads, *need)
+    dx,d,dw = _gradients_of(ctx, grads, need_x, need_initial, back)
     pick = lambda gs, need: [g if n else None for g,n in zip(gs, need)]
-    return dx if need_x else None, pick(d[:n], need_initial), pick(d[n:], need_weights), None, None, None, None
+    return dx if need_x else None, pick(d, need_initial), pick(dw, need_weights), None, None, None, None
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #0c264bac
 def _twice(ctx, x, initial, weights, lengths, grads):
@@ -1329,8 +1388,8 @@ def _slowly(x, initial, weights, lengths, clip, gated):
                'links': len(initial) > 7}
     states = reference(DAMCell, x, tuple(initial), {k: w for k,w in zip(_layer_names, weights) if w.numel()}, options)
     last = lengths-1 if lengths.numel() else torch.full((x.shape[1],), len(x)-1)
-    ends = 'Mend','Lend'
-    return [s[last, torch.arange(x.shape[1])] if k in ends else s for k,s in zip(_names(len(initial) > 7)[0], states)]
+    ends = 2,7   # memory and links
+    return [s[last, torch.arange(x.shape[1])] if k in ends else s for k,s in enumerate(states)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #59a5742d
 dam_loop.register_autograd(_gradients, setup_context=_remember)
@@ -1345,18 +1404,46 @@ def _(info, axes, x, initial, weights, lengths, clip, gated, keep):
     outs = [dam_loop(*g, clip, gated, keep) for g in given]
     return [torch.stack(o) for o in zip(*outs)],[0]*len(outs[0])
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #14cbd411
+class _Loop(torch.autograd.Function):
+    "The loop as a function of autograd, without the operators"
+    @staticmethod
+    def forward(ctx, n, lengths, clip, gated, keep, x, *given):
+        states,room = forward(x, given[:n], given[n:], lengths, clip, gated, keep)
+        ctx.n,ctx.how = n,(clip, gated)
+        ctx.save_for_backward(x, *given, lengths, *states, room)
+        ctx.set_materialize_grads(False)
+        return tuple(states)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        need_x,*need = ctx.needs_input_grad[5:]
+        def back(x, initial, weights, lengths, clip, gated, outputs, grads, *need):
+            dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:-1], outputs[-1], grads, *need)
+            return dx,*d,*dw
+        dx,d,dw = _gradients_of(ctx, grads, need_x, need[:ctx.n], back)
+        return *[None]*5, dx if need_x else None, *(g if n else None for g,n in zip([*d, *dw], need))
+
+def _plainly(x):
+    "Whether nothing but autograd looks at the loop"
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or transformed(vmap=True): return False
+    return type(x) in (Tensor, torch.nn.Parameter) and not torch.is_autocast_enabled('cpu')
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6a058112
 _layer_names = ('weight_ih', 'weight_rh', 'weight_hh', 'bias_ih', 'interface_weight', 'interface_bias', 'norm_weight',
                 'norm_bias')
+_rows_of = dict(bias_ih='weight_ih', interface_bias='interface_weight', norm_bias='norm_weight')
 
 def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None):
     "Backend of `DAM` from the compiled loop; the memory that it returns at every step is each row's last"
     if not _usable(): raise RuntimeError("backend='cpu': the compiled loop is not available here, see the warning")
-    shapes,none = cell.weight_shapes(x.shape[2], state[0].shape[1], **options),x.new_empty(0)
-    full = [weights[k] if k in weights else x.new_zeros(shapes[k]) if k in shapes else none for k in _layer_names]
+    none = x.new_empty(0)
+    missing = lambda k: x.new_zeros(len(weights[_rows_of[k]])) if _rows_of.get(k) in weights else none
+    full = [weights[k] if k in weights else missing(k) for k in _layer_names]
     clip = float('inf') if options['clip'] is None else float(options['clip'])
     lengths = torch.empty(0, dtype=torch.int64) if lengths is None else lengths
-    out = dam_loop(x, [*state], full, lengths, clip, options['free_gate'] == 'gated', torch.is_grad_enabled())
+    how = lengths,clip,options['free_gate'] == 'gated',torch.is_grad_enabled()
+    out = _Loop.apply(len(state), *how, x, *state, *full) if _plainly(x) else dam_loop(x, [*state], full, *how)
     each = lambda k, s: s.expand(len(x), *s.shape) if k in (2, 7) else s   # memory and links: the last ones
     return tuple(each(k, s) for k,s in enumerate(out[:len(state)]))
 cpu.takes_lengths = True
