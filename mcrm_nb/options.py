@@ -5,6 +5,9 @@
 # %% auto #0
 __all__ = ['one_of']
 
+# %% ../nbs/01_options.ipynb #808c2e8b
+from difflib import get_close_matches
+
 # %% ../nbs/01_options.ipynb #8eb525a8
 def one_of(
     name:str,  # of the argument, for the error
@@ -12,5 +15,7 @@ def one_of(
     choices,   # what may be given
 ):
     "`value` if it is one of `choices`, else a `ValueError` that names the argument, the value and the choices"
-    if value not in choices: raise ValueError(f'{name}={value!r}: expected one of {", ".join(map(repr, choices))}')
-    return value
+    if value in choices: return value
+    near = get_close_matches(str(value), [c for c in choices if isinstance(c, str)], 1)
+    raise ValueError(f'{name}={value!r}: expected one of {", ".join(map(repr, choices))}'
+                     + ''.join(f'; did you mean {c!r}?' for c in near))

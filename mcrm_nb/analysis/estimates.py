@@ -53,6 +53,12 @@ def _differences(a, b):
     one,two = dict(a.data),dict(b.data)
     return sum(x != y for x,y in pairs) + sum(one.get(k) != two.get(k) for k in {*one, *two} - {'seed'})
 
+def _is_near(a, b, factor=1.5):
+    "Whether two runs have one batch size and no number of units, steps or examples is far from the other"
+    one,two = dict(a.data) | dict(units=a.hidden_size),dict(b.data) | dict(units=b.hidden_size)
+    numbers = [(v, two[k]) for k,v in one.items() if k != 'seed' and isinstance(v, (int, float)) and v and two.get(k)]
+    return a.bs == b.bs and all(1/factor <= x/y <= factor for x,y in numbers)
+
 # %% ../../nbs/analysis/05_estimates.ipynb #5a49c82d
 def epoch_time(
     spec,        # `RunSpec` of the run
@@ -65,7 +71,7 @@ def epoch_time(
     if like := [t for a,t in same if a == alone]: return EpochTime(median(like), 'recorded')
     if same: return EpochTime(median(t for _,t in same), 'nearest')
     kin = [(_differences(s, spec), t) for s,_,t,_ in known if s.memory == spec.memory and s.scale == spec.scale
-           and s.task == spec.task and experiment_of(s) == experiment_of(spec)]
+           and s.task == spec.task and experiment_of(s) == experiment_of(spec) and _is_near(s, spec)]
     if not kin: return EpochTime(math.nan, 'unknown')
     least = min(d for d,_ in kin)
     return EpochTime(median(t for d,t in kin if d == least), 'nearest')

@@ -9,6 +9,7 @@ __all__ = ['labels', 'memories', 'own_classes', 'MemoryEntry', 'Memories', 'own_
 # %% ../../nbs/layers/10_registry.ipynb #816cb634
 from dataclasses import dataclass, field
 from importlib import import_module
+from ..options import one_of
 
 # %% ../../nbs/layers/10_registry.ipynb #9f1c4fa9
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class Memories(dict):
         "Register a memory: see `MemoryEntry`"
         self[name] = MemoryEntry(name, label, path, source, options)
         labels[name] = label
-    def __missing__(self, name): raise _UnknownName(f'memory={name!r}: expected one of {", ".join(map(repr, self))}')
+    def __missing__(self, name):
+        try: one_of('memory', name, self)
+        except ValueError as e: raise _UnknownName(str(e)) from None
 
 # %% ../../nbs/layers/10_registry.ipynb #607e6bb9
 memories = Memories()
