@@ -367,7 +367,10 @@ def run_one(
     if dry_run: return _say_run(spec, out, device)
     _writable(out)
     try: status,reason = _watched(spec, out, device, attempt)
-    except KeyboardInterrupt: fail('stopped; the same command resumes after the last epoch.', 130)
+    except KeyboardInterrupt:
+        if (out/f'{spec.name}.safetensors').exists():
+            fail('stopped; the same command resumes after the last epoch.', 130)
+        fail('stopped before the first epoch ended; the same command starts the run again.', 130)
     if status == 'busy':
         fail(f'{spec.name}: another process is at this run; wait for its record, or use another folder (--out)', 2)
     if status == 'failed': fail(reason, 2)
@@ -390,7 +393,7 @@ def _say_run(spec, out, device):
     told = {f.name: getattr(spec, f.name) for f in fields(spec) if getattr(spec, f.name) != f.default}
     for k,v in told.items():
         for name,one in [(f'{k}.{a}', b) for a,b in v] if isinstance(v, tuple) else [(k, v)]: _say(f'  {name:20} {one}')
-    source = dict(recorded=', as recorded', nearest=', by the nearest run on record')
+    source = dict(recorded=', by recorded runs', nearest=', by the nearest run on record')
     _say(f'time on {device}: {say_time(p.seconds)}' + source.get(p.source, ' (there is no record of such a run)'))
 
 def _likely(device):
@@ -424,8 +427,8 @@ def _number(value):
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0008
 def _watched(spec, out, device, attempt):
     "An attempt with a bar, and a line per epoch that is new"
-    from mcrm_nb.runs.records import finished
-    if finished(spec, out): _say('There is a record of this run already; it is checked and kept.')
+    from mcrm_nb.runs.records import recorded
+    if recorded(spec, out): _say('There is a record of this run already; it is kept.')
     with _bars() as bars:
         seen = _resumed(spec, out)
         resumed = seen
@@ -510,14 +513,20 @@ def _todo(plan, out):
     return p,[s for s in p.specs if not finished(s, out)]
 
 def _say_plan(p, out):
-    from mcrm_nb.runs.records import finished
+    from mcrm_nb.runs.records import RecordError, finished, recorded
     about = p.about + ('' if p.about[-1:] in '.?!' else '.') + ' ' if p.about else ''
-    _say(f'{p.name}: {about}{len(p.specs)} runs, {sum(not finished(s, out) for s in p.specs)} to do.')
+    _say(f'{p.name}: {about}{len(p.specs)} run{"s"*(len(p.specs) != 1)}, '
+         f'{sum(not finished(s, out) for s in p.specs)} to do.')
+    for s in p.specs:
+        try: recorded(s, out)
+        except RecordError as e: _warn(e)
 
 @app.command('estimate')
 def estimate_plan(
-    plan:PlanName, out:Out=Path('runs'), jobs:Jobs=None, budget:Budget=None, device:Device=None, together:Together=None,
-    measure:Measure=False, list_runs:ListRuns=False,
+    plan:PlanName, out:Out=Path('runs'), jobs:Jobs=None,
+    budget:Annotated[Optional[float], typer.Option(
+        help='Also say how many runs are likely to end within this many seconds.', min=0)]=None,
+    device:Device=None, together:Together=None, measure:Measure=False, list_runs:ListRuns=False,
 ):
     """Say how many runs of a plan are left to do and how long they may take.
 
@@ -535,7 +544,7 @@ def _say_times(p, out, device, together, budget, jobs, list_runs=False, measure=
     todo = [s for s in p.specs if not finished(s, out)]
     if not todo: return
     device = _likely(device)
-    jobs = jobs or processes(device)
+    jobs = min(jobs or processes(device), len(todo))
     with _busy('Estimating'): pieces = plan_times(todo, device, together, _merged(out), measure)
     ends,fit = [0.]*jobs,0
     for piece in pieces:
@@ -793,6 +802,10 @@ def _notes(t):
     "What a reader of Table 1 must know"
     cells = t.drop(columns=['seeds', 'epochs', 'device']).to_numpy().ravel()
     _say_scores(cells, any(re.search(r'quick|hour', who) for _,who in t.index))
+    from mcrm_nb.studies.evidence import plateau
+    from mcrm_nb.studies.registry import experiments
+    if {experiments[e].title for e in plateau} & set(t.index.get_level_values(0)):
+        _say('means; on adding and copy memory the pages have medians, since one run that fails dominates a mean')
     if devices := sorted({d for d in t.device if d}): _say(f"made on: {'; '.join(devices)}")
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000e
@@ -859,7 +872,8 @@ def draw_figures(
 ):
     """Draw the paper's figures and the learning curves of your own runs from records, as PNG and SVG.
 
-    Figures 3 to 7 are learning curves, figure 8 shows memories over a text; Table 1 is drawn, too.
+    Figures 3 to 7 are the learning curves EXPERIMENT-PROTOCOL-SCALE, figure 8 shows memories over a text; Table 1 is
+    drawn, too. Your own runs come last, as yours-EXPERIMENT-SETTINGS.
 
     Example: mcrm_nb figures --out figures"""
     with _busy('Drawing'):
@@ -868,10 +882,10 @@ def draw_figures(
         from mcrm_nb.analysis.inside import example, figure_8, figure_neurons, readers
         ((found,mine,bad)),there = _read(records),[] if own else readers(seed=1)
         _writable(out)
-        _draw_own(mine, out)
         if not own: _draw_paper(found, out)
         for name,f in ('figure_8', figure_8), ('figure_8_neurons', figure_neurons):
             if there: _save(f(there, example), out/name)
+        _draw_own(mine, out)
     if bad: raise typer.Exit(1)
 
 # %% ../nbs/tool/00_command_line.ipynb #aae1057d
@@ -907,6 +921,7 @@ def write_explorer(
     Example: mcrm_nb explorer --out explorer.html"""
     with _busy('Writing'):
         from mcrm_nb.analysis.inside import explorer_page
+        if out.is_dir(): raise ValueError(f'--out={str(out)!r}: this is a folder, expected a file')
         _writable(out.absolute().parent)
         explorer_page(out, _site())
     _say(out)
