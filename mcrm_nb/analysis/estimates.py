@@ -55,9 +55,11 @@ def _differences(a, b):
 
 def _is_near(a, b, factor=1.5):
     "Whether two runs have one batch size and no number of units, steps or examples is far from the other"
+    def near(x, y):
+        numbers = [isinstance(v, (int, float)) and v for v in (x, y)]
+        return 1/factor <= x/y <= factor if all(numbers) else x == y or not any(numbers)
     one,two = dict(a.data) | dict(units=a.hidden_size),dict(b.data) | dict(units=b.hidden_size)
-    numbers = [(v, two[k]) for k,v in one.items() if k != 'seed' and isinstance(v, (int, float)) and v and two.get(k)]
-    return a.bs == b.bs and all(1/factor <= x/y <= factor for x,y in numbers)
+    return a.bs == b.bs and all(near(one.get(k), two.get(k)) for k in {*one, *two} - {'seed'})
 
 # %% ../../nbs/analysis/05_estimates.ipynb #5a49c82d
 def epoch_time(
