@@ -232,7 +232,10 @@ def two_kinds(
     whole:pd.DataFrame=None, # Result of `peak_tests` with the units that do not move; None: tested here
 )->pd.DataFrame:             # A row per memory
     "Judge the paper's claim about MCRM's memory: slow and still units by seed, and whether there are two kinds"
-    yes = _in_every_seed(peak_tests(units) if tests is None else tests)
+    tests = peak_tests(units) if tests is None else tests
+    yes = _in_every_seed(tests)
+    few = [unit_name(*k) for k,t in tests.groupby(['memory', 'part'], sort=False) if t.isna().any().all()]
+    word = lambda name: 'yes' if name in yes else 'too few units' if name in few else 'no'
     also = _in_every_seed(peak_tests(units, still_too=True) if whole is None else whole)
     rows = {}
     for k,r in units.groupby(['memory', 'part'], sort=False):
@@ -242,7 +245,7 @@ def two_kinds(
         rows[name] = {'active units with a memory time above ten characters, % by seed':
                           by_seed(active_units(r), lambda u: 100*(u.time > 10).mean()),
                       'units that hardly move, % by seed': by_seed(r, lambda u: 100*(u.spread < min_spread).mean()),
-                      'two kinds among active units': 'yes' if name in yes else 'no',
+                      'two kinds among active units': word(name),
                       'two kinds among all units': 'yes' if name in also else 'no'}
     return pd.DataFrame(rows).T.rename_axis('memory')
 
