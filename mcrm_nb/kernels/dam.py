@@ -301,6 +301,7 @@ template <class R> struct Args : Sizes {
     *cw, *cr, *left, *norms, *dots,                            // for the backward pass: content weights, allocation,
     *past, *acts, *q, *face, *rstd, *pastL;                    // lengths of slots, dot products with all keys
   const I* lengths;
+  R* y; const R* mask;             // output; what multiplies its normalised part, if anything
   I tiles() const { return (this->N + L - 1)/L; }
   I block() const { return tiles()*this->W*L; }    // numbers of a block in tiles
   I late_row() const { return 2*tiles()*L + (this->W + L - 1)/L*L; }   // what a write key leaves for the step before
@@ -569,6 +570,16 @@ template <class R> static inline R norm_row(const Sizes& a, const R* h, const R*
 }
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #6d8f5958
+_rows += r"""
+template <class R> static inline void output_row(const Sizes& a, const R* q, const R* mask, const R* words, R* y) {
+  const I H = a.H;
+  if (mask) { _Pragma("omp simd") for (I j = 0; j < H; j++) y[j] = q[j]*mask[j]; }
+  else std::copy(q, q + H, y);
+  std::copy(words, words + a.heads*a.W, y + H);
+}
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #508871df
 _forward = r"""
 static I rows_of(const Sizes& a, I threads, I each, I weights) {   // rows of a piece
@@ -644,6 +655,7 @@ _forward += r"""
         slots_row(a, at, room, f + i*S, mem + i*Kb, norms0 + i*KP, a.norms + p*KP, a.dots + p*KP*(1 + a.heads),
                   a.left + p*KP, u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads, a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads,
                   a.r + n*RW, a.cw + p*KP, a.cr + p*KP*a.heads, links + i*KNN, p0 + i*KN, a.p + n*KN);
+        output_row(a, q + i*H, a.mask ? a.mask + n*H : 0, a.r + n*RW, a.y + n*(H + RW));
         if (t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++)
           from_tiles(N, W, mem + i*Kb + k*a.block(), a.Mend + ((r0 + i)*K + k)*N*W);
         if (KNN && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
@@ -929,6 +941,16 @@ template <class R> static inline void norm_back(const Sizes& a, const R* h, R by
 }
 """
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #fb90e238
+_back += r"""
+template <class R> static inline void output_back(const Sizes& a, const R* dy, const R* mask, R* dq, R* dr) {
+  const I H = a.H;
+  if (mask) { _Pragma("omp simd") for (I j = 0; j < H; j++) dq[j] = dy[j]*mask[j]; }
+  else std::copy(dy, dy + H, dq);
+  for (I j = 0; j < a.heads*a.W; j++) dr[j] += dy[H + j];
+}
+"""
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #b11f278f
 _back += r"""
 template <class R> static inline void controller_back(const Sizes& a, const R* q, const R* c0, const R* dh, R* dc,
@@ -956,7 +978,7 @@ template <class R> static inline void last_write_key(I tiles, I W, const R* M, R
 # %% ../../nbs/kernels/05_dam_loop.ipynb #58f14373
 _back += r"""
 template <class R> struct Grads {
-  const R *h, *c, *Mend, *u, *w, *rw, *r, *Lend, *p;
+  const R *h, *c, *Mend, *u, *w, *rw, *r, *Lend, *p, *y;
   R *dh, *dc, *dM, *du, *dw, *drw, *dr, *dL, *dp, *dwx, *dwr, *dwh, *dbias, *dwi, *dbi, *dgamma, *dbeta, *acts, *face;
   I start;   // whether the gradients of the initial states are wanted
 };
@@ -1035,6 +1057,8 @@ _backward += r"""
         if (g.u) for (I b = 0; b < M*K; b++) add_(N, g.u + now*KN + b*N, du + b*P);
         if (g.rw) for (I b = 0; b < M*K*a.heads; b++) add_(N, g.rw + now*KRN + b*N, drw + b*P);
         add_(M*RW, g.r ? g.r + now*RW : 0, dr);
+        if (g.y) for (I i = 0; i < M; i++)
+          output_back(a, g.y + (now + i)*(H + RW), a.mask ? a.mask + (now + i)*H : 0, dq + i*H, dr + i*RW);
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #ae031490
@@ -1073,7 +1097,7 @@ _backward += r"""
 # %% ../../nbs/kernels/05_dam_loop.ipynb #7da0df89
 _backward += r"""
         ahead(a.acts + now*4*H, M*4*H); ahead(A, M*4*H); ahead(c0, M*H); ahead(a.h + now*H, M*H);
-        F.times(M, f, S, dq, H, false);
+        F.times(M, f, S, dq, H, g.y);
         for (I i = 0; i < M; i++) {
           R* hidden = dh + i*H;
           norm_back(a, a.h + (now + i)*H, a.rstd[now + i], a.gamma, dq + i*H, hidden, dgamma, dgamma + H);
@@ -1228,10 +1252,10 @@ class _Sizes(ctypes.Structure):
 _groups = lambda **sizes: [(k, ctypes.c_void_p*n) for k,n in sizes.items()]
 
 class _Args(ctypes.Structure):
-    _fields_ = [('sizes', _Sizes), *_groups(x=1, weights=8, initial=9, states=9, room=11, lengths=1)]
+    _fields_ = [('sizes', _Sizes), *_groups(x=1, weights=8, initial=9, states=9, room=11, lengths=1, output=2)]
 
 class _Grads(ctypes.Structure):
-    _fields_ = [*_groups(states=9, initial=9, weights=8, sums=2), ('start', ctypes.c_int64)]
+    _fields_ = [*_groups(states=9, output=1, initial=9, weights=8, sums=2), ('start', ctypes.c_int64)]
 
 _every = 8   # steps between two kept memories
 
@@ -1239,10 +1263,10 @@ _every = 8   # steps between two kept memories
 def _numbers(x, initial): return *x.shape[:2], initial[0].shape[1], *initial[2].shape[1:], initial[6].shape[1]
 
 def _shapes(T, B, H, K, N, W, R, linked):
-    "Shapes of the states; the memory and the links are the last ones of each row"
+    "Shapes of the states, of which the memory and the links are the last ones of each row, and of the output"
     slots = T,B,K,N
     more = [(B, K, N, N), slots] if linked else []
-    return [(T, B, H), (T, B, H), (B, K, N, W), slots, slots, (T, B, K, R, N), (T, B, R, W), *more]
+    return [(T, B, H), (T, B, H), (B, K, N, W), slots, slots, (T, B, K, R, N), (T, B, R, W), *more, (T, B, H + R*W)]
 
 def _room(T, B, H, K, N, W, R, keep, linked):
     "Places of what the loop keeps, and the size of the room of all"
@@ -1274,41 +1298,43 @@ def _memory(x, n):
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a9a31bd9
 def _addresses(tensors, n): return *map(_at, tensors), *[None]*(n - len(tensors))
 
-def _arguments(x, initial, weights, lengths, states, room, keep, clip, gated):
+def _arguments(x, initial, weights, lengths, mask, states, y, room, keep, clip, gated):
     "Structure of the loop's arguments"
     (T, B, *more),linked = _numbers(x, initial),len(initial) > 7
     sizes = _Sizes(T, B, x.shape[2], *more, _every, gated, weights[6].numel() > 0, keep, linked, clip)
     start,each = room.data_ptr(),room.element_size()
     parts = tuple(start + each*n for n in _places(T, B, *more, keep, linked)[0])
     return _Args(sizes, (_at(x),), _addresses(weights, 8), _addresses(initial, 9), _addresses(states, 9), parts,
-                 (_at(lengths),))
+                 (_at(lengths),), (_at(y), _at(mask)))
 
 def _call(name, dtype, *structures):
     getattr(_kernel(), f'dam_{name}_{str(dtype).removeprefix("torch.")}')(
         *map(ctypes.byref, structures), ctypes.c_int64(torch.get_num_threads()))
 
-def forward(x, initial, weights, lengths, clip, gated, keep):
-    "Run all steps: states by step (the memory only at each row's end), and the room for the backward pass"
+def forward(x, initial, weights, lengths, mask, clip, gated, keep):
+    "Run all steps: states by step (the memory only at each row's end), output, and room for the backward pass"
     _check(x, *initial, *weights)
     x,initial = x.contiguous(),_plain(initial)
     weights = _plain(weights)
     sizes,linked = _numbers(x, initial),len(initial) > 7
-    states,room = [*map(x.new_empty, _shapes(*sizes, linked))],_memory(x, _places(*sizes, keep, linked)[1])
-    if x.shape[1]: _call('forward', x.dtype, _arguments(x, initial, weights, lengths, states, room, keep, clip, gated))
-    return states, room if keep else x.new_empty(0)
+    *states,y = map(x.new_empty, _shapes(*sizes, linked))
+    room = _memory(x, _places(*sizes, keep, linked)[1])
+    if x.shape[1]: _call('forward', x.dtype,
+                         _arguments(x, initial, weights, lengths, mask.contiguous(), states, y, room, keep, clip, gated))
+    return states, y, room if keep else x.new_empty(0)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8be15caf
-def backward(x, initial, weights, lengths, clip, gated, states, room, grads, need_x=True, need_initial=True):
+def backward(x, initial, weights, lengths, mask, clip, gated, states, room, grads, need_x=True, need_initial=True):
     "Gradients of `x`, initial states and weights; those that are not needed are None"
-    x,initial = x.contiguous(),_plain(initial)
+    x,initial,mask = x.contiguous(),_plain(initial),mask.contiguous()
     weights = _plain(weights)
     grads,make = _plain(grads),torch.empty_like if x.shape[1] else torch.zeros_like
     dw = [make(w) for w in weights]
     d = [torch.zeros_like(s) for s in initial[:None if need_initial or len(initial) > 7 else 0]]
     acts,face = (_memory(x, x.shape[0]*x.shape[1]*len(w)).view(*x.shape[:2], len(w)) for w in (weights[0], weights[4]))
     if x.shape[1]: _call('backward', x.dtype,
-                         _arguments(x, initial, weights, lengths, states, room, True, clip, gated),
-                         _Grads(_addresses(grads, 9), _addresses(d, 9), _addresses(dw, 8), (_at(acts), _at(face)),
+                         _arguments(x, initial, weights, lengths, mask, states, None, room, True, clip, gated),
+                         _Grads(_addresses(grads[:-1], 9), (_at(grads[-1]),), _addresses(d, 9), _addresses(dw, 8), (_at(acts), _at(face)),
                                 need_initial))
     return acts @ weights[0] if need_x else None, d if need_initial else [None]*len(initial), dw
 
@@ -1317,37 +1343,38 @@ def backward(x, initial, weights, lengths, clip, gated, states, room, grads, nee
 _namespace = 'mcrm_nb' if __name__.startswith('mcrm_nb.') else 'mcrm_nb_notebook'
 
 @torch.library.custom_op(f'{_namespace}::dam_loop', mutates_args=())
-def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
-             keep:bool)->list[Tensor]:
-    "States and the room for the backward pass, like `forward`"
-    states,room = forward(x, initial, weights, lengths, clip, gated, keep)
-    return [*states, room]
+def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, mask:Tensor, clip:float,
+             gated:bool, keep:bool)->list[Tensor]:
+    "States, output and the room for the backward pass, like `forward`"
+    states,y,room = forward(x, initial, weights, lengths, mask, clip, gated, keep)
+    return [*states, y, room]
 
 @dam_loop.register_fake
-def _(x, initial, weights, lengths, clip, gated, keep):
+def _(x, initial, weights, lengths, mask, clip, gated, keep):
     sizes,linked = _numbers(x, initial),len(initial) > 7
     return [*map(x.new_empty, _shapes(*sizes, linked)), x.new_empty(_room(*sizes, keep, linked)[1] if keep else 0)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
-def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, clip:float, gated:bool,
-                      outputs:list[Tensor], grads:list[Tensor], need_x:bool, need_initial:bool)->list[Tensor]:
+def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, mask:Tensor, clip:float,
+                      gated:bool, outputs:list[Tensor], grads:list[Tensor], need_x:bool, need_initial:bool)->list[Tensor]:
     "Gradients like those of `backward`; an empty tensor stands for one that is missing or not needed"
     n = len(initial)
     grads = [g if g.numel() else None for g in grads]
-    dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:n], outputs[n], grads, need_x, need_initial)
+    dx,d,dw = backward(x, initial, weights, lengths, mask, clip, gated, outputs[:n], outputs[-1], grads, need_x,
+                       need_initial)
     return [x.new_empty(0) if g is None else g for g in (dx, *d, *dw)]
 
 @dam_loop_backward.register_fake
-def _(x, initial, weights, lengths, clip, gated, outputs, grads, need_x, need_initial):
+def _(x, initial, weights, lengths, mask, clip, gated, outputs, grads, need_x, need_initial):
     start = [t.new_empty(t.shape if need_initial else 0) for t in initial]
     return [x.new_empty(x.shape if need_x else 0), *start, *(t.new_empty(t.shape) for t in weights)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a485f615
 def _remember(ctx, inputs, output):
-    x,initial,weights,lengths,*ctx.how,_ = inputs
+    x,initial,weights,lengths,mask,*ctx.how,_ = inputs
     ctx.n = len(initial)
-    ctx.save_for_backward(x, *initial, *weights, lengths, *output)
+    ctx.save_for_backward(x, *initial, *weights, lengths, mask, *output[:-2], output[-1])
     ctx.set_materialize_grads(False)
 
 def _gradients_of(ctx, grads, need_x, need_initial, back):
@@ -1355,52 +1382,56 @@ def _gradients_of(ctx, grads, need_x, need_initial, back):
     x,*rest = ctx.saved_tensors
     n = ctx.n
     initial,weights = rest[:n],rest[n:n+8]
-    lengths,*outputs = rest[n+8:]
-    if torch.is_grad_enabled(): dx,*d = _twice(ctx, x, initial, weights, lengths, grads[:n])
-    else: dx,*d = back(x, initial, weights, lengths, *ctx.how, outputs, grads[:n], need_x, any(need_initial))
+    lengths,mask,*outputs = rest[n+8:]
+    grads = grads[:n+1]   # those of the states and of the output
+    if torch.is_grad_enabled(): dx,*d = _twice(ctx, x, initial, weights, lengths, mask, grads)
+    else: dx,*d = back(x, initial, weights, lengths, mask, *ctx.how, outputs, grads, need_x, any(need_initial))
     return dx, d[:n], d[n:]
 
 def _gradients(ctx, grads):
     need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
-    def back(x, initial, weights, lengths, clip, gated, outputs, grads, *need):
+    def back(x, initial, weights, lengths, mask, clip, gated, outputs, grads, *need):
         grads = [x.new_empty(0) if g is None else g for g in grads]
-        return dam_loop_backward(x, initial, weights, lengths, clip, gated, outputs, grads, *need)
+        return dam_loop_backward(x, initial, weights, lengths, mask, clip, gated, outputs, grads, *need)
     dx,d,dw = _gradients_of(ctx, grads, need_x, need_initial, back)
     pick = lambda gs, need: [g if n else None for g,n in zip(gs, need)]
-    return dx if need_x else None, pick(d, need_initial), pick(dw, need_weights), None, None, None, None
+    return dx if need_x else None, pick(d, need_initial), pick(dw, need_weights), *[None]*5
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #0c264bac
-def _twice(ctx, x, initial, weights, lengths, grads):
+def _twice(ctx, x, initial, weights, lengths, mask, grads):
     "Gradient that can be differentiated again: by autograd, through the literal loop"
-    outs,given = zip(*[(s, g) for s,g in zip(_slowly(x, initial, weights, lengths, *ctx.how), grads) if g is not None])
+    slowly = _slowly(x, initial, weights, lengths, mask, *ctx.how)
+    outs,given = zip(*[(s, g) for s,g in zip(slowly, grads) if g is not None])
     leaves = [x, *initial, *weights]
     wanted = [t for t in leaves if t.requires_grad and t.numel()]
     found = iter(torch.autograd.grad(outs, wanted, given, create_graph=True, materialize_grads=True))
     return [next(found) if t.requires_grad and t.numel() else None for t in leaves]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #1be3c723
-def _slowly(x, initial, weights, lengths, clip, gated):
-    "The same states from the literal loop"
+def _slowly(x, initial, weights, lengths, mask, clip, gated):
+    "The same states and output from the literal loop"
     from mcrm_nb.layers.dam import DAMCell   # here, since the layer's module does not import this one
     (K, N, W),R = initial[2].shape[1:],initial[6].shape[1]
     options = {**dam_options, 'blocks': K, 'slots': N, 'width': W, 'heads': R, 'layer_norm': weights[6].numel() > 0,
                'clip': None if clip == float('inf') else clip, 'free_gate': 'gated' if gated else 'plain',
                'links': len(initial) > 7}
-    states = reference(DAMCell, x, tuple(initial), {k: w for k,w in zip(_layer_names, weights) if w.numel()}, options)
+    given = {k: w for k,w in zip(_layer_names, weights) if w.numel()}
+    states = reference(DAMCell, x, tuple(initial), given, options)
+    y = DAMCell.output(states, **given, **options, bypass_mask=mask if mask.numel() else None)
     last = lengths-1 if lengths.numel() else torch.full((x.shape[1],), len(x)-1)
     ends = 2,7   # memory and links
-    return [s[last, torch.arange(x.shape[1])] if k in ends else s for k,s in enumerate(states)]
+    return [*(s[last, torch.arange(x.shape[1])] if k in ends else s for k,s in enumerate(states)), y]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #59a5742d
 dam_loop.register_autograd(_gradients, setup_context=_remember)
 dam_loop.register_autocast('cpu', torch.float32)
 
 @dam_loop.register_vmap
-def _(info, axes, x, initial, weights, lengths, clip, gated, keep):
+def _(info, axes, x, initial, weights, lengths, mask, clip, gated, keep):
     def of(t, at, k):
         if isinstance(t, (list, tuple)): return [of(s, a, k) for s,a in zip(t, at)]
         return t if at is None else t.select(at, k)
-    given = [of((x, initial, weights, lengths), axes[:4], k) for k in range(info.batch_size)]
+    given = [of((x, initial, weights, lengths, mask), axes[:5], k) for k in range(info.batch_size)]
     outs = [dam_loop(*g, clip, gated, keep) for g in given]
     return [torch.stack(o) for o in zip(*outs)],[0]*len(outs[0])
 
@@ -1408,21 +1439,21 @@ def _(info, axes, x, initial, weights, lengths, clip, gated, keep):
 class _Loop(torch.autograd.Function):
     "The loop as a function of autograd, without the operators"
     @staticmethod
-    def forward(ctx, n, lengths, clip, gated, keep, x, *given):
-        states,room = forward(x, given[:n], given[n:], lengths, clip, gated, keep)
+    def forward(ctx, n, lengths, mask, clip, gated, keep, x, *given):
+        states,y,room = forward(x, given[:n], given[n:], lengths, mask, clip, gated, keep)
         ctx.n,ctx.how = n,(clip, gated)
-        ctx.save_for_backward(x, *given, lengths, *states, room)
+        ctx.save_for_backward(x, *given, lengths, mask, *states, room)
         ctx.set_materialize_grads(False)
-        return tuple(states)
+        return *states, y
 
     @staticmethod
     def backward(ctx, *grads):
-        need_x,*need = ctx.needs_input_grad[5:]
-        def back(x, initial, weights, lengths, clip, gated, outputs, grads, *need):
-            dx,d,dw = backward(x, initial, weights, lengths, clip, gated, outputs[:-1], outputs[-1], grads, *need)
+        need_x,*need = ctx.needs_input_grad[6:]
+        def back(x, initial, weights, lengths, mask, clip, gated, outputs, grads, *need):
+            dx,d,dw = backward(x, initial, weights, lengths, mask, clip, gated, outputs[:-1], outputs[-1], grads, *need)
             return dx,*d,*dw
         dx,d,dw = _gradients_of(ctx, grads, need_x, need[:ctx.n], back)
-        return *[None]*5, dx if need_x else None, *(g if n else None for g,n in zip([*d, *dw], need))
+        return *[None]*6, dx if need_x else None, *(g if n else None for g,n in zip([*d, *dw], need))
 
 def _plainly(x):
     "Whether nothing but autograd looks at the loop"
@@ -1435,18 +1466,18 @@ _layer_names = ('weight_ih', 'weight_rh', 'weight_hh', 'bias_ih', 'interface_wei
 _rows_of = dict(bias_ih='weight_ih', interface_bias='interface_weight', norm_bias='norm_weight')
 
 def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None):
-    "Backend of `DAM` from the compiled loop; the memory that it returns at every step is each row's last"
+    "Backend of `DAM` from the compiled loop: states, of which the memory at every step is each row's last, and output"
     if not _usable(): raise RuntimeError("backend='cpu': the compiled loop is not available here, see the warning")
     none = x.new_empty(0)
     missing = lambda k: x.new_zeros(len(weights[_rows_of[k]])) if _rows_of.get(k) in weights else none
     full = [weights[k] if k in weights else missing(k) for k in _layer_names]
     clip = float('inf') if options['clip'] is None else float(options['clip'])
     lengths = torch.empty(0, dtype=torch.int64) if lengths is None else lengths
-    how = lengths,clip,options['free_gate'] == 'gated',torch.is_grad_enabled()
+    how = lengths,noise.get('bypass_mask', none),clip,options['free_gate'] == 'gated',torch.is_grad_enabled()
     out = _Loop.apply(len(state), *how, x, *state, *full) if _plainly(x) else dam_loop(x, [*state], full, *how)
     each = lambda k, s: s.expand(len(x), *s.shape) if k in (2, 7) else s   # memory and links: the last ones
-    return tuple(each(k, s) for k,s in enumerate(out[:len(state)]))
-cpu.takes_lengths = True
+    return tuple(each(k, s) for k,s in enumerate(out[:len(state)])),out[len(state)]
+cpu.takes_lengths = cpu.gives_output = True
 
 @constant
 def _usable(): return available()

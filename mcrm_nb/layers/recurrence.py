@@ -418,7 +418,8 @@ def _run(self:Recurrent, x, state, weights, back, lengths):
     compute = backend_for(self.backend, cell, x)
     if torch.is_tensor(lengths) and getattr(compute, 'takes_lengths', False): more['lengths'] = lengths
     states = compute(cell, x, state, weights, self.options, self.recompute, **more)
-    y = cell.output(states, **weights, **self.options, **noise)
+    if getattr(compute, 'gives_output', False): states,y = states
+    else: y = cell.output(states, **weights, **self.options, **noise)
     return reverse_time(y, lengths) if back else y, tuple(at_end(s, lengths) for s in states)
 
 # %% ../../nbs/layers/01_recurrence.ipynb #27fa19cb
