@@ -1314,28 +1314,28 @@ def _call(name, dtype, *structures):
 def forward(x, initial, weights, lengths, mask, clip, gated, keep):
     "Run all steps: states by step (the memory only at each row's end), output, and room for the backward pass"
     _check(x, *initial, *weights)
-    x,initial = x.contiguous(),_plain(initial)
-    weights = _plain(weights)
+    x,mask = x.contiguous(),mask.contiguous()
+    initial,weights = _plain(initial),_plain(weights)
     sizes,linked = _numbers(x, initial),len(initial) > 7
     *states,y = map(x.new_empty, _shapes(*sizes, linked))
     room = _memory(x, _places(*sizes, keep, linked)[1])
     if x.shape[1]: _call('forward', x.dtype,
-                         _arguments(x, initial, weights, lengths, mask.contiguous(), states, y, room, keep, clip, gated))
+                         _arguments(x, initial, weights, lengths, mask, states, y, room, keep, clip, gated))
     return states, y, room if keep else x.new_empty(0)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8be15caf
 def backward(x, initial, weights, lengths, mask, clip, gated, states, room, grads, need_x=True, need_initial=True):
     "Gradients of `x`, initial states and weights; those that are not needed are None"
-    x,initial,mask = x.contiguous(),_plain(initial),mask.contiguous()
-    weights = _plain(weights)
+    x,mask = x.contiguous(),mask.contiguous()
+    initial,weights = _plain(initial),_plain(weights)
     grads,make = _plain(grads),torch.empty_like if x.shape[1] else torch.zeros_like
     dw = [make(w) for w in weights]
     d = [torch.zeros_like(s) for s in initial[:None if need_initial or len(initial) > 7 else 0]]
     acts,face = (_memory(x, x.shape[0]*x.shape[1]*len(w)).view(*x.shape[:2], len(w)) for w in (weights[0], weights[4]))
     if x.shape[1]: _call('backward', x.dtype,
                          _arguments(x, initial, weights, lengths, mask, states, None, room, True, clip, gated),
-                         _Grads(_addresses(grads[:-1], 9), (_at(grads[-1]),), _addresses(d, 9), _addresses(dw, 8), (_at(acts), _at(face)),
-                                need_initial))
+                         _Grads(_addresses(grads[:-1], 9), (_at(grads[-1]),), _addresses(d, 9), _addresses(dw, 8),
+                                (_at(acts), _at(face)), need_initial))
     return acts @ weights[0] if need_x else None, d if need_initial else [None]*len(initial), dw
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e6cc7534
@@ -1357,7 +1357,8 @@ def _(x, initial, weights, lengths, mask, clip, gated, keep):
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
 def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, mask:Tensor, clip:float,
-                      gated:bool, outputs:list[Tensor], grads:list[Tensor], need_x:bool, need_initial:bool)->list[Tensor]:
+                      gated:bool, outputs:list[Tensor], grads:list[Tensor], need_x:bool,
+                      need_initial:bool)->list[Tensor]:
     "Gradients like those of `backward`; an empty tensor stands for one that is missing or not needed"
     n = len(initial)
     grads = [g if g.numel() else None for g in grads]
