@@ -98,12 +98,14 @@ def judge(
     for p in ('p_time', 'p_score'):
         if p in rows: rows[p] = holm(rows[p].astype(float), family)
     def word(r, experiment):
-        lower_is_better = experiments[experiment].better == 'lower'
+        lower_is_better,flat = experiments[experiment].better == 'lower',experiment in plateau
         says = []
-        if experiment in plateau and r.p_time < level: says.append(f"solves it {'sooner' if r.sooner > 0 else 'later'}")
+        if flat and r.p_time < level: says.append(f"solves it {'sooner' if r.sooner > 0 else 'later'}")
         if r.p_score < level: says.append('better' if (r.difference < 0) == lower_is_better else 'worse')
-        return ', '.join(says) or ('diverged runs' if r.diverged and experiment not in plateau else
-                                   'not enough runs' if min(r.runs) < 2 else 'no difference seen')
+        if says: return ', '.join(says)
+        if r.diverged and not flat: return 'diverged runs'
+        if min(r.runs) < 2: return 'not enough runs'
+        return 'too few solve it' if flat and sum(r.solved) < 3 else 'no difference seen'
     rows['verdict'] = [word(r, e) for (e,_),r in rows.iterrows()]
     return rows
 
