@@ -428,18 +428,22 @@ def _number(value):
 def _watched(spec, out, device, attempt):
     "An attempt with a bar, and a line per epoch that is new"
     from mcrm_nb.runs.records import recorded
+    from mcrm_nb.runs.sweeps import Remaining
     if recorded(spec, out): _say('There is a record of this run already; it is kept.')
     with _bars() as bars:
         seen = _resumed(spec, out)
         resumed = seen
         bar = bars.add_task(spec.memory, total=1., completed=seen/spec.epochs, note='', left='')
+        remaining = Remaining([spec], 1)
         def on_progress(spec, rows, done):
             nonlocal seen, resumed
+            remaining.note(spec, 'at', (rows[-1] if rows else None, done))
             if resumed: bars.console.print(f'  continues after epoch {resumed}', highlight=False)
             resumed = 0
             for r in rows[seen:]: bars.console.print(_epoch_line(r, spec), highlight=False, soft_wrap=True)
             seen = max(seen, len(rows))
-            bars.update(bar, completed=done, note=f'epoch {min(seen+1, spec.epochs)} of {spec.epochs}')
+            bars.update(bar, completed=done, note=f'epoch {min(seen+1, spec.epochs)} of {spec.epochs}',
+                        left=_left_words(remaining.left()) if remaining.measured else '')
         return attempt([spec], out, device, on_progress=on_progress)[0]
 
 # %% ../nbs/tool/00_command_line.ipynb #bcba6bae
@@ -589,6 +593,7 @@ def _fold(pieces):
     table = [{'memories': _wrapped(', '.join(r['memories']), 24), 'seeds': span(r['seeds']), 'runs': r['runs'],
               'time, one process': time(r)} for r in rows.values()]
     _print_frame(pd.DataFrame(table, index=pd.Index([_wrapped(k, 26) for k in rows], name='runs of')))
+    _say_settings(rows)
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0012
 def _merged(out):
@@ -798,10 +803,15 @@ def _say_scores(cells, small):
               'a wide interval stands after ±.')
     if small: _say('The scales quick and hour are smaller tasks: compare memories there, but never with the paper.')
 
+def _say_settings(texts):
+    "What a setting means that is a word"
+    if any('data.seed=run' in str(t) for t in texts): _say('data.seed=run: every run draws its data with its own seed.')
+
 def _notes(t):
     "What a reader of Table 1 must know"
     cells = t.drop(columns=['seeds', 'epochs', 'device']).to_numpy().ravel()
     _say_scores(cells, any(re.search(r'quick|hour', who) for _,who in t.index))
+    _say_settings(who for _,who in t.index)
     from mcrm_nb.studies.evidence import plateau
     from mcrm_nb.studies.registry import experiments
     if {experiments[e].title for e in plateau} & set(t.index.get_level_values(0)):

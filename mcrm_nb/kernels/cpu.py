@@ -6,7 +6,7 @@
 __all__ = ['loops', 'kernel_cache', 'compile_kernel', 'load_kernel', 'available', 'forward', 'backward', 'add_products', 'cpu']
 
 # %% ../../nbs/kernels/01_cpu.ipynb #9e15e42c
-import ctypes, hashlib, os, platform, shlex, shutil, subprocess, sys, tempfile, warnings
+import contextlib, ctypes, hashlib, os, platform, shlex, shutil, subprocess, sys, tempfile, time, warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -358,6 +358,13 @@ def _build(folder, source):
     if not r.returncode: return Path(folder, 'loops.so').read_bytes()
     raise RuntimeError(f'{command[0]} failed: {(r.stderr.strip() or str(r.returncode)).splitlines()[-1]}')
 
+# %% ../../nbs/kernels/01_cpu.ipynb #221f1c96
+def _remove_unused(folder, days=90):
+    "Delete the libraries that no process has loaded for some days"
+    for old in folder.glob('loops-*.so'):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > 86400*days: old.unlink()
+
 # %% ../../nbs/kernels/01_cpu.ipynb #031a0208
 def compile_kernel(
     folder:Path=None, # Folder of the library; default: `kernel_cache()`
@@ -372,7 +379,9 @@ def compile_kernel(
     name = 'loops-' + _digest('\n'.join([source, torch.__version__, *_flags, _processor()]).encode())
     for found in sorted(folder.glob(f'{name}-*.so')):
         _only_ours(found)
-        if found.stem == f'{name}-{_digest(found.read_bytes())}': return found
+        if found.stem == f'{name}-{_digest(found.read_bytes())}':
+            with contextlib.suppress(OSError): os.utime(found)   # it is in use
+            return found
         print(f'mcrm_nb: {found} is damaged; it is made anew', file=sys.stderr)
         found.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as d:
@@ -380,6 +389,7 @@ def compile_kernel(
         out = folder/f'{name}-{_digest(data)}.so'
         Path(d, 'loops.so').chmod(0o700)
         os.replace(Path(d, 'loops.so'), out)
+    _remove_unused(folder)
     return out
 
 # %% ../../nbs/kernels/01_cpu.ipynb #bd33f26d

@@ -169,17 +169,18 @@ def _content(path):
     except OSError as e: raise RecordError(f'{path}: could not be read ({e.strerror or e})') from e
 
 # %% ../../nbs/runs/01_records.ipynb #42b3408e
+_elsewhere = 'move it to another folder, or delete it to have the run done again'
+
 def _parsed(content, path):
     "The record in a file's content, if it is one and its checksum fits"
-    again = 'delete it to have the run done again'
     if len(content) > largest_record:
-        raise RecordError(f'{path}: not a record (it has more than {largest_record//2**20} MB); {again}')
+        raise RecordError(f'{path}: not a record (it has more than {largest_record//2**20} MB); {_elsewhere}')
     try:
         record = json.loads(content.decode())
         fits = isinstance(record, dict) and record.get('digest') == _seal(record)
     except (ValueError, RecursionError) as e:
-        raise RecordError(f'{path}: not a record ({e}); {again}') from e
-    if not fits: raise RecordError(f'{path}: damaged (its checksum does not fit); {again}')
+        raise RecordError(f'{path}: not a record ({e}); {_elsewhere}') from e
+    if not fits: raise RecordError(f'{path}: damaged (its checksum does not fit); {_elsewhere}')
     return record
 
 # %% ../../nbs/runs/01_records.ipynb #d763c2b9b
@@ -266,10 +267,10 @@ def check_record(content:bytes, path)->dict:
         record = _todays_words(record)
         _check_fields(record)
     except ValueError as e:
-        raise RecordError(f'{path}: {e}; this is {other}: delete it to have the run done again') from e
+        raise RecordError(f'{path}: {e}; this is {other}: {_elsewhere}') from e
     try: name = RunSpec(**record['spec']).name
     except (TypeError, ValueError, RecursionError) as e:
-        raise RecordError(f'{path}: its settings are invalid ({e}); this is {other}: delete it') from e
+        raise RecordError(f'{path}: its settings are invalid ({e}); this is {other}: {_elsewhere}') from e
     if not Path(path).stem == record['name'] == name:
         raise RecordError(f"{path}: file name and content disagree: rename it to {record['name']}.json")
     return record

@@ -153,4 +153,5 @@ def published(
 mcrm = Study('mcrm', paper_memories, _experiments, _settings, table1,
              published={name: {e: published(e, source) for e in _published[source]}
                         for name,source in {'paper': MCRM2018, 'Bai et al.': BAI2018}.items()},
-             reported_on=dict(char_ptb='validation', word_ptb='validation'), notes={('Bai et al.', 'adding'): 'T=600'})
+             reported_on=dict(char_ptb='validation', word_ptb='validation'),
+             notes={('Bai et al.', 'adding'): '600 steps'})
