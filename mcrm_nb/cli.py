@@ -9,7 +9,7 @@ __all__ = ['app', 'console', 'Protocol', 'Scale', 'Out', 'Device', 'Jobs', 'Budg
            'bench_speed', 'check_parity', 'main', 'fail']
 
 # %% ../nbs/tool/00_command_line.ipynb #5712d022
-import codecs, io, json, os, re, signal, sys, textwrap, unicodedata
+import codecs, io, json, math, os, re, signal, sys, textwrap, unicodedata
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Optional
@@ -632,7 +632,7 @@ def _expected(p, out, kw):
 
 def _left_words(seconds):
     from mcrm_nb.analysis.estimates import say_time
-    return say_time(max(1., seconds)) if seconds else ''
+    return say_time(math.ceil(seconds)) if seconds else ''
 
 def _run_begins(bars, spec, done):
     "A bar for a run that begins, or goes on"

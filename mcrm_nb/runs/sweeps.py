@@ -350,22 +350,23 @@ def _pace(self:Remaining, memory=None):
 
 # %% ../../nbs/runs/04_sweeps.ipynb #b57a644d
 @patch
-def seconds_of(self:Remaining, spec):
-    "Seconds that a whole run takes, as far as is known by now"
-    if spec.name in self.measured: return self.measured[spec.name]
-    return self.expected[spec.name]*(self._pace(spec.memory) or self._pace() or 1.)
+def seconds(self:Remaining):
+    "Seconds that every whole run takes, by its name, as far as is known by now"
+    overall = self._pace() or 1.
+    pace = {m: self._pace(m) or overall for m in {s.memory for s in self.specs.values()}}
+    return {n: self.measured.get(n, self.expected[n]*pace[s.memory]) for n,s in self.specs.items()}
 
 @patch
 def done(self:Remaining):
     "Share of all work that is done, from 0 to 1; it grows within the first epoch"
-    seconds = {n: self.seconds_of(s) for n,s in self.specs.items()}
+    seconds = self.seconds()
     return sum(self.share[n]*seconds[n] for n in seconds)/sum(seconds.values()) if seconds else 1.
 
 @patch
 def left(self:Remaining):
     "Seconds until the last run is done; waiting runs follow in order wherever a process becomes free"
     now,jobs = self.clock(),self.jobs or self.most
-    rest = {n: self.seconds_of(s)*(1-self.share[n]) for n,s in self.specs.items() if self.share[n] < 1}
+    rest = {n: t*(1-self.share[n]) for n,t in self.seconds().items() if self.share[n] < 1}
     if not rest: return 0.
     starting = lambda n: 0. if n in self.first else max(0., self.starting-(now-self.begun[n]))
     free = [self._crowd()*rest.get(n, 0.)+starting(n) for n in self.begun][:jobs]
