@@ -161,7 +161,7 @@ def check_modules(books):
         yield f'{rel(f)}: no notebook makes this'
 
 # The same functions for other memories and in other languages, under the same names
-engines = {'kernels.backward', 'kernels.cpu', 'kernels.gpu', 'kernels.dam', 'kernels.rsm'}
+engines = {'kernels.backward', 'kernels.cpu', 'kernels.gpu', 'kernels.clusters', 'kernels.dam', 'kernels.rsm'}
 
 # What a module may look up by name in a later room when it is needed, without importing it: a layer finds its fast loops
 # in the kernels, and RSM the model that trains it on streams

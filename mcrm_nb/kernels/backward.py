@@ -356,7 +356,7 @@ def gradients(loops, kind, x, initial, weights, states, acts, grads, needed, siz
 # %% ../../nbs/kernels/00_backward.ipynb #48f7aed3
 loops = dict(bptt=Loops(forward, backward, lambda n: 2**24//n), cpu='mcrm_nb.kernels.cpu:loops',
              triton='mcrm_nb.kernels.gpu:loops', triton_at_once='mcrm_nb.kernels.gpu:loops_at_once',
-             triton_tf32x3='mcrm_nb.kernels.gpu:loops_tf32x3')
+             triton_tf32x3='mcrm_nb.kernels.gpu:loops_tf32x3', cluster='mcrm_nb.kernels.clusters:loops')
 
 def find_loops(name, x)->Loops:
     "The loops of that name; for 'auto' the fastest there are for `x`"
@@ -367,9 +367,9 @@ def find_loops(name, x)->Loops:
     return loops[name]
 
 def _fastest(x):
-    name,module = dict(cpu=('cpu', 'cpu'), cuda=('triton', 'gpu')).get(x.device.type, (None, None))
-    fits = name and x.dtype == torch.float32 and import_module(f'mcrm_nb.kernels.{module}').available()
-    return name if fits else 'bptt'
+    ways = dict(cpu=[('cpu', 'cpu')], cuda=[('cluster', 'clusters'), ('triton', 'gpu')]).get(x.device.type, ())
+    if x.dtype != torch.float32: return 'bptt'
+    return next((k for k,module in ways if import_module(f'mcrm_nb.kernels.{module}').available()), 'bptt')
 
 # See below: a notebook must not take the module's operators away
 _namespace = 'mcrm_nb' if __name__.startswith('mcrm_nb.') else 'mcrm_nb_notebook'

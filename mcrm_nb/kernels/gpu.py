@@ -8,8 +8,8 @@ __all__ = ['jit', 'NESTED', 'kinds', 'unspecialised', 'any_size', 'graphs', 'TIL
            'through', 'lstm_core', 'lstm_core_back', 'gru_core', 'gru_core_back', 'oscillate', 'step_rnn', 'step_gru',
            'outer_gates', 'outer', 'feed_inner', 'inner', 'inner_sums_back', 'inner_back', 'through_all',
            'outer_gates_back', 'gates_back', 'outer_back', 'oscillate_back', 'forward_part', 'forward_all', 'back_part',
-           'backward_part', 'backward_all', 'record_launches', 'Graphs', 'LaunchOptions', 'tile_units', 'interpreted',
-           'loops_by', 'probe', 'available']
+           'backward_part', 'backward_all', 'record_launches', 'Graphs', 'LaunchOptions', 'tile_units', 'four',
+           'in_pieces', 'begin_forward', 'on', 'arteries', 'interpreted', 'loops_by', 'probe', 'available']
 
 # %% ../../nbs/kernels/02_gpu.ipynb #ec24ab77
 import warnings
@@ -488,40 +488,49 @@ class LaunchOptions(NamedTuple):
 TILE_ROWS = 16
 def tile_units(part): return 16 if part == 'inner, back' else 32
 
-def _four(t, dims):
+def four(t, dims):
     "Contiguous tensor with an axis of networks"
     return (t if t.dim() == dims else t[None]).contiguous()
 
 # %% ../../nbs/kernels/02_gpu.ipynb #bbf33ff4
 def _grid(B, p, S, part=None): return triton.cdiv(B, TILE_ROWS), triton.cdiv(p, tile_units(part)), S
 
-def _forward(way, kind, x, initial, weights, keep=True):
-    "As `mcrm_nb.kernels.backward.forward`; activations that are not to be kept are there for some steps at a time"
-    _check(x, *initial, *weights)
+def in_pieces(piece, x, initial, weights, keep):
+    "States and activations by `piece`, which takes all steps, or some at a time where activations are not kept"
     T,state = x.shape[-3],initial
     parts = []
     size = T if keep else max(1, CHUNK//max(1, weights[4].numel()*x.shape[-2]))
     for t in range(0, T, size):
-        *states,acts = _forward_piece(way, kind, x[...,t:t+size,:,:], state, weights, keep)
+        *states,acts = piece(x[...,t:t+size,:,:], state, weights, keep)
         state = [s[...,-1,:,:] for s in states]
         parts.append((*states, acts))
     return parts[0] if len(parts) == 1 else tuple(torch.cat(p, -3) for p in zip(*parts))
 
+def _forward(way, kind, x, initial, weights, keep=True):
+    "As `mcrm_nb.kernels.backward.forward`"
+    _check(x, *initial, *weights)
+    return in_pieces(partial(_forward_piece, way, kind), x, initial, weights, keep)
+
 # %% ../../nbs/kernels/02_gpu.ipynb #05ab0601
-def _forward_tensors(x, initial, weights):
-    "Tensors of the launches by name; `acts` holds the sums of the input and the biases"
-    wx,wh,wu,wc = (_four(w, 3) if w.numel() else w for w in weights[:4])
-    bias,numbers = _four(weights[4][...,None,:], 3),weights[5].contiguous()
-    x4,p = _four(x, 4),wh.shape[-1]
+def begin_forward(x, initial, weights):
+    "The sums of the input and the biases, the states with the initial ones first, and the other weights"
+    wx,wh,wu,wc = (four(w, 3) if w.numel() else w for w in weights[:4])
+    x4,bias = four(x, 4),four(weights[4][...,None,:], 3)
     S,T,B,_ = x4.shape
     acts = bias.unsqueeze(1).expand(S, T, B, bias.shape[-1]).clone(memory_format=torch.contiguous_format)
     acts[...,:wx.shape[1]] += rows_times(x4, wx)
-    states = [x4.new_empty(S, T+1, B, p) for _ in initial]
-    for full,first in zip(states, initial): full[:,0] = _four(first, 3)
-    h,c,e = (states + [x4.new_empty(1)]*2)[:3]
-    turn = lambda w: w.mT.contiguous() if w.numel() else w
-    return dict(acts=acts, h=h, c=c, e=e, u=x4.new_empty(S, B, 2*p), wh=turn(wh), wu=turn(wu), wc=turn(wc),
-                numbers=numbers)
+    states = [x4.new_empty(S, T+1, B, wh.shape[-1]) for _ in initial]
+    for full,first in zip(states, initial): full[:,0] = four(first, 3)
+    return acts,states,(wh, wu, wc)
+
+def _forward_tensors(x, initial, weights):
+    "Tensors of the launches by name; `acts` holds the sums of the input and the biases"
+    acts,states,own = begin_forward(x, initial, weights)
+    S,_,B,_ = acts.shape
+    h,c,e = (states + [acts.new_empty(1)]*2)[:3]
+    wh,wu,wc = (w.mT.contiguous() if w.numel() else w for w in own)
+    u = acts.new_empty(S, B, 2*wh.shape[1])
+    return dict(acts=acts, h=h, c=c, e=e, u=u, wh=wh, wu=wu, wc=wc, numbers=weights[5].contiguous())
 
 # %% ../../nbs/kernels/02_gpu.ipynb #5aba8f14
 def _forward_piece(way, kind, x, initial, weights, keep):
@@ -539,12 +548,12 @@ def _forward_piece(way, kind, x, initial, weights, keep):
     key = None if one else ('forward', kind, keep, S, T, B, p, str(x.device), tuple(fixed.items()))
     wanted = {k: lambda s: s[:,1:] for k in ('h', 'c', 'e')[:n]}
     if keep: wanted['acts'] = lambda a: a
-    with _on(x): out = graphs(key, one_kernel if way.one_kernel else one_by_one, t, wanted, ['u'])
+    with on(x): out = graphs(key, one_kernel if way.one_kernel else one_by_one, t, wanted, ['u'])
     back = lambda a: a if x.dim() == 4 else a[0]
     return *map(back, out[:n]), back(out[n]) if keep else x.new_empty(*x.shape[:-1], 0)
 
 # %% ../../nbs/kernels/02_gpu.ipynb #2c3e2fba
-def _on(t): return torch.cuda.device(t.device) if t.is_cuda else nullcontext()
+def on(t): return torch.cuda.device(t.device) if t.is_cuda else nullcontext()
 
 def _check(*tensors):
     for t in tensors:
@@ -554,20 +563,25 @@ def _check(*tensors):
 # %% ../../nbs/kernels/02_gpu.ipynb #04bd6682
 def _backward_tensors(before, states, acts, grads, d, weights):
     "Tensors of the launches by name; a gradient that is missing is a tensor of one number, which is not read"
-    _,wh,wu,wc = (_four(w, 3) if w.numel() else w for w in weights[:4])
+    _,wh,wu,wc = (four(w, 3) if w.numel() else w for w in weights[:4])
     p = wh.shape[-1]
-    acts,before = _four(acts, 4),[_four(b, 3) for b in before]
+    acts,before = four(acts, 4),[four(b, 3) for b in before]
     S,T,B,_ = acts.shape
-    full = [torch.cat([b[:,None], _four(s, 4)], 1) for b,s in zip(before, states)]
+    full = [torch.cat([b[:,None], four(s, 4)], 1) for b,s in zip(before, states)]
     given,none = [*grads, None, None][:3],acts.new_empty(1)
     ends = acts.new_zeros(2, 3, S, B, p)
     for k,g in enumerate(d): ends[T%2,k] = g if g.dim() == 3 else g[None]
     h,c,e = (full + [none]*2)[:3]
     return dict(acts=acts, sums=torch.empty_like(acts), h=h, c=c, e=e,
-                **{k: none if g is None else _four(g, 4) for k,g in zip(('gh', 'gc', 'ge'), given)},
+                **{k: none if g is None else four(g, 4) for k,g in zip(('gh', 'gc', 'ge'), given)},
                 d=ends, du=acts.new_empty(S, B, 2*p), wh=wh, wu=wu, wc=wc, numbers=weights[5].contiguous())
 
 # %% ../../nbs/kernels/02_gpu.ipynb #05882e0a
+def arteries(acts, c):
+    "The arteries of all steps, from the activations and from the memory with the initial one first"
+    p = c.shape[-1]
+    return torch.cat([acts[...,p:2*p]*c[:,:-1], acts[...,:p]*acts[...,2*p:3*p]], -1)
+
 def _backward(way, kind, before, states, acts, grads, d, weights):
     "As `mcrm_nb.kernels.backward.backward`"
     t,K = _backward_tensors(before, states, acts, grads, d, weights),kinds[kind]
@@ -584,10 +598,9 @@ def _backward(way, kind, before, states, acts, grads, d, weights):
         backward_all[(_grid(B, p, S)[0], S)](*t.values(), T, B, p, size, **fixed, BU=tile_units(parts[0]))
     key = None if way.one_kernel else ('backward', kind, S, T, B, p, str(acts.device), tuple(fixed.items()))
     whole = lambda t: t
-    with _on(acts): sums,ends = graphs(key, one_kernel if way.one_kernel else one_by_one, t, dict(sums=whole, d=whole),
+    with on(acts): sums,ends = graphs(key, one_kernel if way.one_kernel else one_by_one, t, dict(sums=whole, d=whole),
                                        ['sums', 'du'])
-    us,full = None,t['acts']
-    if K >= NESTED: us = torch.cat([full[...,p:2*p]*t['c'][:,:-1], full[...,:p]*full[...,2*p:3*p]], -1)
+    us = arteries(t['acts'], t['c']) if K >= NESTED else None
     back = lambda a: a if a is None or acts.dim() == 4 else a[0]
     return back(sums), [back(ends[0,k]).clone() for k in range(len(d))], back(us)
 

@@ -17,8 +17,10 @@ from ..torch_private import constant, scan_loop, transformed
 backends = dict(reference='mcrm_nb.layers.recurrence:reference',
                 bptt='mcrm_nb.kernels.backward:bptt', cpu='mcrm_nb.kernels.cpu:cpu',
                 triton='mcrm_nb.kernels.gpu:steps', triton_at_once='mcrm_nb.kernels.gpu:at_once',
-                triton_tf32x3='mcrm_nb.kernels.gpu:tensor_cores', portable='mcrm_nb.kernels.backward:portable')
-_homes = dict(cpu='mcrm_nb.kernels.cpu', triton='mcrm_nb.kernels.gpu')   # each module has a function `available`
+                triton_tf32x3='mcrm_nb.kernels.gpu:tensor_cores', cluster='mcrm_nb.kernels.clusters:clusters',
+                portable='mcrm_nb.kernels.backward:portable')
+_homes = dict(cpu='mcrm_nb.kernels.cpu', cluster='mcrm_nb.kernels.clusters',
+              triton='mcrm_nb.kernels.gpu')   # each module has a function `available`
 
 # %% ../../nbs/layers/11_backends.ipynb #710d8013
 _operator = import_module('mcrm_nb.kernels.backward')   # registers it
@@ -62,10 +64,11 @@ def choose(
     if x.dtype not in (torch.float32, *low): return 'reference',f'the input is {x.dtype}'
     if type(x) not in (torch.Tensor, nn.Parameter): return 'reference',f'the input is a {type(x).__name__}'
     if _transformed(): return 'reference','torch.func or forward-mode differentiation is at work'
-    name,what = ('cpu', 'float32 on a CPU') if device == 'cpu' else ('triton', 'float32 on a GPU')
-    if own and name not in own: return 'reference',f'{cell.__name__} has no kernel {name!r}'
-    usable = _usable(own[name].split(':')[0] if own else _homes[name])
-    return (name, what) if usable else ('reference', f'the kernels of {name!r} are not available')
+    names,what = (('cpu',), 'float32 on a CPU') if device == 'cpu' else (('cluster', 'triton'), 'float32 on a GPU')
+    there = [k for k in names if not own or k in own]
+    if not there: return 'reference',f'{cell.__name__} has no kernel {names[-1]!r}'
+    name = next((k for k in there if _usable(own[k].split(':')[0] if own else _homes[k])), None)
+    return (name, what) if name else ('reference', f'the kernels of {there[-1]!r} are not available')
 
 # %% ../../nbs/layers/11_backends.ipynb #fb064a88
 @constant
