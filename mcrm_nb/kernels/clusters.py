@@ -664,6 +664,9 @@ def _kernels(kind, units, memory_feeds, device):
 
 def _launch(name, kind, units, memory_feeds, tensors, numbers, S, B):
     "Launch a kernel for S networks and B rows"
+    for t in tensors:
+        if t.dtype != torch.float32 or t.device.type != 'cuda':
+            raise ValueError(f"backend='cluster': expected float32 tensors on a GPU, got {t.dtype} on {t.device}")
     kernel,size = _kernels(kind, units, memory_feeds, tensors[0].device)[name]
     kernel(grid=(-(-B//ROWS)*PROCESSORS, S, 1), block=(THREADS, 1, 1), args=[*tensors, *numbers], shared_mem=size)
 
@@ -709,7 +712,7 @@ def _backward(launch, kind, before, states, acts, grads, d, weights):
 def loops_with(launch): return Loops(partial(_forward, launch), partial(_backward, launch), lambda n: gpu.CHUNK//n)
 loops = loops_with(_launch)
 
-# %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a51322
+# %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a51330
 @lru_cache
 def available()->bool:
     "Whether there is a GPU with clusters, torch can compile for it, and the kernels work"
