@@ -26,8 +26,8 @@ def part_of(
                 'other learning rates' if rate/4 < spec.lr < 4*rate else 'rates beyond the grid')
         return f'a. small tasks, {kind}'
     if spec.task == 'adding':
-        single = spec.carry or spec.hidden_size == 300
-        return 'c. adding, one finding of the audit at a time' if single else "b. adding, at the paper's size"
+        if spec.carry or spec.hidden_size == 300: return 'c. adding, one finding of the audit at a time'
+        return "b. adding, at the paper's size" if spec.epochs == 60 else 'h. adding, the first 26 to 32 of 60 epochs'
     if spec.task == 'penn_treebank':
         if d['unit'] == 'word': return "d. words, at the paper's size"
         return 'g. characters, whole text, 300,000 parameters'
