@@ -77,7 +77,7 @@ def contestants(
     gpu = str(device).startswith('cuda')
     keeps = 4*shape.batch*shape.steps*8*p <= kept_by_default['cuda' if gpu else 'cpu']   # the layer's own choice
     out = {'MCRM': make('mcrm', p), 'MCRM, recomputing' if keeps else 'MCRM, keeping': make('mcrm', p, recompute=keeps)}
-    ways = {'MCRM, tensor cores': 'triton_tf32x3', 'MCRM, one launch': 'triton_at_once'}
+    ways = {'MCRM, Triton': 'triton', 'MCRM, tensor cores': 'triton_tf32x3', 'MCRM, one launch': 'triton_at_once'}
     if p >= 300: del ways['MCRM, one launch']   # too few processors of the GPU would share the work
     if gpu: out |= {label: make('mcrm', p, backend=way) for label,way in ways.items()}
     if gpu and p < 300:
@@ -95,6 +95,7 @@ def contestants(
 meanings = {   # row of a table -> meaning
     'MCRM': 'as the layer computes by default', 'MCRM, recomputing': 'activations recomputed in the backward pass',
     'MCRM, keeping': 'activations kept', 'MCRM, tensor cores': 'each product as three TF32 products, nearly exact',
+    'MCRM, Triton': 'kernels in Triton, a launch or two for each step',
     'MCRM, one launch': 'all steps in one kernel',
     'each of': 'time per network, of several trained at once',
     'MCRM, literal loop': 'the equations over nn.Linear and nn.GRUCell, derived by autograd',
