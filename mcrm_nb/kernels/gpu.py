@@ -9,7 +9,8 @@ __all__ = ['jit', 'NESTED', 'kinds', 'unspecialised', 'any_size', 'graphs', 'TIL
            'outer_gates', 'outer', 'feed_inner', 'inner', 'inner_sums_back', 'inner_back', 'through_all',
            'outer_gates_back', 'gates_back', 'outer_back', 'oscillate_back', 'forward_part', 'forward_all', 'back_part',
            'backward_part', 'backward_all', 'record_launches', 'Graphs', 'LaunchOptions', 'tile_units', 'four',
-           'in_pieces', 'begin_forward', 'on', 'arteries', 'interpreted', 'loops_by', 'probe', 'available']
+           'in_pieces', 'begin_forward', 'on', 'check_readable', 'arteries', 'interpreted', 'loops_by', 'probe',
+           'available']
 
 # %% ../../nbs/kernels/02_gpu.ipynb #ec24ab77
 import warnings
@@ -508,7 +509,7 @@ def in_pieces(piece, x, initial, weights, keep):
 
 def _forward(way, kind, x, initial, weights, keep=True):
     "As `mcrm_nb.kernels.backward.forward`"
-    _check(x, *initial, *weights)
+    check_readable('triton', x, *initial, *weights)
     return in_pieces(partial(_forward_piece, way, kind), x, initial, weights, keep)
 
 # %% ../../nbs/kernels/02_gpu.ipynb #05ab0601
@@ -555,10 +556,11 @@ def _forward_piece(way, kind, x, initial, weights, keep):
 # %% ../../nbs/kernels/02_gpu.ipynb #2c3e2fba
 def on(t): return torch.cuda.device(t.device) if t.is_cuda else nullcontext()
 
-def _check(*tensors):
+def check_readable(backend, *tensors):
+    "Raise a `ValueError` unless the kernels can read the tensors"
     for t in tensors:
-        if t.dtype != torch.float32 or t.device.type != 'cuda' and not interpreted():
-            raise ValueError(f"backend='triton': expected float32 tensors on a GPU, got {t.dtype} on {t.device}")
+        if t.dtype != torch.float32 or t.device.type != 'cuda' and not (backend == 'triton' and interpreted()):
+            raise ValueError(f"backend={backend!r}: expected float32 tensors on a GPU, got {t.dtype} on {t.device}")
 
 # %% ../../nbs/kernels/02_gpu.ipynb #04bd6682
 def _backward_tensors(before, states, acts, grads, d, weights):

@@ -65,7 +65,8 @@ def choose(
     if type(x) not in (torch.Tensor, nn.Parameter): return 'reference',f'the input is a {type(x).__name__}'
     if _transformed(): return 'reference','torch.func or forward-mode differentiation is at work'
     names,what = (('cpu',), 'float32 on a CPU') if device == 'cpu' else (('cluster', 'triton'), 'float32 on a GPU')
-    there = [k for k in names if not own or k in own]
+    kind = vars(cell).get('kernel')
+    there = [k for k in names if (k in own if own else k != 'cluster' or kind in import_module(_homes[k]).served_kinds)]
     if not there: return 'reference',f'{cell.__name__} has no kernel {names[-1]!r}'
     name = next((k for k in there if _usable(own[k].split(':')[0] if own else _homes[k])), None)
     return (name, what) if name else ('reference', f'the kernels of {there[-1]!r} are not available')

@@ -123,7 +123,12 @@ def provenance(
 def _backend(rnn, device):
     "How a layer is computed: a backend of ours, or 'torch' for torch's own layers"
     if rnn is None: return None
-    return choose(rnn.cell, torch.empty(0, device=device))[0] if hasattr(rnn, 'cell') else 'torch'
+    if not hasattr(rnn, 'cell'): return 'torch'
+    name = choose(rnn.cell, torch.empty(0, device=device))[0]
+    if name != 'cluster': return name
+    from mcrm_nb.kernels.clusters import serves   # the choice does not know the size
+    feeds = rnn.options.get('inner_input') != 'split'
+    return name if serves(rnn.cell.kernel, rnn.hidden_size, feeds, torch.device(device)) else 'triton'
 
 def _cpu_name():
     with contextlib.suppress(OSError):

@@ -263,7 +263,7 @@ def _question(spec, symbols):
 
 # %% ../../nbs/runs/02_run.ipynb #5a0000a2
 def shortened(
-    spec:RunSpec, # Run that was stopped
+    spec:RunSpec, # Run that was stopped before its end
     folder,       # Folder of its checkpoint
     to,           # Folder for the checkpoint of the shorter run, and later for its record
 )->RunSpec:       # The same run with fewer epochs
@@ -271,6 +271,10 @@ def shortened(
     at = Path(folder)/f'{spec.name}.safetensors'
     if not at.exists(): raise RecordError(f'{at}: no such file; expected the checkpoint of an unfinished run')
     tensors,info = read_checkpoint(at, spec)
-    short = replace(spec, epochs=len(info['rows']))
-    with making(to) as to: save_tensors(to/f'{short.name}.safetensors', tensors, {**info, 'run': short.name})
+    rows,task = info['rows'],make_task(spec.task, **dict(spec.data))
+    if info['diverged'] or len(rows) == spec.epochs or should_stop(spec, rows, task.baseline):
+        raise RecordError(f'{at}: the run has ended and only lacks its record; run it instead')
+    short = replace(spec, epochs=len(rows))
+    with making(to) as to, alone_at(short, to):
+        save_tensors(to/f'{short.name}.safetensors', tensors, {**info, 'run': short.name})
     return short
