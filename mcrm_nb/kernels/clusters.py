@@ -14,7 +14,7 @@ from itertools import accumulate
 
 import torch
 from . import gpu
-from .backward import Loops, bptt as by_torch, engine, find_loops
+from .backward import Loops, engine, find_loops
 from ..torch_private import compile_cuda
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a51131
@@ -677,9 +677,9 @@ def _launch(name, kind, units, memory_feeds, tensors, numbers, S, B):
     kernel(grid=(-(-B//ROWS)*PROCESSORS, S, 1), block=(THREADS, 1, 1), args=[*tensors, *numbers], shared_mem=size)
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a512c0
-def _others():
+def _others(rows):
     "The loops for what a cluster does not serve"
-    return gpu.loops if gpu.available() or gpu.interpreted() else find_loops('bptt', None)
+    return gpu.loops if rows and (gpu.available() or gpu.interpreted()) else find_loops('bptt', None)
 
 def _states_of_three(x, states): return (*states, *[x.new_empty(1)]*2)[:3]
 def _given(x, *weights): return [w if w.numel() else x.new_empty(1) for w in weights]
@@ -697,15 +697,17 @@ def _forward(launch, kind, x, initial, weights, keep=True):
     "As `mcrm_nb.kernels.backward.forward`"
     if launch is _launch: gpu.check_readable('cluster', x, *initial, *weights)
     served = serves(kind, weights[1].shape[-1], weights[3].numel() > 0, x.device)
-    if not served or x.shape[-3] < 2 or not x.shape[-2]: return _others().forward(kind, x, initial, weights, keep)
+    rows = x.shape[-2]
+    if not (served and rows and x.shape[-3] > 1): return _others(rows).forward(kind, x, initial, weights, keep)
     return gpu.in_pieces(partial(_piece, launch, kind), x, initial, weights, keep)
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a512c7
 def _backward(launch, kind, before, states, acts, grads, d, weights):
     "As `mcrm_nb.kernels.backward.backward`"
     wh,wu,wc = (gpu.four(w, 3) if w.numel() else w for w in weights[1:4])
-    if not serves(kind, wh.shape[-1], wc.numel() > 0, acts.device) or not acts.shape[-2]:
-        return _others().backward(kind, before, states, acts, grads, d, weights)
+    rows = acts.shape[-2]
+    if not (rows and serves(kind, wh.shape[-1], wc.numel() > 0, acts.device)):
+        return _others(rows).backward(kind, before, states, acts, grads, d, weights)
     a,p = gpu.four(acts, 4),wh.shape[-1]
     S,T,B,_ = a.shape
     full = [torch.cat([gpu.four(b, 3)[:,None], gpu.four(s, 4)], 1) for b,s in zip(before, states)]
@@ -739,5 +741,4 @@ _compute = engine('cluster')
 def clusters(cell, x, state, weights, options, recompute=None):
     "Backend of layers from the kernels of this page, for float32 on a GPU"
     if not available(): raise RuntimeError("backend='cluster': expected a GPU of compute capability 9.0 or more")
-    if not x.shape[1]: return by_torch(cell, x, state, weights, options)   # no rows, no kernels
     return _compute(cell, x, state, weights, options, recompute)
