@@ -370,7 +370,7 @@ def draw_speed(
 
 # %% ../../nbs/runs/05_speed.ipynb #f90f6cda
 def shipped_bench(
-    device:str='cpu', # Kind of device: 'cpu' or 'cuda'
+    device:str='cpu', # Device: 'cpu' or 'cuda'; 'cuda_triton': a GPU, all shapes, by kernels in Triton
 )->dict:              # Record of `bench`, or None if there is none
     "The comparison that ships with the package"
     import mcrm_nb
