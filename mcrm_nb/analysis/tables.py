@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['formats', 'on_record', 'short_score', 'mean_and_range', 'caption', 'side_by_side', 'TableScore', 'own_side_by_side',
            'memory_table', 'long_table', 'group_table', 'draw_table', 'claims', 'evidence_runs', 'evidence_part',
-           'evidence_progress', 'part_records', 'part_scores', 'runs_by_seed', 'judged_times', 'own_rates',
-           'own_rate_runs', 'beyond_the_grid', 'judged_evidence', 'judged_own_rates', 'written_verdicts',
-           'answer_table', 'judged_print']
+           'evidence_progress', 'part_records', 'part_scores', 'own_rates', 'own_rate_runs', 'beyond_the_grid',
+           'judged_evidence', 'judged_own_rates', 'written_verdicts', 'answer_table', 'judged_print']
 
 # %% ../../nbs/analysis/01_tables.ipynb #b68ae75f
 import math, re
@@ -395,29 +394,6 @@ def part_scores(
         runs = all_runs(of).groupby('memory', sort=False)
         rows[experiments[e].title] = {labels[m]: _middle(e, r, of, text) for m,r in runs}
     return pd.DataFrame(rows).T.fillna('').rename_axis('experiment')
-
-# %% ../../nbs/analysis/01_tables.ipynb #e6f00002
-def runs_by_seed(
-    experiment:str,     # Key of `experiments`
-    parts:str,          # Letters of parts of the plan 'evidence'; a later one has the seeds that the earlier ones lack
-    records:dict=None,  # Records from `read_records`; None: those of the package
-)->dict:                # Memory -> seed -> record
-    "The recorded runs of every memory in some parts of the evidence plan, one for each seed"
-    records,out = read_records() if records is None else records, {}
-    for part in parts:
-        for m,names in evidence_part(f'{part}.')[1].get(experiment, {}).items():
-            for r in (records[n] for n in names if n in records): out.setdefault(m, {}).setdefault(r['spec']['seed'], r)
-    return {m: dict(sorted(of.items())) for m,of in out.items()}
-
-def judged_times(
-    experiment:str,  # Key of `experiments`, with a plateau
-    runs:dict,       # Result of `runs_by_seed`
-    family:int=4,    # Number of comparisons that the rule corrects for
-)->pd.DataFrame:     # A row per other memory, as `judge` gives it
-    "Judge how soon MCRM solves a task beside each other memory"
-    mine = [*runs['mcrm'].values()]
-    found = {(experiment, labels[m]): compare(experiment, mine, [*of.values()]) for m,of in runs.items() if m != 'mcrm'}
-    return judge({k: {**v, 'p_score': math.nan} for k,v in found.items()}, family).xs(experiment)
 
 # %% ../../nbs/analysis/01_tables.ipynb #70b3154d
 def _grid(records):

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['checkpoint_format', 'rng_state', 'set_rng_state', 'pack_checkpoint', 'read_checkpoint', 'unpack_checkpoint',
-           'same_tensors', 'optimised', 'earlier_machines', 'exact_products', 'alone_at', 'run', 'trained_model',
-           'shortened']
+           'same_tensors', 'optimised', 'earlier_machines', 'exact_products', 'alone_at', 'run', 'trained_model']
 
 # %% ../../nbs/runs/02_run.ipynb #7dbf7fac
 import contextlib, random
@@ -260,21 +259,3 @@ def _question(spec, symbols):
     question = make_question(spec.task, **dict(spec.data))
     if not symbols: return question
     return replace(question, **{'n_symbols' if hasattr(question, 'n_symbols') else 'n_out': len(symbols)})
-
-# %% ../../nbs/runs/02_run.ipynb #5a0000a2
-def shortened(
-    spec:RunSpec, # Run that was stopped before its end
-    folder,       # Folder of its checkpoint
-    to,           # Folder for the checkpoint of the shorter run, and later for its record
-)->RunSpec:       # The same run with fewer epochs
-    "A run with as many epochs as the checkpoint of another has, which it continues from"
-    at = Path(folder)/f'{spec.name}.safetensors'
-    if not at.exists(): raise RecordError(f'{at}: no such file; expected the checkpoint of an unfinished run')
-    tensors,info = read_checkpoint(at, spec)
-    rows,task = info['rows'],make_task(spec.task, **dict(spec.data))
-    if info['diverged'] or len(rows) == spec.epochs or should_stop(spec, rows, task.baseline):
-        raise RecordError(f'{at}: the run has ended and only lacks its record; run it instead')
-    short = replace(spec, epochs=len(rows))
-    with making(to) as to, alone_at(short, to):
-        save_tensors(to/f'{short.name}.safetensors', tensors, {**info, 'run': short.name})
-    return short

@@ -27,7 +27,7 @@ def part_of(
         return f'a. small tasks, {kind}'
     if spec.task == 'adding':
         if spec.carry or spec.hidden_size == 300: return 'c. adding, one finding of the audit at a time'
-        return "b. adding, at the paper's size" if spec.epochs == 60 else 'h. adding, the first 26 to 32 of 60 epochs'
+        return "b. adding, at the paper's size"
     if spec.task == 'penn_treebank':
         if d['unit'] == 'word': return "d. words, at the paper's size"
         return 'g. characters, whole text, 300,000 parameters'
