@@ -64,6 +64,12 @@ def choose(
     if x.dtype not in (torch.float32, *low): return 'reference',f'the input is {x.dtype}'
     if type(x) not in (torch.Tensor, nn.Parameter): return 'reference',f'the input is a {type(x).__name__}'
     if _transformed(): return 'reference','torch.func or forward-mode differentiation is at work'
+    return _compiled(cell, device)
+
+# %% ../../nbs/layers/11_backends.ipynb #6483dbb7
+def _compiled(cell, device):
+    "The fastest compiled loop that serves a cell, if it can be used here"
+    own = vars(cell).get('kernels', {})
     names,what = (('cpu',), 'float32 on a CPU') if device == 'cpu' else (('cluster', 'triton'), 'float32 on a GPU')
     kind = vars(cell).get('kernel')
     there = [k for k in names if (k in own if own else k != 'cluster' or kind in import_module(_homes[k]).served_kinds)]
