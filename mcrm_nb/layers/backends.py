@@ -64,10 +64,10 @@ def choose(
     if x.dtype not in (torch.float32, *low): return 'reference',f'the input is {x.dtype}'
     if type(x) not in (torch.Tensor, nn.Parameter): return 'reference',f'the input is a {type(x).__name__}'
     if _transformed(): return 'reference','torch.func or forward-mode differentiation is at work'
-    return _compiled(cell, device)
+    return _fastest(cell, device)
 
 # %% ../../nbs/layers/11_backends.ipynb #6483dbb7
-def _compiled(cell, device):
+def _fastest(cell, device):
     "The fastest compiled loop that serves a cell, if it can be used here"
     own = vars(cell).get('kernels', {})
     names,what = (('cpu',), 'float32 on a CPU') if device == 'cpu' else (('cluster', 'triton'), 'float32 on a GPU')
