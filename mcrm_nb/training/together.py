@@ -8,15 +8,17 @@ __all__ = ['SeedBatch', 'SeedLoader', 'SeedLoss', 'SeedClip', 'SeedRates', 'Seed
 # %% ../../nbs/training/01_together.ipynb #cc692ee3
 import copy, math, time
 from dataclasses import replace
+from functools import partial
 
 import torch
 from fastcore.basics import patch
 from fastcore.foundation import L
 from torch import nn
+from ..kernels.recorded import RecordedPasses
 from ..layers.registry import own_layer
 from ..tasks.contract import Task
 from .learner import CarryState, build, optimizer
-from fastai.basics import Callback, CancelFitException, Learner
+from fastai.basics import Callback, CancelFitException, Learner, Recorder
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
@@ -44,6 +46,7 @@ class SeedBatch(nn.Module):
         weights,_ = torch.func.stack_module_state(models)
         self.names,self.stacked = list(weights),nn.ParameterList(weights.values())
         self.hidden = [copy.deepcopy(models[0]).to('meta')]   # in a list, so that its weights are not registered
+        self.passes = RecordedPasses()
 
     def __len__(self): return len(self.stacked[0])
     @property
@@ -51,12 +54,22 @@ class SeedBatch(nn.Module):
 
 # %% ../../nbs/training/01_together.ipynb #b831b33e
 @patch
-def _each(self:SeedBatch, method, x, hx, *args):
+def _map(self:SeedBatch, method, args, n, alone, x, *tensors):
+    "Map a method over the models; `tensors` are n states, without a tuple if it is one `alone`, and the weights"
     call = _Call(self.hidden[0].train(self.training), method)
-    weights = {f'model.{k}': w for k,w in zip(self.names, self.stacked)}
+    hx = None if not n else tensors[0] if alone else tensors[:n]
+    weights = {f'model.{k}': w for k,w in zip(self.names, tensors[n:])}
     one = lambda w, x, hx: torch.func.functional_call(call, w, (x, hx, *args))
     return torch.vmap(one, (0, 0, None if hx is None else 0), randomness='different')(weights, x, hx)
 
+@patch
+def _each(self:SeedBatch, method, x, hx, *args):
+    alone = torch.is_tensor(hx)
+    states = () if hx is None else (hx,) if alone else hx
+    run = partial(self._map, method, args, len(states), alone)
+    return self.passes((method, args, alone, self.training), run, (x, *states), self.stacked)
+
+# %% ../../nbs/training/01_together.ipynb #b831b341
 @patch
 def forward(self:SeedBatch, x, hx=None, with_state=False):
     "The answers, like those of a single model, with a leading axis in all arguments and results"
@@ -186,5 +199,7 @@ def build_together(
     get,own = settings.get, [SeedCurve(len(seeds), tasks[0].metric), SeedRates()]
     if get('clip') and get('clip_acts', True): own.append(SeedClip(settings['clip']))
     if get('carry') is not None: own.append(CarryState(settings['carry'], get('carry_eval', True)))
-    return Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(tasks[0].loss), lr=get('lr', 1e-3),
-                   opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
+    learn = Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(tasks[0].loss), lr=get('lr', 1e-3),
+                    opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
+    learn.remove_cb(Recorder)   # its running mean waits for the GPU after every batch
+    return learn
