@@ -39,10 +39,14 @@ class RecordedPasses:
 
     def _serves(self, *tensors):
         if not (torch.is_grad_enabled() and all(t.device.type == self.where for t in tensors)): return False
-        return not (tensors[0].is_cuda and torch.cuda.is_current_stream_capturing())   # somebody else's recording
+        if any(t.grad is not None for t in tensors if t.is_leaf): return False   # to be added to
+        return not (tensors[0].is_cuda and torch.cuda.is_current_stream_capturing())   # another recording
 
 # %% ../../nbs/kernels/08_recorded_passes.ipynb #c1a5280a
-def _record(function, tensors): return torch.cuda.make_graphed_callables(function, tensors, allow_unused_input=True)
+def _record(function, tensors):
+    with warnings.catch_warnings():   # in some versions of torch the calls before the recording use another stream
+        warnings.filterwarnings('ignore', "The AccumulateGrad node's stream")
+        return torch.cuda.make_graphed_callables(function, tensors, allow_unused_input=True)
 
 @patch
 def _recorded(self:RecordedPasses, function, inputs, weights):
