@@ -18,7 +18,7 @@ from .spec import RunSpec, should_stop, training_fields
 from .records import making, provenance, read_record, save_tensors, write_record
 from .run import (alone_at, earlier_machines, exact_products, optimised, pack_checkpoint, read_checkpoint,
                               run, unpack_checkpoint)
-from fastai.basics import Callback   # after ours: the package quietens a warning of fastai's import
+from fastai.basics import Callback, Recorder   # after ours: the package quietens a warning of fastai's import
 
 # %% ../../nbs/runs/03_seeds.ipynb #e4ce6f72
 def without_seed(
@@ -63,7 +63,7 @@ def run_together(
             saved = {s: read_checkpoint(at, s) for s in open_ if (at := folder/f'{s.name}.safetensors').exists()}
             epochs = {s: len(saved[s][1]['rows']) if s in saved else 0 for s in open_}
             group = [s for s in open_ if epochs[s] == min(epochs.values())][:most]   # runs at the same epoch
-            if most < len(specs): _make_room(device)
+            _make_room(device)
             try: _run_group([tasks[s.data] for s in group], group, saved, folder, device, on_progress, after_epoch)
             except torch.OutOfMemoryError:   # too little memory on the device: half as many may fit
                 if len(group) == 1: raise
@@ -72,7 +72,7 @@ def run_together(
 
 # %% ../../nbs/runs/03_seeds.ipynb #3e6cf19a
 def _make_room(device):
-    "Free the memory that a failed attempt still holds on the device"
+    "Free the memory that an earlier group or a failed attempt still holds on the device"
     gc.collect()   # a Learner and its callbacks refer to one another
     if device.startswith('cuda'):
         from mcrm_nb.kernels.gpu import graphs
@@ -157,20 +157,29 @@ def _write_all(tasks, learn, specs, folder, best, ends, made_on):
         write_record(spec, tasks[k], folder/f'{spec.name}.json', curve.rows[k], found, size, made_on[k], best[k])
 
 # %% ../../nbs/runs/03_seeds.ipynb #adda5acd
-def _run_group(tasks, specs, saved, folder, device, on_progress, after_epoch):
-    "Train the runs from their checkpoints to their ends and write their records"
-    spec = specs[0]
+def _group_learner(tasks, specs, device, on_progress):
+    "The Learner of a group, and the function that reports how far its runs are"
+    spec,everyone = specs[0],range(len(specs))
     settings = {k: getattr(spec, k) for k in training_fields if k != 'seed'}
     def tell(part):
-        for k in everyone:
+        for k in everyone if on_progress else ():
             if part and curve.asleep[k]: continue
             on_progress(specs[k], curve.rows[k], (len(curve.rows[k])+part)/spec.epochs)
     learn = build_together(tasks, spec.memory, [s.seed for s in specs], device, **settings,
                            cbs=[_TellAll(tell)] if on_progress else [])
+    curve = learn.seed_curve
+    learn.remove_cb(Recorder)   # its running mean waits for the GPU after every batch
+    learn.model.record_passes()
+    return learn,tell
+
+# %% ../../nbs/runs/03_seeds.ipynb #adda5ace
+def _run_group(tasks, specs, saved, folder, device, on_progress, after_epoch):
+    "Train the runs from their checkpoints to their ends and write their records"
+    learn,tell = _group_learner(tasks, specs, device, on_progress)
     ((best, made_on)),curve = _restore(learn, specs, saved, folder),learn.seed_curve
     everyone,ends = range(len(specs)),{}
     over = lambda k: _over(specs[k], curve, k, tasks[k].baseline)
-    if on_progress: tell(0)
+    tell(0)
     while not all(map(over, everyone)):
         curve.asleep = [*map(over, everyone)]
         start = time.perf_counter()
@@ -179,6 +188,6 @@ def _run_group(tasks, specs, saved, folder, device, on_progress, after_epoch):
             if curve.asleep[k]: continue
             if over(k): ends[k] = _copied(learn, k)   # the others may go on
             _save(learn, specs, k, best, made_on, folder)
-        if on_progress: tell(0)
+        tell(0)
         if after_epoch and not all(map(over, everyone)): after_epoch(time.perf_counter()-start)
     _write_all(tasks, learn, specs, folder, best, ends, made_on)

@@ -29,6 +29,7 @@ def part_of(
         if spec.carry or spec.hidden_size == 300: return 'c. adding, one finding of the audit at a time'
         return "b. adding, at the paper's size"
     if spec.task == 'penn_treebank':
+        if d['unit'] == 'word' and spec.lr < 30: return "h. words, at the paper's size, at a rate of 4"
         if d['unit'] == 'word': return "d. words, at the paper's size"
         return 'g. characters, whole text, 300,000 parameters'
     if spec.task == 'copy': return 'f. copy memory over 50 to 400 silent steps'

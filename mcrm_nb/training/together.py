@@ -15,10 +15,11 @@ from fastcore.basics import patch
 from fastcore.foundation import L
 from torch import nn
 from ..kernels.recorded import RecordedPasses
+from ..layers.backends import choose
 from ..layers.registry import own_layer
 from ..tasks.contract import Task
 from .learner import CarryState, build, optimizer
-from fastai.basics import Callback, CancelFitException, Learner, Recorder
+from fastai.basics import Callback, CancelFitException, Learner
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
@@ -46,7 +47,7 @@ class SeedBatch(nn.Module):
         weights,_ = torch.func.stack_module_state(models)
         self.names,self.stacked = list(weights),nn.ParameterList(weights.values())
         self.hidden = [copy.deepcopy(models[0]).to('meta')]   # in a list, so that its weights are not registered
-        self.passes = RecordedPasses()
+        self.passes = None   # see `record_passes`
 
     def __len__(self): return len(self.stacked[0])
     @property
@@ -55,7 +56,7 @@ class SeedBatch(nn.Module):
 # %% ../../nbs/training/01_together.ipynb #b831b33e
 @patch
 def _map(self:SeedBatch, method, args, n, alone, x, *tensors):
-    "Map a method over the models; `tensors` are n states, without a tuple if it is one `alone`, and the weights"
+    "Map a method over the models; `tensors`: n states, then the weights; `alone`: the state is no tuple"
     call = _Call(self.hidden[0].train(self.training), method)
     hx = None if not n else tensors[0] if alone else tensors[:n]
     weights = {f'model.{k}': w for k,w in zip(self.names, tensors[n:])}
@@ -67,7 +68,8 @@ def _each(self:SeedBatch, method, x, hx, *args):
     alone = torch.is_tensor(hx)
     states = () if hx is None else (hx,) if alone else hx
     run = partial(self._map, method, args, len(states), alone)
-    return self.passes((method, args, alone, self.training), run, (x, *states), self.stacked)
+    if self.passes is None: return run(x, *states, *self.stacked)
+    return self.passes((method, args, alone, self.training), run, (x, *states), tuple(self.stacked))
 
 # %% ../../nbs/training/01_together.ipynb #b831b341
 @patch
@@ -199,7 +201,13 @@ def build_together(
     get,own = settings.get, [SeedCurve(len(seeds), tasks[0].metric), SeedRates()]
     if get('clip') and get('clip_acts', True): own.append(SeedClip(settings['clip']))
     if get('carry') is not None: own.append(CarryState(settings['carry'], get('carry_eval', True)))
-    learn = Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(tasks[0].loss), lr=get('lr', 1e-3),
-                    opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
-    learn.remove_cb(Recorder)   # its running mean waits for the GPU after every batch
-    return learn
+    return Learner(loaders, SeedBatch([a.model for a in alone]), SeedLoss(tasks[0].loss), lr=get('lr', 1e-3),
+                   opt_func=optimizer(get('opt', 'adam')), cbs=[*own, *L(cbs)])
+
+# %% ../../nbs/training/01_together.ipynb #c1a52a02
+@patch
+def record_passes(self:SeedBatch):
+    "Record forward and backward passes from now on, if kernels compute the memory on a GPU"
+    rnn,device = self.rnn,self.stacked[0].device
+    way = choose(rnn.cell, torch.empty(0, device=device))[0] if rnn.backend == 'auto' else rnn.backend
+    if device.type == 'cuda' and way.startswith(('triton', 'cluster')): self.passes = RecordedPasses()
