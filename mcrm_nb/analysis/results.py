@@ -42,6 +42,10 @@ def devices_of(
     machines = [*record.get('made_before_on', []), record['made_on']]
     return ', '.join(dict.fromkeys(m['device_name'] for m in machines))
 
+def _each_once(devices):
+    "Names of devices, from strings that may hold several"
+    return ', '.join(dict.fromkeys(name for d in sorted(set(devices)) for name in d.split(', ')))
+
 # %% ../../nbs/analysis/00_results.ipynb #55e973ab
 def results(
     experiment:str,      # Key of `experiments`
@@ -166,7 +170,7 @@ def table(
         rows[labels[m]] = {**{k: v.get(m) for k,v in sources.items()}, 'ours': mean, '± 95 %': half,
                            'seeds': len(r), 'diverged': lost,
                            'epochs': r.epochs.max() if len(r) else 0, 'parameters': r.parameters.max() if len(r) else 0,
-                           'minutes': r.seconds.mean()/60, 'made on': ', '.join(sorted(set(r.device))),
+                           'minutes': r.seconds.mean()/60, 'made on': _each_once(r.device),
                            'verdict': verdict(experiment, values, theirs, m, scale, lost)}
     return pd.DataFrame(rows).T.rename_axis('memory')
 
@@ -230,7 +234,7 @@ def worse_than_trivial(
 )->pd.DataFrame:     # A row per memory that has such epochs
     "Count the epochs in which validation is worse than the trivial answer while training is better"
     bad = rows[(rows.valid_loss > over*baseline) & (rows.train_loss < baseline)].groupby('memory', sort=False)
-    t = pd.DataFrame({'epochs worse than the trivial answer': bad.size(),
+    t = pd.DataFrame({'epochs worse than the trivial answer in validation alone': bad.size(),
                       'of': rows.groupby('memory', sort=False).size(), 'highest validation loss': bad.valid_loss.max()})
     return t.dropna().astype({c: int for c in t.columns[:2]}).round(3).rename(index=labels)
 
@@ -315,7 +319,7 @@ def overview(
             rows[p, s] = {'runs': len(r), 'as in fair': len(fair & set(r.name)), 'memories': r.memory.nunique(),
                           'seeds': r.seed.nunique(), 'epochs': r.epochs.max() if len(r) else 0,
                           'diverged': (r.status == 'diverged').sum(), 'hours': round(r.seconds.sum()/3600, 2),
-                          'made on': ', '.join(sorted(set(r.device)))}
+                          'made on': _each_once(r.device)}
     order = [(p, s) for p in ('fair', 'paper', 'code') for s in scales]
     t = pd.DataFrame(rows).T.loc[order].rename_axis(['protocol', 'scale'])
     return t[t.runs > 0]
