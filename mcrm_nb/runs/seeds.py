@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
+from ..kernels.recorded import forget_launches
 from ..tasks.registry import make_task
 from ..training.learner import scheduled_lr
 from ..training.together import build_together
@@ -75,8 +76,7 @@ def _make_room(device):
     "Free the memory that an earlier group or a failed attempt still holds on the device"
     gc.collect()   # a Learner and its callbacks refer to one another
     if device.startswith('cuda'):
-        from mcrm_nb.kernels.gpu import graphs
-        graphs.seen.clear()
+        forget_launches()
         torch.cuda.empty_cache()
 
 # %% ../../nbs/runs/03_seeds.ipynb #0948af90

@@ -209,5 +209,6 @@ def build_together(
 def record_passes(self:SeedBatch):
     "Record forward and backward passes from now on, if kernels compute the memory on a GPU"
     rnn,device = self.rnn,self.stacked[0].device
+    if device.type != 'cuda': return
     way = choose(rnn.cell, torch.empty(0, device=device))[0] if rnn.backend == 'auto' else rnn.backend
-    if device.type == 'cuda' and way.startswith(('triton', 'cluster')): self.passes = RecordedPasses()
+    if way.startswith(('triton', 'cluster')): self.passes = RecordedPasses()
