@@ -9,6 +9,7 @@ __all__ = ['wide_enough', 'targets', 'sparse_conv', 'sparse_conv_transpose', 'fe
 from functools import lru_cache
 
 import torch
+from torch.nn import functional as F
 from . import rsm as loops
 from .cpu import load_kernel
 from .rsm import dense_share, group_top, sparse_code, sparse_usable
@@ -19,14 +20,15 @@ from ..layers.rsm import recurrent_input, tiny
 def _along(n, kernel, stride, transposed):
     "Targets along one axis of `n` fine places, (sources, kernel), and the number of targets"
     before,coarse = same_padding(n, kernel, stride)[0],-(-n//stride)
-    p,t = torch.arange(coarse)[:,None],torch.arange(kernel)
+    p,t = torch.arange(coarse, device='cpu')[:,None],torch.arange(kernel, device='cpu')
     fine = p*stride + t - before                      # fine place of every coarse place and tap
     if transposed: return torch.where((fine >= 0) & (fine < n), fine, -1), n
-    found = torch.full((n, kernel), -1)
+    found = torch.full((n, kernel), -1, device='cpu')
     for q,u in ((fine >= 0) & (fine < n)).nonzero().tolist(): found[fine[q,u],u] = q
     return found, coarse
 
 @lru_cache(64)
+@torch.inference_mode(False)   # the tables are kept, and training saves them
 def targets(
     size:tuple,             # Height and width of the finer map
     kernel:int,             # Size of the kernel
@@ -112,20 +114,31 @@ BOTH(double, float64)
 def _kernel(): return load_kernel(source=loops._sums+_entries+_spread+_names)
 
 # %% ../../nbs/kernels/06_conv_rsm_loops.ipynb #7abef5fd
+def _spread_back(x, weight, table, at, d):
+    "Gradients of map and weights in operations of torch, for a pass with `create_graph=True`"
+    near = F.pad(d, (0, 0, 0, 1))[:,table.long()]   # (batch, places, taps, outputs); place -1 has zeros
+    dx = torch.einsum('bpto,tco->bpc', near, weight)
+    if at is None: dx = None
+    else: dx = dx*torch.zeros_like(x).scatter(2, at.long().view(*x.shape[:2], -1), 1)
+    return dx, torch.einsum('bpc,bpto->tco', x, near)
+
 class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, table, n, at):
+        ctx.save_for_backward(x, weight, table, at)
         x,weight = x.contiguous(),weight.contiguous()
         ctx.sizes = *x.shape, n, weight.shape[2], len(weight)
         out = x.new_zeros(len(x), n, weight.shape[2])
         loops._call('spread', x, *ctx.sizes, table, x, weight, out, kernel=_kernel)
-        ctx.save_for_backward(x, weight, table, at)
         return out
 
     @staticmethod
     def backward(ctx, d):
-        (x, weight, table, at),d = ctx.saved_tensors,d.contiguous()
-        dx,dw = (torch.zeros_like(v) if need else None for v,need in zip((x, weight), ctx.needs_input_grad))
+        (x, weight, table, at),needed = ctx.saved_tensors,ctx.needs_input_grad
+        if torch.is_grad_enabled(): return *_spread_back(x, weight, table, at, d), None, None, None
+        x,weight = x.contiguous(),weight.contiguous()
+        d = d.contiguous()
+        dx,dw = (torch.zeros_like(v) if need else None for v,need in zip((x, weight), needed))
         if dx is not None:
             loops._call('spread_back', x, *ctx.sizes, table, at.shape[1], at, weight, d, dx, kernel=_kernel)
         if dw is not None: loops._call('spread_weights', x, *ctx.sizes, table, x, d, dw, kernel=_kernel)
@@ -201,7 +214,7 @@ def conv_step(x, code, phi, trace, weight_ih, recurrent_weight, bias_ih=None, bi
     y,after,won = sparse_code(zf.flatten(0, 2), phi.flatten(0, 2), *parts, cells=cells, k=k, gamma=gamma,
                             inhibited_by=inhibited_by, bias=sum(bias) if bias else None,
                             positions=zf.shape[1]*zf.shape[2])
-    return dict(code=y.view(*zf.shape[:3], -1), inhibition=after.view(*zf.shape[:3], -1), trace=trace,
+    return dict(code=y.view(code.shape), inhibition=after.view(code.shape), trace=trace,
                 feedback_trace=feedback_trace, won=won)
 
 # %% ../../nbs/kernels/06_conv_rsm_loops.ipynb #fba9d09a

@@ -7,6 +7,7 @@ __all__ = ['available', 'forward', 'backward', 'dam_loop', 'dam_loop_backward', 
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #4759e782
 import ctypes, warnings, weakref
+from collections import deque
 from functools import lru_cache
 from itertools import accumulate
 
@@ -1279,20 +1280,23 @@ def _room(T, B, H, K, N, W, R, keep, linked):
 _places = lru_cache(maxsize=64)(_room)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3de595de
-_spare = []   # large memory that no tensor uses any more
+_spare = deque(maxlen=4)   # large memory that no tensor uses any more
 
-def _give_back(piece):
-    _spare.append(piece)
-    del _spare[:-4]
+def _taken(size):
+    "A spare piece of `size` bytes to twice as many, or None; other threads may take and give back meanwhile"
+    for _ in range(len(_spare)):
+        try: piece = _spare.popleft()
+        except IndexError: return None   # another thread has taken it
+        if size <= len(piece) <= 2*size: return piece
+        _spare.append(piece)
 
 def _memory(x, n):
     "Tensor of `n` numbers of the type of `x`, not initialised"
     size = n*x.element_size()
     if size < 2**25: return x.new_empty(n)
-    k = next((k for k,p in enumerate(_spare) if size <= len(p) <= 2*size), None)
-    piece = x.new_empty(size, dtype=torch.uint8) if k is None else _spare.pop(k)
+    if (piece := _taken(size)) is None: piece = x.new_empty(size, dtype=torch.uint8)
     held = (ctypes.c_char*size).from_address(piece.data_ptr())
-    weakref.finalize(held, _give_back, piece)
+    weakref.finalize(held, _spare.append, piece)
     return torch.frombuffer(held, dtype=x.dtype, count=n)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a9a31bd9
@@ -1419,9 +1423,10 @@ def _slowly(x, initial, weights, lengths, mask, clip, gated):
     given = {k: w for k,w in zip(_layer_names, weights) if w.numel()}
     states = reference(DAMCell, x, tuple(initial), given, options)
     y = DAMCell.output(states, **given, **options, bypass_mask=mask if mask.numel() else None)
-    last = lengths-1 if lengths.numel() else torch.full((x.shape[1],), len(x)-1)
+    rows = torch.arange(x.shape[1], device=x.device)
+    last = lengths-1 if lengths.numel() else torch.full_like(rows, len(x)-1)
     ends = 2,7   # memory and links
-    return [*(s[last, torch.arange(x.shape[1])] if k in ends else s for k,s in enumerate(states)), y]
+    return [*(s[last, rows] if k in ends else s for k,s in enumerate(states)), y]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #59a5742d
 dam_loop.register_autograd(_gradients, setup_context=_remember)
@@ -1473,7 +1478,7 @@ def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None
     missing = lambda k: x.new_zeros(len(weights[_rows_of[k]])) if _rows_of.get(k) in weights else none
     full = [weights[k] if k in weights else missing(k) for k in _layer_names]
     clip = float('inf') if options['clip'] is None else float(options['clip'])
-    lengths = torch.empty(0, dtype=torch.int64) if lengths is None else lengths
+    lengths = x.new_empty(0, dtype=torch.int64) if lengths is None else lengths
     how = lengths,noise.get('bypass_mask', none),clip,options['free_gate'] == 'gated',torch.is_grad_enabled()
     out = _Loop.apply(len(state), *how, x, *state, *full) if _plainly(x) else dam_loop(x, [*state], full, *how)
     each = lambda k, s: s.expand(len(x), *s.shape) if k in (2, 7) else s   # memory and links: the last ones

@@ -10,10 +10,12 @@ import ctypes, math, warnings, weakref
 from functools import lru_cache
 
 import torch
+from fastcore.basics import patch
 from torch.nn import functional as F
+from torch.utils.weak import WeakTensorKeyDictionary
 from .cpu import load_kernel
 from ..options import one_of
-from ..torch_private import transformed
+from ..torch_private import adds_to_grad, transformed
 from ..layers.recurrence import reference
 from ..layers.rsm import adam_step, bottleneck, epsilon_places, recurrent_input
 
@@ -251,7 +253,9 @@ def available()->bool:
 def _call(name, like, *args, kernel=None):
     "Call a loop: tensors become pointers, whole numbers 64-bit ones; the number of threads is added"
     def plain(a):
-        if torch.is_tensor(a): return ctypes.c_void_p(a.data_ptr())
+        if torch.is_tensor(a):
+            if a.device.type != 'cpu': raise ValueError(f'{name}: a tensor is on {a.device}, expected cpu')
+            return ctypes.c_void_p(a.data_ptr())
         return ctypes.c_int64(a) if isinstance(a, int) else a
     f = getattr((kernel or _kernel)(), f'{name}_{str(like.dtype).removeprefix("torch.")}')
     f.restype = None
@@ -268,15 +272,23 @@ def sparse_usable(
             and type(t) in (torch.Tensor, torch.nn.Parameter) for t in tensors) and available())
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #2a0d0f35
+_collects = WeakTensorKeyDictionary()   # weight -> weak reference to its optimiser, and the factors for it
+
 def _factors_of(weight):
     "List that receives a weight's gradient in factors, or None"
-    held = getattr(weight, '_factors', None)
-    return held[1] if held is not None and held[0]() is not None else None
+    owner,factors = _collects.get(weight, (None, None))
+    return factors if owner is not None and owner() is not None else None
 
-def _weight_gradient(weight, factors, x, won, d):
-    "Gradient as a tensor, or None if it went to the optimiser in factors"
+def _weight_gradient(weight, factors, node, x, won, d):
+    "Gradient as a tensor, or None if it went to the optimiser in factors; `node` is the weight's place in the graph"
+    if torch.is_grad_enabled():   # create_graph=True
+        return x.T @ (d if won is None else d.new_zeros(len(d), weight.shape[1]).scatter(1, won.long(), d))
     x,d = x.detach().contiguous(),d.contiguous()
-    if factors is not None: return factors.append((x, won, d))
+    if factors is not None and adds_to_grad(node): return factors.append((x, won, d))
+    return _multiplied(weight, x, won, d)
+
+def _multiplied(weight, x, won, d):
+    "Gradient of a weight from its factors"
     grad = torch.zeros_like(weight, memory_format=torch.contiguous_format)
     (rows, wide),n = x.shape,weight.shape[1]
     if won is None: _call('add_outer', x, rows, wide, n, x, d, grad)
@@ -311,9 +323,10 @@ def _code_back(ctx, dcode):
     dz = dcode.gather(1, where)*(1 - code.gather(1, where)**2)
     dzf = dz.new_zeros(len(dz), g).scatter_(1, where//cells, dz) if ctx.needs_input_grad[0] else None
     dbias = dz.new_zeros(g*cells).index_add_(0, where.flatten(), dz.flatten()) if has_bias else None
-    grads = []
+    grads,nodes = [], [node for node,_ in ctx.next_functions[len(ctx.next_functions)-len(parts):]]
     for i,(x, w) in enumerate(zip(parts[::2], parts[1::2])):
-        grads += [None, _weight_gradient(w, ctx.factors[i], x, won, dz) if ctx.needs_input_grad[9+2*i] else None]
+        need = ctx.needs_input_grad[9+2*i]
+        grads += [None, _weight_gradient(w, ctx.factors[i], nodes[2*i+1], x, won, dz) if need else None]
     return dzf, None, dbias, *[None]*5, *grads
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #8a63f67a
@@ -324,7 +337,7 @@ class _Code(torch.autograd.Function):
         zf,phi = zf.contiguous(),phi.contiguous()
         bias = None if bias is None else bias.contiguous()
         code,after = (zf.new_empty(rows, g*cells) for _ in range(2))
-        won = torch.empty(rows, k, dtype=torch.int32)
+        won = torch.empty(rows, k, dtype=torch.int32, device=zf.device)
         args = _arguments(zf, phi, bias, cells, k, gamma, inhibited_by, positions, pairs, (code, after, won))
         _call('code_step', zf, ctypes.byref(args))
         ctx.mark_non_differentiable(after, won)
@@ -388,9 +401,10 @@ class _Top(torch.autograd.Function):
     @staticmethod
     def backward(ctx, d):
         code,most = ctx.saved_tensors
-        out = torch.empty_like(code)
-        _call('top_back', code, most.numel(), ctx.cells, code, most, d.contiguous(), out)
-        return out, None
+        share,out = d.contiguous(),torch.empty_like(code)
+        if torch.is_grad_enabled(): share = torch.ones_like(most)   # create_graph=True
+        _call('top_back', code, most.numel(), ctx.cells, code, most, share, out)
+        return (out*d.repeat_interleave(ctx.cells, -1) if torch.is_grad_enabled() else out), None
 
 def group_top(
     code,       # Code, (..., groups * cells)
@@ -403,17 +417,18 @@ def group_top(
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight):
-        x,w = x.contiguous(),weight.detach().contiguous()
+        ctx.save_for_backward(x, weight)
+        ctx.factors = _factors_of(weight)
+        x,w = x.contiguous(),weight.contiguous()
         out = x.new_zeros(len(x), w.shape[1])
         _call('rows_summed', x, *x.shape, w.shape[1], x, w, out)
-        ctx.factors = _factors_of(weight)
-        ctx.save_for_backward(x, w)
         return out
     @staticmethod
     def backward(ctx, d):
         x,w = ctx.saved_tensors
-        dx = d @ w.T if ctx.needs_input_grad[0] else None
-        return dx, _weight_gradient(w, ctx.factors, x, None, d) if ctx.needs_input_grad[1] else None
+        need_x,need_w = ctx.needs_input_grad
+        dw = _weight_gradient(w, ctx.factors, ctx.next_functions[1][0], x, None, d) if need_w else None
+        return d @ w.T if need_x else None, dw
 
 def sparse_linear(
     x,          # Input, (rows, inputs), mostly zero
@@ -434,7 +449,11 @@ def _rule(group, t, l2=0.):
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #c6e326a9
 class SparseCodeAdam(torch.optim.Optimizer):
-    "Adam in one pass over the weights; sparse products pass it their gradient in factors; a weight's own `l2` is added"
+    """Adam in one pass over the weights, for which sparse products keep their gradient in factors
+
+    A weight's own `l2` is added to its gradient. Factors are not in `grad`: call `whole_gradients` before clipping,
+    and the `zero_grad` of this class, not that of the model.
+    """
     def __init__(self,
         params,                    # Parameters, or groups of them
         lr:float=5e-4,             # Learning rate
@@ -445,23 +464,55 @@ class SparseCodeAdam(torch.optim.Optimizer):
     ):
         one_of('eps_place', eps_place, epsilon_places)
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, eps_place=eps_place))
-        for p in self._all(): p._factors = weakref.ref(self), []
-    def _all(self): return [p for g in self.param_groups for p in g['params']]
+    def add_param_group(self, param_group):
+        "Add parameters, and collect their factors from now on"
+        super().add_param_group(param_group)
+        self._collect()
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._collect()   # a copy, or one that was unpickled
     def zero_grad(self, set_to_none=True):
         "Drop all gradients, including those in factors"
         super().zero_grad(set_to_none)
-        for p in self._all(): p._factors[1].clear()
+        for p in self._all(): self._factors(p).clear()
+
+# %% ../../nbs/kernels/04_rsm_loops.ipynb #04a00002
+@patch
+def _all(self:SparseCodeAdam): return [p for g in self.param_groups for p in g['params']]
+
+@patch
+def _collect(self:SparseCodeAdam):
+    "Enter the weights into the table, unless they are there already"
+    for p in self._all():
+        if _collects.get(p, (lambda: None,))[0]() is not self: _collects[p] = weakref.ref(self),[]
+
+@patch
+def _factors(self:SparseCodeAdam, p):
+    "Factors of a weight that this optimiser collects"
+    owner,factors = _collects.get(p, (lambda: None, []))
+    return factors if owner() is self else []
+
+@patch
+@torch.no_grad()
+def whole_gradients(self:SparseCodeAdam):
+    "Turn all factors into ordinary gradients in `grad`, to be clipped or looked at"
+    for p in self._all():
+        for f in self._factors(p):
+            g = _multiplied(p, *f)
+            p.grad = g if p.grad is None else p.grad + g
+        self._factors(p).clear()
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #ac542ae1
 def _update(p, group, state, factors):
     "Take one step of Adam on one parameter"
-    if not state: state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
+    if not state:
+        state.update(step=torch.zeros((), device='cpu'), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
     state['step'] += 1
     t = int(state['step'])
     m,v = state['exp_avg'],state['exp_avg_sq']
     rule,grad = _rule(group, t, getattr(p, 'l2', 0.)),p.grad
     if factors and (grad is not None or len({won is None for _,won,_ in factors}) > 1 or not p.is_contiguous()):
-        parts = [_weight_gradient(p, None, *f) for f in factors]   # of two kinds: added up as tensors
+        parts = [_multiplied(p, *f) for f in factors]   # of two kinds: added up as tensors
         grad,factors = sum(parts) + (0 if grad is None else grad), ()
     if factors:
         x,won,d = (None if f[0] is None else torch.cat(f) if len(f) > 1 else f[0] for f in zip(*factors))
@@ -474,17 +525,17 @@ def _update(p, group, state, factors):
         adam_step(p, grad + rule.decay*p, m, v, t, *how)
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #a06fd7b7
+@patch
 @torch.no_grad()
-def _step(self, closure=None):
+def step(self:SparseCodeAdam, closure=None):
     "Move every weight that has a gradient, and drop its factors"
     loss = None
     if closure is not None:
         with torch.enable_grad(): loss = closure()
     for group in self.param_groups:
         for p in group['params']:
-            if p.grad is None and not p._factors[1]: continue
-            _update(p, group, self.state[p], p._factors[1])
-            p._factors[1].clear()
+            factors = self._factors(p)
+            if p.grad is None and not factors: continue
+            _update(p, group, self.state[p], factors)
+            factors.clear()
     return loss
-
-SparseCodeAdam.step = _step

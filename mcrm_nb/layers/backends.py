@@ -38,6 +38,9 @@ def being_made()->str: # Key of `programs`, or '' outside of them
 def one_scan(cell, x, state, weights, options, recompute=None, noise={}):
     "Compute as `reference`, but with torch's `scan`, which leaves the length open; without gradients"
     if noise: raise ValueError('noise: a recorded program cannot hold random numbers; call `eval()` first')
+    if not being_made() and torch.is_grad_enabled() and any(w.requires_grad for w in weights.values()):
+        raise ValueError("backend='scan': expected `torch.no_grad()`, or another backend for training, since this one "
+                         'computes no gradients of the weights')
     weights = {k: w.detach() for k,w in weights.items()}
     def step(state, xt):
         new = tuple(cell.step(xt, tuple(state), **weights, **options))

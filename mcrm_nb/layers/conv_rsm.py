@@ -203,6 +203,7 @@ def __init__(self:ConvRSM,
     self.options,self.recurrent_dropout = check_rsm_options(options, conv_options),recurrent_dropout
     check_rsm_options(dict(recurrent_dropout=recurrent_dropout))
     self.start,self.backend = one_of('start', start, starts),one_of('backend', backend, ('auto', 'reference'))
+    self.names = list(self.weight_shapes())
     for k,shape in self.weight_shapes().items():
         self.register_parameter(k, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
     self.reset_parameters()
@@ -237,9 +238,14 @@ def weight_shapes(self:ConvRSM):
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #28e7597c
 @patch
+def _weights(self:ConvRSM):
+    "Weights by their names; a parametrised or tied one is read like any other"
+    return {k: getattr(self, k) for k in self.names}
+
+@patch
 def reset_parameters(self:ConvRSM):
     "Draw the weights: cut normal with spread 0.03 and Glorot's decoder, or Glorot's start for all; biases are zero"
-    for name,w in self.named_parameters():
+    for name,w in self._weights().items():
         if 'bias' in name: nn.init.zeros_(w)
         elif 'decoder' in name or self.start == 'glorot': nn.init.xavier_uniform_(w)
         else: nn.init.trunc_normal_(w, std=.03, a=-.06, b=.06)
@@ -250,7 +256,7 @@ def zero_state(self:ConvRSM,
     batch:int,   # Number of streams
 )->dict:         # State: name -> (batch, ...)
     "State before the first picture"
-    w,state = next(self.parameters()),{}
+    w,state = self.decoder_bias_l0,{}
     for k,(size, at) in enumerate(self.sizes()):
         n,fed = self.per_layer['hidden_size'][k], self.feedback and k+1 < self.num_layers
         shapes = dict(previous=size, code=(*at, n), inhibition=(*at, n))
@@ -278,7 +284,7 @@ def _above(self:ConvRSM, k, state):
 def _layer(self:ConvRSM, k, state):
     "Parts of one layer's step, its prediction among them"
     of = lambda source, name: source.get(f'{name}_l{k}')
-    weights,per = dict(self.named_parameters()), {name: v[k] for name,v in self.per_layer.items()}
+    weights,per = self._weights(), {name: v[k] for name,v in self.per_layer.items()}
     given = {name: of(weights, name) for name in ('bias_ih', 'bias_hh', 'feedback_weight', 'feedback_bias')}
     above = self._above(k, state)
     code,keep = of(state, 'code'), 1-self.recurrent_dropout
@@ -333,6 +339,19 @@ def forward(self:ConvRSM,
     predictions,_,state = self.losses(input, hx)
     return predictions, state
 
+# %% ../../nbs/layers/12_conv_rsm.ipynb #12c00002
+def _check_film(film, start, hx):
+    "Raise an error unless film and state have the type of the weights, and the state the shapes of `start`"
+    like = next(iter(start.values()))
+    if film.dtype != like.dtype: raise ValueError(f'input of type {film.dtype}: expected {like.dtype}, as the weights')
+    if hx is None: return
+    if not isinstance(hx, dict) or set(hx) != set(start):
+        raise ValueError(f'hx={list(hx)!r:.80}: expected a dict with the keys {", ".join(start)}')
+    for k,v in start.items():
+        if hx[k].shape != v.shape or hx[k].dtype != v.dtype:
+            raise ValueError(f'hx[{k!r}] of shape {tuple(hx[k].shape)} and type {hx[k].dtype}: expected '
+                             f'{tuple(v.shape)} and {v.dtype}')
+
 # %% ../../nbs/layers/12_conv_rsm.ipynb #abff1226
 @patch
 def losses(self:ConvRSM,
@@ -344,7 +363,11 @@ def losses(self:ConvRSM,
         want = ', '.join(map(str, self.input_size))
         raise ValueError(f'input of shape {tuple(input.shape)}: expected (steps, batch, {want})')
     if not input.isfinite().all(): raise ValueError('input has values that are not finite: expected numbers only')
-    state,seen = self.zero_state(input.shape[1]) if hx is None else hx,[]
+    if not input.numel():
+        raise ValueError(f'input of shape {tuple(input.shape)}: expected at least one step of one stream')
+    start = self.zero_state(input.shape[1])
+    _check_film(input, start, hx)
+    state,seen = start if hx is None else hx,[]
     losses = []
     for x in input:
         layers,state = self.step(x, state)

@@ -7,7 +7,7 @@ __all__ = ['laws', 'Case', 'random_state', 'cases', 'obeys', 'law', 'carries', '
            'row_lengths', 'packed_equals_padded', 'sublayer', 'directions_are_two_runs', 'layers_are_a_chain',
            'layouts_agree', 'check_slope', 'gradients_are_derivatives', 'is_deterministic', 'drops_between_layers',
            'survives_saving', 'survives_copying', 'speaks_every_dtype', 'outcome', 'widths', 'edges_as_torch',
-           'breaks_law', 'check_laws']
+           'stays_with_its_input', 'breaks_law', 'check_laws']
 
 # %% ../../nbs/layers/00_laws.ipynb #59a6e19d
 import copy, io
@@ -379,6 +379,21 @@ def edges_as_torch(make, case):
             out,shapes = widths(ours)
             want = (*y[:-1], out*(1+case.bidirectional)), *dict.fromkeys((*h[:2], *shape) for shape in shapes)
         assert outcome(lambda: ours(x)) == want, f'{batch=} {steps=}'
+
+# %% ../../nbs/layers/00_laws.ipynb #00a00002
+@law(batch=2)
+def stays_with_its_input(make, case):
+    "Under another default device outputs, states and gradients are the same"
+    layer,x = case.layer(make).float(), case.input().float()
+    packed = pack_padded_sequence(x, row_lengths(case), case.batch_first, enforce_sorted=False)
+    def numbers(given, device):
+        with torch.device(device):
+            y,h = layer(given)
+            parts = [y.data if given is packed else y, *as_tuple(h)]
+            gs = torch.autograd.grad(sum(p.sum() for p in parts if p.requires_grad), list(layer.parameters()),
+                                     allow_unused=True, materialize_grads=True)
+        return *parts, *gs
+    for given in x,packed: test_same(numbers(given, 'meta'), numbers(given, 'cpu'), 0.)
 
 # %% ../../nbs/layers/00_laws.ipynb #11bb4ea8
 def breaks_law(

@@ -377,10 +377,11 @@ def ragged_of(
 )->Ragged:
     "Places of the rows in a packed batch"
     first = sizes.cumsum(0) - sizes
-    step = torch.arange(len(sizes)).repeat_interleave(sizes)
-    row = torch.arange(len(step)) - first[step]
-    lengths = (sizes[:,None] > torch.arange(int(sizes[0]))).sum(0)
-    turned,last = first[lengths[row]-1-step] + row, first[lengths-1] + torch.arange(len(lengths))
+    count = lambda n: torch.arange(n, device=sizes.device)
+    step = count(len(sizes)).repeat_interleave(sizes)
+    row = count(len(step)) - first[step]
+    lengths = (sizes[:,None] > count(int(sizes[0]))).sum(0)
+    turned,last = first[lengths[row]-1-step] + row, first[lengths-1] + count(len(lengths))
     return Ragged(sizes.tolist(), *(t.to(device) for t in (step, row, turned, last)))
 
 # %% ../../nbs/layers/01_recurrence.ipynb #9954c70a

@@ -82,7 +82,7 @@ own_classes = dict(RNN='own_rnn', GRU='own_gru', LSTM='own_lstm')   # torch's cl
 def own_layer(
     rnn, # Recurrent layer
 ):       # Our layer with its weights, if it is one of torch's; else the layer itself
-    "Replace a layer of torch by ours"
+    "Replace a layer of torch by ours, in the same mode and with the same weights frozen"
     import torch
     if (name := type(rnn).__name__) not in own_classes or type(rnn) is not getattr(torch.nn, name): return rnn
     if getattr(rnn, 'nonlinearity', 'tanh') != 'tanh' or getattr(rnn, 'proj_size', 0):
@@ -92,7 +92,8 @@ def own_layer(
         new = memories[own_classes[name]](rnn.input_size, rnn.hidden_size, rnn.num_layers, rnn.bias, rnn.batch_first,
                                           rnn.dropout, rnn.bidirectional, device=w.device, dtype=w.dtype)
     new.load_state_dict(rnn.state_dict())
-    return new
+    for k,w in rnn.named_parameters(): getattr(new, k).requires_grad_(w.requires_grad)
+    return new.train(rnn.training)
 
 # %% ../../nbs/layers/10_registry.ipynb #88ad2a12
 def compiled_layer(
@@ -105,7 +106,7 @@ def compiled_layer(
     other = getattr(rnn, 'nonlinearity', 'tanh') != 'tanh' or getattr(rnn, 'proj_size', 0)
     if w.device.type != 'cpu' or other: return rnn
     new = own_layer(rnn)
-    return new if new is not rnn and choose(new.cell, torch.empty(0))[0] == 'cpu' else rnn
+    return new if new is not rnn and choose(new.cell, torch.empty(0, device='cpu'))[0] == 'cpu' else rnn
 
 # %% ../../nbs/layers/10_registry.ipynb #bebd80aa
 def parameters_of(
