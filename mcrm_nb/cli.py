@@ -9,7 +9,7 @@ __all__ = ['app', 'console', 'Protocol', 'Scale', 'Out', 'Device', 'Jobs', 'Budg
            'bench_speed', 'check_parity', 'main', 'fail']
 
 # %% ../nbs/tool/00_command_line.ipynb #5712d022
-import codecs, io, json, math, os, re, signal, sys, textwrap, unicodedata
+import codecs, hashlib, io, json, math, os, re, signal, sys, textwrap, unicodedata
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Optional
@@ -266,7 +266,7 @@ def _show_demo(plan, out, done):
     from mcrm_nb.runs.records import read_record
     names = [s.name for s in plan.specs if done[s.name][0] in ('finished', 'diverged')]
     _conclude(done, only_bad=True)
-    if not names: return
+    if not names: raise typer.Exit(1)
     records = {n: read_record(out/f'{n}.json') for n in names}
     console.print()
     _print_frame(group_table(records, names))
@@ -374,13 +374,17 @@ def run_one(
     if status == 'busy':
         fail(f'{spec.name}: another process is at this run; wait for its record, or use another folder (--out)', 2)
     if status == 'failed': fail(reason, 2)
-    _say_record(out/f'{spec.name}.json')
+    r = _say_record(out/f'{spec.name}.json')
+    if r['status'] == 'finished' and (why := _lacks_weights(spec, out)): fail(spec.name + why, 2)
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0007
 def _say_record(at):
-    from mcrm_nb.runs.records import read_record
-    _say(f'test data: {_score_words(read_record(at))}')
+    from mcrm_nb.runs.records import read_record, weights_of
+    r = read_record(at)
+    _say(f'test data: {_score_words(r)}')
     _say(f'record: {at}')
+    if weights_of(at).exists(): _say(f'weights: {weights_of(at)}')
+    return r
 
 def _say_run(spec, out, device):
     "What `run --dry-run` prints: name, settings, time"
@@ -653,7 +657,16 @@ def _short(spec):
 
 def _end_line(spec, status, reason, out, read_record):
     if status not in ('finished', 'diverged'): return reason or status
-    return _score_words(read_record(out/f'{spec.name}.json'))
+    from mcrm_nb.runs.records import RecordError
+    try: return _score_words(read_record(out/f'{spec.name}.json')) + _lacks_weights(spec, out)
+    except RecordError as e: return str(e)
+
+def _lacks_weights(spec, out):
+    "What to do if weights were asked for after the run was done without keeping them"
+    from mcrm_nb.runs.records import weights_of
+    at = out/f'{spec.name}.json'
+    if not spec.keep_weights or weights_of(at).exists(): return ''
+    return f'; its weights were not kept: delete {at} and do the run again to keep them'
 
 # %% ../nbs/tool/00_command_line.ipynb #ecf65083
 def _conclude(done, only_bad=False):
@@ -816,7 +829,8 @@ def _notes(t):
     from mcrm_nb.studies.registry import experiments
     if {experiments[e].title for e in plateau} & set(t.index.get_level_values(0)):
         _say('means; on adding and copy memory the pages have medians, since one run that fails dominates a mean')
-    if devices := sorted({d for d in t.device if d}): _say(f"made on: {'; '.join(devices)}")
+    from mcrm_nb.analysis.tables import each_once
+    if devices := each_once(d for d in t.device if d): _say(f'made on: {devices}')
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000e
 def _show_detail(task, protocol, scale, shipped, mine, format):
@@ -904,8 +918,13 @@ def _draw_own(mine, out):
     from mcrm_nb.analysis.results import all_runs, draw_runs
     runs = all_runs(mine)
     for (e, group),r in runs.groupby(['experiment', 'group'], sort=False) if len(runs) else ():
-        name = re.sub(r'[^\w.=]+', '-', f'yours-{e}-{group}').strip('-')[:120]
-        _save(draw_runs(r.name, mine, f'{group} (yours)'), out/name)
+        _save(draw_runs(r.name, mine, f'{group} (yours)'), out/_file_name(f'yours-{e}-{group}'))
+
+def _file_name(text, longest=120):
+    "A file name for a text; where it says less than the text, it ends with eight digits of the text's hash"
+    name = re.sub(r'[^\w.=+]+', '-', text).strip('-')
+    if len(name) <= longest: return name
+    return f'{name[:longest-9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}'
 
 # %% ../nbs/tool/00_command_line.ipynb #a7433244b
 def _save(figure, path):
@@ -1031,7 +1050,8 @@ def check_parity(
     Both start from the same weights and see the same data. The exit code is 1 if a pair differs.
 
     Example: mcrm_nb parity MCRM --task adding"""
-    from mcrm_nb.studies.parity import other_files, parity, parity_tasks, parity_title, parity_verdict, save_parity
+    from mcrm_nb.studies.parity import (other_files, parity, parity_tasks, parity_title, parity_verdict,
+                                        read_parity, save_parity)
     from mcrm_nb.studies.mcrm import paper_memories
     if not path.is_dir(): raise ValueError(f'path={str(path)!r}: expected a folder')
     _writable(out.absolute().parent)
@@ -1039,7 +1059,7 @@ def check_parity(
         save_parity(record, out)
         c = record['pairs'][-1]
         _say(f'  {parity_title(c):32} {parity_verdict(c)}')
-    so_far = json.loads(out.read_text()) if out.exists() else None
+    so_far = read_parity(out) if out.exists() else None
     if so_far: _say(f"{out} holds {len(so_far['pairs'])} pairs; the comparison goes on from there")
     record = parity(path, task or parity_tasks, memory or paper_memories, epochs, precision, commit,
                     on_progress=on_progress, so_far=so_far)
@@ -1059,6 +1079,10 @@ def main():
     except (ValueError, OSError, KeyError) as e:
         if os.environ.get('MCRM_NB_DEBUG'): raise
         fail(e.args[0] if isinstance(e, KeyError) else e, 2)
+    except Exception as e:   # not foreseen: a setting of the wrong kind, or a fault of ours
+        if os.environ.get('MCRM_NB_DEBUG'): raise
+        fail(f'{type(e).__name__}: {e}. If the command is right, this is a fault of mcrm_nb; with MCRM_NB_DEBUG=1 it '
+             'shows where.', 2)
 
 def fail(
     message,  # What is wrong, and what to do about it

@@ -23,7 +23,8 @@ from ..studies.study import scales
 from ..studies.evidence import (best_rate, compare, final_scores, judge, part_of, plateau, solved_at,
                                       verdict_on_print)
 from ..studies.registry import experiments, reported, study_named, study_of
-from .results import compare_memories, all_runs, as_printed, experiment_of, results, score_text
+from .results import (all_runs, as_printed, compare_memories, each_once, experiment_of, results,
+                                      score_text)
 from ..studies.plans import read_plan
 
 # %% ../../nbs/analysis/01_tables.ipynb #bf3c11dd
@@ -137,7 +138,7 @@ def _row(runs, memories):
     "Make one row of the table: a score per memory, and how the runs were made"
     return ({labels[m]: _mean_score(runs[runs.memory == m]) for m in memories} |
             dict(seeds=_span(runs.groupby('memory').seed.nunique()), epochs=_span(runs.epochs),
-                 device=', '.join(sorted(set(runs.device)))))
+                 device=each_once(runs.device)))
 
 # %% ../../nbs/analysis/01_tables.ipynb #5c0e007b
 def own_side_by_side(

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['labels', 'memories', 'own_classes', 'MemoryEntry', 'Memories', 'own_layer', 'compiled_layer', 'parameters_of',
-           'hidden_size_for']
+           'check_budget', 'hidden_size_for']
 
 # %% ../../nbs/layers/10_registry.ipynb #816cb634
 from dataclasses import dataclass, field
 from importlib import import_module
+from numbers import Real
 from ..options import one_of
 
 # %% ../../nbs/layers/10_registry.ipynb #9f1c4fa9
@@ -127,6 +128,13 @@ def parameters_of(
     return count_parameters(layer) + (readout(width) if readout else 0)
 
 # %% ../../nbs/layers/10_registry.ipynb #b0dad313
+def check_budget(
+    n_params, # Budget of parameters
+):
+    "Raise an error unless a budget is a positive number"
+    if isinstance(n_params, bool) or not isinstance(n_params, Real) or not 0 < n_params < 1e15:
+        raise ValueError(f'n_params={n_params!r}: expected a positive whole number')
+
 def hidden_size_for(
     memory,        # Key of `memories`, or anything called like `nn.LSTM`
     input_size,    # Number of features per step; None: as wide as the output (a tied embedding)
@@ -135,6 +143,7 @@ def hidden_size_for(
     **options,     # Options of the memory
 )->int:            # Number of units
     "Hidden size whose parameter count comes closest to `n_params`"
+    check_budget(n_params)
     count = lambda p: parameters_of(memory, input_size, p, readout, **options)
     if count(1) > n_params:
         name = getattr(memory, '__name__', memory)

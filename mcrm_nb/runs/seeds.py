@@ -14,7 +14,7 @@ import torch
 from ..kernels.recorded import forget_launches
 from ..tasks.registry import make_task
 from ..training.learner import scheduled_lr
-from ..training.together import build_together
+from ..training.together import NotStackable, build_together, reason_alone
 from .spec import RunSpec, should_stop, training_fields
 from .records import making, provenance, read_record, save_tensors, write_record
 from .run import (alone_at, earlier_machines, exact_products, optimised, pack_checkpoint, read_checkpoint,
@@ -53,8 +53,16 @@ def run_together(
     if len({without_seed(s) for s in specs}) > 1:
         raise ValueError('specs: expected runs that differ only in their seed')
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    if not make_task(specs[0].task, **dict(specs[0].data)).stackable:   # streams, sequences of many lengths
-        return [run(s, folder, device, _in_turn(on_progress, after_epoch)) for s in specs]
+    settings = {k: getattr(specs[0], k) for k in training_fields}
+    try:
+        if why := reason_alone(make_task(specs[0].task, **dict(specs[0].data)), settings): raise NotStackable(why)
+        return _run_at_once(specs, folder, device, on_progress, after_epoch)
+    except NotStackable: pass   # one after the other
+    return [run(s, folder, device, _in_turn(on_progress, after_epoch)) for s in specs]
+
+# %% ../../nbs/runs/03_seeds.ipynb #c2edc0a0
+def _run_at_once(specs, folder, device, on_progress, after_epoch):
+    "Train groups of runs that stand at the same epoch, until all have a record"
     with making(folder) as folder, ExitStack() as locks:
         done = lambda spec: folder/f'{spec.name}.json'
         for spec in specs: locks.enter_context(alone_at(spec, folder))

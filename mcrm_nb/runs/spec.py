@@ -6,7 +6,7 @@
 __all__ = ['mapping_fields', 'training_fields', 'RunSpec', 'should_stop']
 
 # %% ../../nbs/runs/00_spec.ipynb #0604fd99
-import hashlib, json
+import hashlib, json, math
 from dataclasses import dataclass, fields
 from functools import partial
 from inspect import signature
@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from ..options import one_of
 from ..layers.registry import memories
 from ..tasks.registry import tasks
-from ..training.learner import optimizers
+from ..training.learner import check_opt_options, optimizers
 
 # %% ../../nbs/runs/00_spec.ipynb #0ef7da1eb
 mapping_fields = 'opt_options','schedule','stop','options','data'   # settings that are names and values
@@ -62,8 +62,8 @@ def _check_numbers(spec):
     for k in ['hidden_size', 'epochs', 'bs', *(['eval_bs'] if spec.eval_bs is not None else [])]:
         if type(v := getattr(spec, k)) is not int or not 0 < v < 2**53:
             raise ValueError(f'{k}={v!r}: expected a positive whole number')
-    if type(spec.seed) is not int or not 0 <= spec.seed < 2**53:
-        raise ValueError(f'seed={spec.seed!r}: expected a whole number, zero or more')
+    if type(spec.seed) is not int or not 0 <= spec.seed < 2**42:   # loaders multiply it by 2**20
+        raise ValueError(f'seed={spec.seed!r}: expected a whole number, zero or more, below 2**42')
     real = ['lr', *(k for k in ('clip', 'std') if getattr(spec, k) is not None)]
     for k in real:
         if type(v := getattr(spec, k)) not in (int, float) or not 0 < v < 1e300:
@@ -72,13 +72,21 @@ def _check_numbers(spec):
         raise ValueError(f'refresh={p!r}: expected a probability from 0 to 1')
     return [*real, 'refresh']
 
+# %% ../../nbs/runs/00_spec.ipynb #3a01ce50
 def _pairs(name, value):
     "Pairs of name and value, sorted by name"
     try: pairs = dict(value or ())
     except (TypeError, ValueError): pairs = {None: value}
     if not all(isinstance(k, str) for k in pairs):
         raise ValueError(f'{name}={value!r}: expected names and values')
-    return tuple(sorted(pairs.items()))
+    return tuple(sorted((k, _plain_value(name, k, v)) for k,v in pairs.items()))
+
+def _plain_value(field, name, value):
+    "A value that a record can hold: lists become tuples, so that a run can be a key"
+    if isinstance(value, (list, tuple)): return tuple(_plain_value(field, name, v) for v in value)
+    if value is None or isinstance(value, (bool, int, str)): return value
+    if isinstance(value, float) and math.isfinite(value): return value
+    raise ValueError(f'{field}.{name}={value!r}: expected a finite number, a text, true, false or a list of these')
 
 # %% ../../nbs/runs/00_spec.ipynb #3d43e66b
 _rules = dict(stop=[{'solved', 'stuck', 'patience'}],
@@ -96,9 +104,20 @@ def _check_words(spec):
         raise ValueError(f"carry={c!r}: expected 'end', 'stale', a positive number of steps, or None")
     for k,known in _rules.items():
         rule = dict(getattr(spec, k))
-        if rule and set(rule) not in known or not all(type(v) in (int, float, bool) for v in rule.values()):
+        if rule and set(rule) not in known:
             wanted = ' or '.join(', '.join(sorted(names)) for names in known)
             raise ValueError(f'{k}={rule!r}: expected numbers named {wanted}')
+        for name,v in rule.items(): _check_rule(k, name, v)
+    check_opt_options(spec.opt, dict(spec.opt_options))
+
+# %% ../../nbs/runs/00_spec.ipynb #3d43e66c
+def _check_rule(field, name, value):
+    "Check a number of a rule"
+    if name == 'ties': right,want = type(value) is bool,'true or false'
+    elif name in ('every', 'window', 'after', 'patience'):
+        right,want = type(value) is int and 0 < value < 2**53,'a positive whole number'
+    else: right,want = type(value) in (int, float) and 0 < value < 1e300,'a positive number'
+    if not right: raise ValueError(f'{field}.{name}={value!r}: expected {want}')
 
 # %% ../../nbs/runs/00_spec.ipynb #ea19ed2e
 @patch

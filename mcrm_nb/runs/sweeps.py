@@ -42,14 +42,14 @@ def attempt(
     specs,                # Runs to do: one `RunSpec`, or several that differ only in their seed
     folder,               # Folder of the records and checkpoints
     device:str=None,      # Device to train on; None: a GPU if there is one, otherwise the CPU
-    deadline:float=None,  # Time by `time.time()` at which to stop; None: no deadline
+    deadline:float=None,  # Time by `time.monotonic()` at which to stop; None: no deadline
     on_progress=None,     # Function of (spec, rows so far, share done), called at the start, after each batch and epoch
 )->list:                  # Status of each run ('finished', 'diverged', 'stopped', 'busy', 'failed') and reason or None
     "Do runs or part of them, with one thread on a CPU; raises `CannotWrite` if the folder cannot be written"
     saved = 0
     def late(seconds):
         "Stop if another epoch of this length would end after the deadline"
-        if deadline and time.time() + 1.1*seconds > deadline: raise OutOfTime('no time for another epoch')
+        if deadline and time.monotonic() + 1.1*seconds > deadline: raise OutOfTime('no time for another epoch')
     def watch(spec, rows, done):
         nonlocal saved
         if on_progress: on_progress(spec, rows, done)
@@ -116,8 +116,8 @@ def _worker(env, folder, device, deadline, line):
     last = {}
     def on_progress(spec, rows, done):
         when,n = last.get(spec, (0., 0))
-        if time.time()-when > .5 or len(rows) > n:
-            last[spec] = time.time(),len(rows)
+        if time.monotonic()-when > .5 or len(rows) > n:
+            last[spec] = time.monotonic(),len(rows)
             line.send(('at', (spec, rows[-1] if rows else None, done)))
     with suppress(EOFError, ConnectionError):   # the parent is gone
         while True:
@@ -213,7 +213,7 @@ def sweep(
     if budget is not None and budget <= 0: raise ValueError(f'budget={budget}: expected a positive number of seconds')
     if together is None: together = 16 if device.startswith('cuda') else 1
     if together < 1: raise ValueError(f'together={together}: expected a positive whole number')
-    deadline = None if budget is None else time.time()+budget
+    deadline = None if budget is None else time.monotonic()+budget
     with making(folder) as folder:
         crew = engine(jobs, folder, device, deadline, **options)
         try: return _loop(groups(plan.specs, together), folder, crew, deadline, on_progress or (lambda *a: None))
@@ -278,7 +278,7 @@ def hear(self:_Loop, work, kind, what):
 def _loop(works, folder, crew, deadline, on_progress):
     "Do all works until the deadline; return the status of every run of the plan"
     now = _Loop(works, folder, crew, on_progress)
-    late = lambda: deadline and time.time() > deadline
+    late = lambda: deadline and time.monotonic() > deadline
     short = lambda: late() or any(s == 'stopped' for s,_ in now.out.values())
     while crew.running and not late() or now.waiting and not short():
         for _ in range(len(now.waiting)):
@@ -299,7 +299,7 @@ class Remaining:
         jobs:int=None,   # Processes at a time; None: as many as have been seen at once
         expected=None,   # Expected seconds by name of the run; some may be missing or NaN
         start:float=5.,  # Seconds that a process needs to start
-        clock=time.time, # Function that returns the time in seconds
+        clock=time.monotonic, # Function that returns the time in seconds
     ):
         known = {s.name: (expected or {}).get(s.name, math.nan) for s in specs}
         usual = [v for v in known.values() if v > 0 and math.isfinite(v)]
@@ -430,7 +430,8 @@ class RayEngine:
         if self.head and (why := no_answer(self.head)):
             raise ConnectionError(f"engine='ray': no Ray cluster answers at {self.head} ({why}); is it running, and is "
                                   'this the address of its head node?')
-        self.ray,self.args = _ray_joined(self.head, self),(str(folder), device, deadline)
+        self.ray,self.args = _ray_joined(self.head, self),(str(folder), device)
+        self.deadline = deadline
         self.head = self.head or self.ray.get_runtime_context().gcs_address
         self.running,self.looked = {},0.
         self.silent = 0
@@ -440,7 +441,9 @@ class RayEngine:
         if not self.jobs: raise ValueError(f"engine='ray': the cluster has no {'GPU' if gpu else 'CPU'}")
 
     def free(self): return len(self.running) < self.jobs
-    def start(self, specs): self.running[self.task.remote(specs, *self.args)] = specs
+    def start(self, specs):
+        left = None if self.deadline is None else self.deadline-time.monotonic()   # clocks differ between machines
+        self.running[self.task.remote(specs, *self.args, left)] = specs
 
 # %% ../../nbs/runs/04_sweeps.ipynb #e836873e
 def _ray_joined(address, engine):
@@ -473,9 +476,9 @@ def events(self:RayEngine, seconds):
         specs = self.running.pop(task)
         try: yield specs,*self.ray.get(task)
         except self.ray.exceptions.RayError as e: yield specs,'died',type(e).__name__
-    if time.time() < self.looked+2: return
+    if time.monotonic() < self.looked+2: return
     self._ask_head()
-    self.looked = time.time()
+    self.looked = time.monotonic()
     for specs in self.running.values() if not self.silent else ():   # a question to a lost head node would block
         for spec in specs:
             if (row_share := _note(self.args[0], spec)): yield specs,'at',(spec, *row_share)
@@ -502,16 +505,16 @@ engines['ray'] = RayEngine
 # %% ../../nbs/runs/04_sweeps.ipynb #2780212c
 def _key(folder, spec): return f'mcrm_nb {folder} {spec.name}'.encode()
 
-def _ray_piece(specs, folder, *args):
-    "The work of a cluster's worker: an attempt that stores its progress twice a second"
+def _ray_piece(specs, folder, device, left):
+    "The work of a cluster's worker: an attempt that stores its progress twice a second and has `left` seconds"
     from ray.experimental import internal_kv
-    last = {}
+    last,deadline = {}, None if left is None else time.monotonic()+left
     def on_progress(spec, rows, share):
         when,n = last.get(spec, (0., 0))
-        if time.time()-when < .5 and len(rows) == n: return
-        last[spec] = time.time(),len(rows)
+        if time.monotonic()-when < .5 and len(rows) == n: return
+        last[spec] = time.monotonic(),len(rows)
         internal_kv._internal_kv_put(_key(folder, spec), json.dumps([rows[-1] if rows else None, share]))
-    try: return _piece(specs, folder, *args, on_progress)
+    try: return _piece(specs, folder, device, deadline, on_progress)
     finally:
         for spec in last: internal_kv._internal_kv_del(_key(folder, spec))
 

@@ -8,7 +8,8 @@ __all__ = ['tolerances', 'dtypes', 'short_runs', 'scripts', 'needed', 'repositor
            'old_torch', 'Namespace', 'changes_for', 'Sources', 'workplace', 'options_for', 'Theirs', 'run_script',
            'ScriptError', 'their_data', 'data_difference', 'in_our_order', 'split_gates', 'our_weights', 'our_task',
            'Batches', 'Ours', 'run_ours', 'nudged', 'apart', 'first_apart', 'weights_apart', 'compare_pair', 'parity',
-           'save_parity', 'shipped_parity', 'other_files', 'parity_title', 'parity_verdict', 'parity_table']
+           'save_parity', 'read_parity', 'shipped_parity', 'other_files', 'parity_title', 'parity_verdict',
+           'parity_table']
 
 # %% ../../nbs/studies/19_parity.ipynb #1df8dc66
 import argparse, contextlib, hashlib, io, json, math, os, shutil, subprocess, sys, tempfile, types, warnings
@@ -690,6 +691,18 @@ def save_parity(
     "Write a record of parity as JSON, whole or not at all"
     write_whole(Path(out), (json.dumps(record, indent=1) + '\n').encode())
 
+def read_parity(
+    at, # File of a record
+)->dict:
+    "Read a record of parity; another file raises an error that names it"
+    try:
+        record = json.loads(Path(at).read_text())
+        lacks = {'clone', 'epochs', 'precision', 'tolerance', 'made_on', 'pairs'} - set(record)
+        if lacks: raise ValueError(f'it has no {min(lacks)}')
+    except (ValueError, TypeError) as e:
+        raise ValueError(f'{at}: not a record of parity ({e}); delete it, or name another file') from None
+    return record
+
 def shipped_parity(
     precision:str='double', # Precision, 'double' or 'single'
 )->dict:                    # None: there is none
@@ -697,7 +710,7 @@ def shipped_parity(
     import mcrm_nb
     name = dict(double='parity.json', single='parity_single.json')[one_of('precision', precision, tolerances)]
     path = Path(mcrm_nb.__file__).parent/'records'/'parity'/name
-    return json.loads(path.read_text()) if path.exists() else None
+    return read_parity(path) if path.exists() else None
 
 def other_files(
     record:dict,    # Record from `parity`

@@ -59,6 +59,7 @@ def _checked(name, block):
             want = dict(list='a list', str='a text', dict='a table')[type(v).__name__]
             raise ValueError(f'plan {name}: {k}={block[k]!r}: expected {want}')
         kind = type(v[0]) if isinstance(v, list) else None
+        if kind and not block[k]: raise ValueError(f'plan {name}: {k}=[]: expected at least one')
         if kind and not all(type(i) is kind for i in block[k]):
             want = 'texts' if kind is str else 'whole numbers'
             raise ValueError(f'plan {name}: {k}={block[k]!r}: expected a list of {want}')
@@ -90,10 +91,12 @@ def read_change(
     for k in mapping_fields:
         if not isinstance(change.get(k, {}), dict):
             raise ValueError(f'change: {k}={change[k]!r}: expected a table of names and values, {{}} for none')
-    for e in which if 'data' in change else ():   # else a typo would show when the run starts
-        task_maker(experiments[one_of('experiment', e, experiments)].task, change['data'])
     def none(v): return {k: none(w) for k,w in v.items()} if isinstance(v, dict) else None if v == 'none' else v
-    return {k: v if k == 'options' else none(v) for k,v in change.items()}
+    change = {k: v if k == 'options' else none(v) for k,v in change.items()}
+    data = {k: v for k,v in change.get('data', {}).items() if (k, v) != ('seed', 'run')}
+    for e in which if data else ():   # else a typo would show when the run starts
+        task_maker(experiments[one_of('experiment', e, experiments)].task, data)
+    return change
 
 # %% ../../nbs/studies/02_plans.ipynb #e9f4087b
 def _known(name, block, keys):

@@ -9,7 +9,7 @@ __all__ = ['studies', 'experiments', 'settings', 'add_study', 'study_named', 'st
 # %% ../../nbs/studies/01_registry.ipynb #e936215a
 from functools import cache
 from ..options import one_of
-from ..layers.registry import hidden_size_for, memories, parameters_of
+from ..layers.registry import check_budget, hidden_size_for, labels, memories, parameters_of
 from .study import Setting, _question, protocols, scales
 
 # %% ../../nbs/studies/01_registry.ipynb #f06135f6
@@ -82,7 +82,9 @@ def _nearest_size(memory, input_size, n, readout, options):
 def _given(experiment, memory, protocol, scale, change):
     "Collect the settings of a run by name, and those of the study's reference; takes `n_params` out of `change`"
     given = {k: s.value for k,s in settings.of(experiment, protocol, memory, scale).items()}
-    if 'n_params' in change: given |= dict(n_params=change.pop('n_params'), hidden_size=None)
+    if 'n_params' in change:
+        check_budget(change['n_params'])
+        given |= dict(n_params=change.pop('n_params'), hidden_size=None)
     given['reference'] = study_of(experiment).reference
     of_reference = settings.of(experiment, protocol, given['reference'], scale)
     given['units'],given['reference_options'] = (of_reference[k].value if k in of_reference else other
@@ -111,8 +113,11 @@ def spec_for(
     x = experiments[experiment]
     data = x.data | {k[5:]: v for k,v in given.items() if k.startswith('data.')} | change.pop('data', {})
     if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
-    asked = _question(x.task, tuple((k, tuple(v) if isinstance(v, list) else v) for k,v in sorted(data.items())))
-    units = _units(asked, memory, given, dict(change.get('options', given.get('options', {}))))
+    fixed = lambda d: {k: tuple(v) if isinstance(v, list) else v for k,v in sorted(d.items())}
+    options = fixed(dict(change.get('options', given.get('options', {}))))
+    asked = tuple(pair for pair in fixed(data).items() if pair != ('seed', 'run'))
+    try: units = _units(_question(x.task, asked), memory, given, options)
+    except TypeError as e: raise ValueError(f'options={options}: {labels[memory]} does not take them ({e})') from e
     apart = 'reference','reference_options','units','n_params'
     given = {k: v for k,v in given.items() if '.' not in k and k not in apart} | dict(hidden_size=units)
     if data.get('seed') == 'run': data['seed'] = seed

@@ -8,6 +8,7 @@ __all__ = ['tasks', 'task_maker', 'make_question', 'make_task']
 # %% ../../nbs/tasks/05_registry.ipynb #d9819e8e
 from importlib import import_module
 from inspect import signature
+from numbers import Integral, Real
 
 from ..options import one_of
 from .contract import Question
@@ -25,16 +26,27 @@ tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memo
              bouncing_balls='mcrm_nb.tasks.bouncing_balls:bouncing_balls', rsm_ptb='mcrm_nb.tasks.rsm_ptb:rsm_ptb')
 
 # %% ../../nbs/tasks/05_registry.ipynb #0ef7da1ec
+_kinds = {int: (Integral, 'a whole number'), float: (Real, 'a number'), bool: (bool, 'true or false'),
+          str: (str, 'a text')}
+
+def _check_kind(name, value, parameter):
+    "Raise an error unless a setting has the type that the signature says"
+    kind,words = _kinds.get(parameter.annotation, (object, ''))
+    plain = kind is object or value is None and parameter.default is None or isinstance(value, kind)
+    if not plain or isinstance(value, bool) and parameter.annotation in (int, float):
+        raise ValueError(f'data: {name}={value!r}: expected {words}')
+
 def task_maker(
     name:str,    # Key of `tasks`
-    settings=(), # Names of the settings that it will be given
+    settings=(), # Settings that it will be given: a dict, or their names
 ):               # Function that makes a `Task`
-    "The function that makes a task; an unknown setting raises an error that names the known ones"
+    "The function that makes a task; a setting that is unknown or of another type raises an error"
     module,attr = tasks[one_of('task', name, tasks)].split(':')
     make = getattr(import_module(module), attr)
+    known = signature(make).parameters
     for k in settings:
-        if k not in (known := signature(make).parameters):
-            raise ValueError(f'data: {k!r} is unknown to {name!r}, expected {", ".join(known)}')
+        if k not in known: raise ValueError(f'data: {k!r} is unknown to {name!r}, expected {", ".join(known)}')
+        if isinstance(settings, dict): _check_kind(k, settings[k], known[k])
     return make
 
 # %% ../../nbs/tasks/05_registry.ipynb #eb8842cc
