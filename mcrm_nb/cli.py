@@ -375,7 +375,7 @@ def run_one(
         fail(f'{spec.name}: another process is at this run; wait for its record, or use another folder (--out)', 2)
     if status == 'failed': fail(reason, 2)
     r = _say_record(out/f'{spec.name}.json')
-    if r['status'] == 'finished' and (why := _lacks_weights(spec, out)): fail(spec.name + why, 2)
+    if why := _lacks_weights(r, spec, out): fail(spec.name + why, 2)
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0007
 def _say_record(at):
@@ -658,14 +658,15 @@ def _short(spec):
 def _end_line(spec, status, reason, out, read_record):
     if status not in ('finished', 'diverged'): return reason or status
     from mcrm_nb.runs.records import RecordError
-    try: return _score_words(read_record(out/f'{spec.name}.json')) + _lacks_weights(spec, out)
+    try: record = read_record(out/f'{spec.name}.json')
     except RecordError as e: return str(e)
+    return _score_words(record) + _lacks_weights(record, spec, out)
 
-def _lacks_weights(spec, out):
-    "What to do if weights were asked for after the run was done without keeping them"
+def _lacks_weights(record, spec, out):
+    "What to do if weights were asked for after the run was done without keeping them; a diverged run has none"
     from mcrm_nb.runs.records import weights_of
     at = out/f'{spec.name}.json'
-    if not spec.keep_weights or weights_of(at).exists(): return ''
+    if not spec.keep_weights or record['status'] != 'finished' or weights_of(at).exists(): return ''
     return f'; its weights were not kept: delete {at} and do the run again to keep them'
 
 # %% ../nbs/tool/00_command_line.ipynb #ecf65083
@@ -829,7 +830,7 @@ def _notes(t):
     from mcrm_nb.studies.registry import experiments
     if {experiments[e].title for e in plateau} & set(t.index.get_level_values(0)):
         _say('means; on adding and copy memory the pages have medians, since one run that fails dominates a mean')
-    from mcrm_nb.analysis.tables import each_once
+    from mcrm_nb.analysis.results import each_once
     if devices := each_once(d for d in t.device if d): _say(f'made on: {devices}')
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000e
@@ -921,7 +922,7 @@ def _draw_own(mine, out):
         _save(draw_runs(r.name, mine, f'{group} (yours)'), out/_file_name(f'yours-{e}-{group}'))
 
 def _file_name(text, longest=120):
-    "A file name for a text; where it says less than the text, it ends with eight digits of the text's hash"
+    "A file name for a text; if the text is too long, the name ends with eight digits of its hash"
     name = re.sub(r'[^\w.=+]+', '-', text).strip('-')
     if len(name) <= longest: return name
     return f'{name[:longest-9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}'
@@ -1079,10 +1080,9 @@ def main():
     except (ValueError, OSError, KeyError) as e:
         if os.environ.get('MCRM_NB_DEBUG'): raise
         fail(e.args[0] if isinstance(e, KeyError) else e, 2)
-    except Exception as e:   # not foreseen: a setting of the wrong kind, or a fault of ours
+    except Exception as e:
         if os.environ.get('MCRM_NB_DEBUG'): raise
-        fail(f'{type(e).__name__}: {e}. If the command is right, this is a fault of mcrm_nb; with MCRM_NB_DEBUG=1 it '
-             'shows where.', 2)
+        fail(_unforeseen(e), 2)
 
 def fail(
     message,  # What is wrong, and what to do about it
@@ -1094,3 +1094,12 @@ def fail(
     if code == 130: signal.signal(signal.SIGINT, signal.SIG_IGN)   # a second Ctrl-C adds nothing
     Console(stderr=True).print('[bold red]mcrm_nb:[/bold red] ' + escape(text), highlight=False, soft_wrap=True)
     sys.exit(code)
+
+# %% ../nbs/tool/00_command_line.ipynb #7f82e972
+def _unforeseen(e):
+    "Line about an error for which the program has no message of its own"
+    kind,first = type(e).__name__,(str(e).splitlines() or [''])[0]
+    if 'Memory' in kind: return f'there is not enough memory ({first})'
+    if isinstance(e, ImportError): return f'a package is missing or broken ({first})'
+    return (f'{kind}: {first}. If the command is right, this is a fault of mcrm_nb; with MCRM_NB_DEBUG=1 it shows '
+            'where.')

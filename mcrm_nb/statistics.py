@@ -10,6 +10,7 @@ __all__ = ['holm', 'welch', 'prediction_interval', 'epochs_to', 'median_epochs',
 import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
+from .options import whole
 
 # %% ../nbs/04_statistics.ipynb #a69a4314
 def holm(
@@ -36,7 +37,7 @@ def welch(
     if min(len(a), len(b)) < 1: return np.nan,np.nan,np.nan
     difference = a.mean()-b.mean()
     if min(len(a), len(b)) < 2: return difference,np.nan,np.nan
-    if a.std() == b.std() == 0: return difference,0.,float(difference == 0)
+    if np.ptp(a) == np.ptp(b) == 0: return a[0]-b[0],0.,float(a[0] == b[0])   # their means may differ by rounding
     r = stats.ttest_ind(a, b, equal_var=False)
     ci = r.confidence_interval(level)
     return difference,(ci.high-ci.low)/2,r.pvalue
@@ -85,14 +86,15 @@ def logrank(
     a, b,                  # results of `epochs_to` of two memories, one per run
     n_resamples:int=20_000,# ways to deal the runs that are tried, if there are more than that
 )->tuple:                  # observed minus expected number of solutions of `a` (positive: `a` is faster), p-value
-    "Log-rank test for the time to solve, its p-value by permutation (Peto and Peto 1972)"
+    "Log-rank test for the time to solve, its p-value by permutation (Peto and Peto 1972); NaN with too few runs"
     if not len(a) or not len(b): return np.nan,np.nan
     t,solved = (np.array(v, float) for v in zip(*a, *b))
     at = np.unique(t[solved > 0])
     hazard = np.array([((t == u) & (solved > 0)).sum()/(t >= u).sum() for u in at])
-    scores = solved - np.array([hazard[at <= u].sum() for u in t])
-    if np.ptp(scores) == 0: return 0.,1.
+    scores = (solved - np.array([hazard[at <= u].sum() for u in t])).round(12)   # equal ones are equal to the last bit
     parts = scores[:len(a)],scores[len(a):]
+    if min(map(len, parts)) < 2: return parts[0].sum(),np.nan
+    if np.ptp(scores) == 0: return 0.,1.
     p = stats.permutation_test(parts, lambda x, y, axis: x.mean(axis)-y.mean(axis), vectorized=True,
                                n_resamples=n_resamples, rng=np.random.default_rng(0)).pvalue
     return parts[0].sum(),min(1., p)
@@ -105,6 +107,8 @@ def detectable(
     spreads=(1., 1.),  # Standard deviations of a run of either memory
 )->float:              # Difference of the means, in the unit of `spreads`
     "The smallest difference that `welch` with `n` runs of each of two memories finds with a given probability"
+    whole(2, n=n)
+    if not 0 < alpha < power < 1: raise ValueError(f'alpha={alpha}, power={power}: expected 0 < alpha < power < 1')
     if not any(spreads): return 0.
     v = stats.chi2.ppf((np.arange(200)+.5)/200, n-1)/(n-1)
     a,b = spreads[0]**2*v[:,None], spreads[1]**2*v

@@ -518,9 +518,11 @@ def _one_draw(runs):
     "Changes of each run, with the data seed in place of 'run' where runs of other seeds share it"
     same = ['experiment', 'protocol', 'scale', 'changes']
     fixed = set(runs[same].itertuples(index=False, name=None))
+    alone = runs.groupby([*same, 'memory', 'units']).name.transform('size') == 1   # several draw with their seeds
     out = []
-    for r in runs.itertuples():
-        drawn = re.sub(r'data\.seed=run', f'data.seed={r.draw:.0f}', r.changes) if pd.notna(r.draw) else r.changes
+    for r,only in zip(runs.itertuples(), alone):
+        told = f'data.seed={r.draw:.0f}' if only and pd.notna(r.draw) else 'data.seed=run'
+        drawn = r.changes.replace('data.seed=run', told)
         out.append(drawn if (r.experiment, r.protocol, r.scale, drawn) in fixed else r.changes)
     return out
 

@@ -25,6 +25,7 @@ def autocorrelation(
     most:int,  # Largest lag
 )->torch.Tensor: # shape (lags, units), 1 at lag 0
     "Compute the autocorrelation of every unit, less its mean in each stream"
+    if not 0 <= most < len(m): raise ValueError(f'most={most}: expected a lag below the {len(m)} characters')
     m = (m - m.mean(0)).double()
     n = 2*len(m)
     power = torch.fft.rfft(m, n, dim=0).abs().square().sum(1)

@@ -326,10 +326,9 @@ def piece_of(start, end, sizes):
 def states_before(before, states, sizes):
     "The states before every step of a piece, from those before and after it"
     if not sizes: return [torch.cat([b.unsqueeze(-3), s[...,:-1,:,:]], -3) for b,s in zip(before, states)]
-    with torch.device('cpu'):   # whatever the default device is
-        shift = torch.tensor([sizes[0], *sizes[:-1]]).repeat_interleave(torch.tensor(sizes))[sizes[0]:]
-        at = torch.arange(sizes[0], sum(sizes)) - shift
-    at = at.to(states[0].device)   # the same row, one step before
+    rows = partial(torch.tensor, device='cpu')   # of the same row, one step before; whatever the default device is
+    shift = rows([sizes[0], *sizes[:-1]]).repeat_interleave(rows(sizes))[sizes[0]:]
+    at = (torch.arange(sizes[0], sum(sizes), device='cpu') - shift).to(states[0].device)
     return [torch.cat([b[...,None,:sizes[0],:], s.index_select(-2, at)], -2) for b,s in zip(before, states)]
 
 # %% ../../nbs/kernels/00_backward.ipynb #67a2fcb4

@@ -279,12 +279,15 @@ def _factors_of(weight):
     owner,factors = _collects.get(weight, (None, None))
     return factors if owner is not None and owner() is not None else None
 
-def _weight_gradient(weight, factors, node, x, won, d):
+def _weight_gradient(weight, node, x, won, d):
     "Gradient as a tensor, or None if it went to the optimiser in factors; `node` is the weight's place in the graph"
     if torch.is_grad_enabled():   # create_graph=True
         return x.T @ (d if won is None else d.new_zeros(len(d), weight.shape[1]).scatter(1, won.long(), d))
     x,d = x.detach().contiguous(),d.contiguous()
-    if factors is not None and adds_to_grad(node): return factors.append((x, won, d))
+    leaf = getattr(node, 'variable', None)   # None: the weight is computed from others
+    hooked = leaf is None or leaf._backward_hooks or leaf._post_accumulate_grad_hooks   # hooks want a tensor
+    factors = None if hooked or not adds_to_grad(node) else _factors_of(leaf)
+    if factors is not None: return factors.append((x, won, d))
     return _multiplied(weight, x, won, d)
 
 def _multiplied(weight, x, won, d):
@@ -326,7 +329,7 @@ def _code_back(ctx, dcode):
     grads,nodes = [], [node for node,_ in ctx.next_functions[len(ctx.next_functions)-len(parts):]]
     for i,(x, w) in enumerate(zip(parts[::2], parts[1::2])):
         need = ctx.needs_input_grad[9+2*i]
-        grads += [None, _weight_gradient(w, ctx.factors[i], nodes[2*i+1], x, won, dz) if need else None]
+        grads += [None, _weight_gradient(w, nodes[2*i+1], x, won, dz) if need else None]
     return dzf, None, dbias, *[None]*5, *grads
 
 # %% ../../nbs/kernels/04_rsm_loops.ipynb #8a63f67a
@@ -342,7 +345,7 @@ class _Code(torch.autograd.Function):
         _call('code_step', zf, ctypes.byref(args))
         ctx.mark_non_differentiable(after, won)
         ctx.save_for_backward(code, won, *(v for pair in pairs for v in pair))
-        ctx.sizes,ctx.factors = (g, cells, bias is not None),[_factors_of(w) for w in parts[1::2]]
+        ctx.sizes = g, cells, bias is not None
         return code, after, won
 
     @staticmethod
@@ -418,7 +421,6 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight):
         ctx.save_for_backward(x, weight)
-        ctx.factors = _factors_of(weight)
         x,w = x.contiguous(),weight.contiguous()
         out = x.new_zeros(len(x), w.shape[1])
         _call('rows_summed', x, *x.shape, w.shape[1], x, w, out)
@@ -427,7 +429,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx, d):
         x,w = ctx.saved_tensors
         need_x,need_w = ctx.needs_input_grad
-        dw = _weight_gradient(w, ctx.factors, ctx.next_functions[1][0], x, None, d) if need_w else None
+        dw = _weight_gradient(w, ctx.next_functions[1][0], x, None, d) if need_w else None
         return d @ w.T if need_x else None, dw
 
 def sparse_linear(
@@ -467,10 +469,10 @@ class SparseCodeAdam(torch.optim.Optimizer):
     def add_param_group(self, param_group):
         "Add parameters, and collect their factors from now on"
         super().add_param_group(param_group)
-        self._collect()
+        self._collect(self.param_groups[-1]['params'])
     def __setstate__(self, state):
         super().__setstate__(state)
-        self._collect()   # a copy, or one that was unpickled
+        self._collect()   # of a copy with weights of its own, or of an optimiser that was unpickled
     def zero_grad(self, set_to_none=True):
         "Drop all gradients, including those in factors"
         super().zero_grad(set_to_none)
@@ -481,10 +483,10 @@ class SparseCodeAdam(torch.optim.Optimizer):
 def _all(self:SparseCodeAdam): return [p for g in self.param_groups for p in g['params']]
 
 @patch
-def _collect(self:SparseCodeAdam):
-    "Enter the weights into the table, unless they are there already"
-    for p in self._all():
-        if _collects.get(p, (lambda: None,))[0]() is not self: _collects[p] = weakref.ref(self),[]
+def _collect(self:SparseCodeAdam, weights=None):
+    "Enter weights into the table; None: those for which no optimiser collects"
+    for p in self._all() if weights is None else weights:
+        if weights is not None or _factors_of(p) is None: _collects[p] = weakref.ref(self),[]
 
 @patch
 def _factors(self:SparseCodeAdam, p):

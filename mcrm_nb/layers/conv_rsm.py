@@ -203,7 +203,6 @@ def __init__(self:ConvRSM,
     self.options,self.recurrent_dropout = check_rsm_options(options, conv_options),recurrent_dropout
     check_rsm_options(dict(recurrent_dropout=recurrent_dropout))
     self.start,self.backend = one_of('start', start, starts),one_of('backend', backend, ('auto', 'reference'))
-    self.names = list(self.weight_shapes())
     for k,shape in self.weight_shapes().items():
         self.register_parameter(k, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
     self.reset_parameters()
@@ -240,12 +239,13 @@ def weight_shapes(self:ConvRSM):
 @patch
 def _weights(self:ConvRSM):
     "Weights by their names; a parametrised or tied one is read like any other"
-    return {k: getattr(self, k) for k in self.names}
+    if '_names' not in self.__dict__: self._names = list(self.weight_shapes())
+    return {k: getattr(self, k) for k in self._names}
 
 @patch
 def reset_parameters(self:ConvRSM):
     "Draw the weights: cut normal with spread 0.03 and Glorot's decoder, or Glorot's start for all; biases are zero"
-    for name,w in self._weights().items():
+    for name,w in self.named_parameters():
         if 'bias' in name: nn.init.zeros_(w)
         elif 'decoder' in name or self.start == 'glorot': nn.init.xavier_uniform_(w)
         else: nn.init.trunc_normal_(w, std=.03, a=-.06, b=.06)
@@ -346,11 +346,11 @@ def _check_film(film, start, hx):
     if film.dtype != like.dtype: raise ValueError(f'input of type {film.dtype}: expected {like.dtype}, as the weights')
     if hx is None: return
     if not isinstance(hx, dict) or set(hx) != set(start):
-        raise ValueError(f'hx={list(hx)!r:.80}: expected a dict with the keys {", ".join(start)}')
+        told = f'keys {", ".join(map(str, hx))}' if isinstance(hx, dict) else type(hx).__name__
+        raise ValueError(f'hx: expected a dict with the keys {", ".join(start)}, got {told}')
+    said = lambda t: f'{tuple(t.shape)}, {t.dtype} on {t.device}'
     for k,v in start.items():
-        if hx[k].shape != v.shape or hx[k].dtype != v.dtype:
-            raise ValueError(f'hx[{k!r}] of shape {tuple(hx[k].shape)} and type {hx[k].dtype}: expected '
-                             f'{tuple(v.shape)} and {v.dtype}')
+        if said(hx[k]) != said(v): raise ValueError(f'hx[{k!r}]: expected {said(v)}, got {said(hx[k])}')
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #abff1226
 @patch

@@ -93,7 +93,7 @@ def own_layer(
         new = memories[own_classes[name]](rnn.input_size, rnn.hidden_size, rnn.num_layers, rnn.bias, rnn.batch_first,
                                           rnn.dropout, rnn.bidirectional, device=w.device, dtype=w.dtype)
     new.load_state_dict(rnn.state_dict())
-    for k,w in rnn.named_parameters(): getattr(new, k).requires_grad_(w.requires_grad)
+    for k,w in rnn.named_parameters(remove_duplicate=False): getattr(new, k).requires_grad_(w.requires_grad)
     return new.train(rnn.training)
 
 # %% ../../nbs/layers/10_registry.ipynb #88ad2a12
@@ -131,9 +131,9 @@ def parameters_of(
 def check_budget(
     n_params, # Budget of parameters
 ):
-    "Raise an error unless a budget is a positive number"
+    "Raise an error unless a budget is a positive number below 1e15"
     if isinstance(n_params, bool) or not isinstance(n_params, Real) or not 0 < n_params < 1e15:
-        raise ValueError(f'n_params={n_params!r}: expected a positive whole number')
+        raise ValueError(f'n_params={n_params!r}: expected a positive number below 1e15')
 
 def hidden_size_for(
     memory,        # Key of `memories`, or anything called like `nn.LSTM`

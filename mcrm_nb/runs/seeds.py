@@ -58,6 +58,7 @@ def run_together(
         if why := reason_alone(make_task(specs[0].task, **dict(specs[0].data)), settings): raise NotStackable(why)
         return _run_at_once(specs, folder, device, on_progress, after_epoch)
     except NotStackable: pass   # one after the other
+    _make_room(device)
     return [run(s, folder, device, _in_turn(on_progress, after_epoch)) for s in specs]
 
 # %% ../../nbs/runs/03_seeds.ipynb #c2edc0a0

@@ -506,7 +506,10 @@ engines['ray'] = RayEngine
 def _key(folder, spec): return f'mcrm_nb {folder} {spec.name}'.encode()
 
 def _ray_piece(specs, folder, device, left):
-    "The work of a cluster's worker: an attempt that stores its progress twice a second and has `left` seconds"
+    """The work of a cluster's worker: an attempt that stores its progress twice a second and has `left` seconds
+
+    They count from when the worker begins; if it had to wait, the sweep ends before and cancels it.
+    """
     from ray.experimental import internal_kv
     last,deadline = {}, None if left is None else time.monotonic()+left
     def on_progress(spec, rows, share):

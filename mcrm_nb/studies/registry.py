@@ -113,10 +113,11 @@ def spec_for(
     x = experiments[experiment]
     data = x.data | {k[5:]: v for k,v in given.items() if k.startswith('data.')} | change.pop('data', {})
     if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
-    fixed = lambda d: {k: tuple(v) if isinstance(v, list) else v for k,v in sorted(d.items())}
-    options = fixed(dict(change.get('options', given.get('options', {}))))
-    asked = tuple(pair for pair in fixed(data).items() if pair != ('seed', 'run'))
-    try: units = _units(_question(x.task, asked), memory, given, options)
+    fixed = lambda v: tuple(map(fixed, v)) if isinstance(v, (list, tuple)) else v
+    options = {k: fixed(v) for k,v in dict(change.get('options', given.get('options', {}))).items()}
+    asked = sorted((k, fixed(v)) for k,v in data.items() if (k, v) != ('seed', 'run'))
+    question = _question(x.task, tuple(asked))
+    try: units = _units(question, memory, given, options)
     except TypeError as e: raise ValueError(f'options={options}: {labels[memory]} does not take them ({e})') from e
     apart = 'reference','reference_options','units','n_params'
     given = {k: v for k,v in given.items() if '.' not in k and k not in apart} | dict(hidden_size=units)

@@ -13,7 +13,8 @@ import torch
 from ..tasks.bouncing_balls import balls_steps
 from ..tasks.rsm_heads import Judge, Rectifier, judge_loss, rectifier_loss
 from ..training.learner import optimizer
-from fastai.basics import Callback, CancelFitException, DataLoaders, Learner   # after ours, which quietens a warning
+from fastai.basics import (Callback, CancelFitException, CancelValidException, DataLoaders,
+                           Learner)   # after ours, which quietens a warning
 from fastcore.basics import patch
 
 # %% ../../nbs/studies/32_rsm_films.ipynb #f12a7e28
@@ -29,6 +30,7 @@ class Adversary(Callback):
         self.opt,self.steps = torch.optim.SGD(judge.parameters(), lr),steps
 
     def before_fit(self): self.state,self.rows = None,[]
+    def before_validate(self): raise CancelValidException   # there is nothing to choose
 
     def before_batch(self):
         "The input becomes the memory's prediction of the frame, the target the true frame"

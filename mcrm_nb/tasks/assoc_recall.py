@@ -9,8 +9,9 @@ __all__ = ['assoc_recall_sequences', 'assoc_recall_question', 'assoc_recall']
 import math
 
 import numpy as np
+from ..options import whole
 from .contract import Task
-from .recall import RecallQuestion, bit_question, endless_recall, range_of, whole
+from .recall import RecallQuestion, bit_question, endless_recall, range_of
 
 # %% ../../nbs/tasks/43_assoc_recall.ipynb #3512ee7d
 def assoc_recall_sequences(

@@ -8,19 +8,19 @@ __all__ = ['special', 'refreshes', 'babi_archive', 'Story', 'read_stories', 'sto
            'trivial_babi', 'babi']
 
 # %% ../../nbs/tasks/46_babi.ipynb #96cf58ed
-import hashlib, io, math, re, tarfile
+import gzip, hashlib, io, math, re, tarfile, zlib
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import torch
 from torch import nn
-from ..options import one_of
+from ..options import one_of, whole
 from ..layers.registry import memories
 from .contract import Task, checksum
 from .files import DataError, DataFile, data_bytes
-from .recall import Ratio, RecallModel, RecallQuestion, class_loss, padded, whole
+from .recall import Ratio, RecallModel, RecallQuestion, class_loss, padded
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.metrics import Metric
@@ -96,9 +96,11 @@ babi_archive = DataFile('babi-en-10k.tar.gz', 2_703_566,
 def _texts(content, where):
     "Texts of the files in an archive, by name"
     try:
+        if content[:2] == b'\x1f\x8b': content = gzip.decompress(content)   # the sum at its end, too
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            return {m.name: tar.extractfile(m).read().decode() for m in tar.getmembers() if m.name.endswith('.txt')}
-    except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError) as e:
+            members = [m for m in tar.getmembers() if m.isfile() and m.name.endswith('.txt')]
+            return {m.name: tar.extractfile(m).read().decode() for m in members}
+    except (tarfile.TarError, zlib.error, EOFError, OSError, UnicodeDecodeError) as e:
         raise DataError(f'{where}: a damaged archive ({e}); nothing was taken from it') from e
 
 # %% ../../nbs/tasks/46_babi.ipynb #67b1c408
@@ -118,11 +120,15 @@ def babi_texts(
 )->tuple:          # Name and text by (task, 'train' or 'test'), and notes on their origin for the record
     "The files of the twenty tasks"
     texts,said = _all_texts(path)
-    found = {}
+    found,kinds = {}, set()
     for name,text in texts.items():
         if not (m := re.search(r'qa(\d+)_[\w-]*_(train|test)\.txt$', name)): continue
         key = int(m[1]),m[2]
+        kinds.add(PurePath(name).parent.name.removesuffix('-10k'))   # en-10k and en are one language in two sizes
         if key not in found or len(text) > len(found[key][1]): found[key] = name,text   # of two sizes, the larger one
+    if len(kinds) > 1:
+        raise DataError(f'{path or babi_archive.path}: expected the files of one language, found those of '
+                        f'{", ".join(sorted(kinds))}; name the folder of one of them')
     if lack := [f'qa{t} {part}' for t in range(1, 21) for part in ('train', 'test') if (t, part) not in found]:
         raise DataError(f'{path or babi_archive.path}: expected 20 tasks, missing are {", ".join(lack)}')
     said['sha256'] = hashlib.sha256(''.join(found[k][1] for k in sorted(found)).encode()).hexdigest()[:16]
@@ -245,7 +251,8 @@ class StoryLoader(DataLoader):
     def __init__(self, stories, bs, shuffle=False, seed=0, device=None, refreshed='words'):
         self.stories,self.seed = stories,seed
         self.epoch,self.refreshed = 0,refreshed
-        super().__init__(list(range(len(stories))), bs=bs, shuffle=shuffle, drop_last=shuffle, device=device)
+        super().__init__(list(range(len(stories))), bs=bs, shuffle=shuffle,
+                         drop_last=shuffle and len(stories) >= bs, device=device)
     def __iter__(self):
         n = len(self.stories)
         rows = list(range(n))

@@ -11,11 +11,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from ..options import one_of
+from ..options import one_of, whole
 from .contract import Task
 from .files import DataError, data_home
 from .recall import (Ratio, RecallData, RecallQuestion, class_loss, collate, plateau_loss, range_of,
-                                  values_loss, whole)
+                                  values_loss)
 
 # %% ../../nbs/tasks/45_convex_hull.ipynb #0d113bf5
 def hull_of(
@@ -81,13 +81,15 @@ def hull_sequence(
     return x, target, *masks
 
 # %% ../../nbs/tasks/45_convex_hull.ipynb #44cacf57
-hull_files = dict(train='convex_hull_5-50_train.txt', test5='convex_hull_5_test.txt', test10='convex_hull_10_test.txt')
+hull_files = {'train': 'convex_hull_5-50_train.txt', 5: 'convex_hull_5_test.txt', 10: 'convex_hull_10_test.txt'}
 
-def _from_files(most):
-    "Problems of the published files by part, and the checksums of the files"
+def _from_files(most, tested):
+    "Problems of the published files, those for training and for the test, and the checksums of the files"
+    if other := [n for n in tested if n not in hull_files]:
+        raise ValueError(f'tested={tested}: expected 5 or 10 points, for which there are files, found {other[0]}')
     found,sums = {},{}
-    for part,name in hull_files.items():
-        path = data_home()/'convex_hull'/name
+    for part in 'train',*tested:
+        name,path = hull_files[part],data_home()/'convex_hull'/hull_files[part]
         if not path.is_file():
             raise DataError(f"convex_hull/{name}: not in {data_home()}; get the pointer networks' data by hand, "
                             "or take generated data: source='made'")
@@ -161,10 +163,13 @@ def convex_hull(
                     eval_steps=eval_steps, eval_rows=eval_rows)
     if one_of('source', source, ('made', 'files')) == 'made': draws,sizes = [hull_problems]*3,list(range(least, most+1))
     else:
-        found,settings['sha256'] = _from_files(most)
+        found,settings['sha256'] = _from_files(most, tested)
         learnt,sizes = _drawn([p for k,p in enumerate(found['train']) if k % 10])
-        held,_ = _drawn(found['train'][::10])
-        draws,sizes = [learnt, held, _drawn(found['test5'] + found['test10'])[0]],[n for n in sizes if n >= least]
+        held,there = _drawn(found['train'][::10])
+        if max(sizes) < least or {*tested} - {*there}:
+            raise DataError(f'{hull_files["train"]}: expected problems of {least} to {most} points, and of {tested}')
+        asked = [p for n in tested for p in found[n]]
+        draws,sizes = [learnt, held, _drawn(asked)[0]],[n for n in sizes if n >= least]
     train,*others = [_batches(d, sizes if k == 0 else tested, most, k == 0) for k,d in enumerate(draws)]
     data = RecallData(train, steps, eval_steps, settings=settings, eval_rows=eval_rows, others=tuple(others))
     return Task(question, data, baseline=plateau_loss(data, math.log(most+1)))

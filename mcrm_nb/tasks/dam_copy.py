@@ -9,8 +9,9 @@ __all__ = ['dam_copy_sequences', 'dam_copy_question', 'dam_copy']
 import math
 
 import numpy as np
+from ..options import whole
 from .contract import Task
-from .recall import RecallQuestion, bit_question, endless_recall, range_of, whole
+from .recall import RecallQuestion, bit_question, endless_recall, range_of
 
 # %% ../../nbs/tasks/42_dam_copy.ipynb #9a28a32e
 def dam_copy_sequences(

@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch.nn import functional as F
+from ..options import whole_or_none
 from .contract import Data, Question, Task
 from .scores import accuracy
 
@@ -43,6 +44,7 @@ def digits(
     seed:int=0,             # Random seed of the choice of these images
 )->Task:
     "scikit-learn's handwritten digits, one pixel per step"
+    whole_or_none(n_train=n_train)
     if not 1 <= n_valid < 1400: raise ValueError(f'n_valid={n_valid}: expected 1 to 1399')
     x,y = digit_sequences(permute_seed)
     rows = torch.randperm(1400, generator=torch.Generator().manual_seed(seed))

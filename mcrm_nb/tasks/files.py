@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from ..options import one_of
+
 # %% ../../nbs/tasks/01_files.ipynb #03e40bf2
 @dataclass(frozen=True)
 class DataFile:
@@ -83,12 +85,12 @@ def _reason(e):
     if isinstance(e, web.ConnectionError): return 'no connection'
     return str(e).splitlines()[0]
 
-def _download(f, path):
+def _download(f, path, home):
     failed = []
     for url in f.urls:
         try: return _pooch().retrieve(url, known_hash=f'sha256:{f.sha256}', fname=path.name, path=path.parent)
         except (OSError, ValueError) as e: failed.append(f'  {url}: {_reason(e)}')
-    raise DataError(f'{f.path}: not in {data_home()}, and it could not be downloaded:\n' + '\n'.join(failed) +
+    raise DataError(f'{f.path}: not in {home}, and it could not be downloaded:\n' + '\n'.join(failed) +
                     f'\nPut the file at {path}, or set MCRM_NB_DATA to a folder that has {f.path}.')
 
 # %% ../../nbs/tasks/01_files.ipynb #4d5b8858
@@ -101,14 +103,16 @@ def data_bytes(
     if not isinstance(name, DataFile) and name not in files:
         raise DataError(f'{name!r}: expected one of {", ".join(map(repr, files))}')
     f = name if isinstance(name, DataFile) else files[name]
-    path = Path(home or data_home())/f.path
+    home = home or data_home()
+    path = Path(home)/f.path
+    if path.is_dir(): raise DataError(f'{path}: expected a file, found a folder')
     if not path.exists():
         if not (not f.large if download is None else download):
-            raise DataError(f'{f.path}: expected {f.size:,} bytes, found no such file in {home or data_home()}. '
+            raise DataError(f'{f.path}: expected {f.size:,} bytes, found no such file in {home}. '
                             f'Get it with: {_remedy(f)}' +
                             (", or take a small made one: source='standin' "
                              "(mcrm_nb run ... --change data.source=standin)" if f.large else ''))
-        _download(f, path)
+        _download(f, path, home)
     content = path.read_bytes()
     if wrong := data_problem(content, f):
         raise DataError(f'{path}: {wrong}. Delete the file and get it again with: {_remedy(f)}')
@@ -133,8 +137,10 @@ def status(
     "The status of every file of a data set"
     def one(f):
         path = data_home()/f.path
+        if path.is_dir(): return 'a folder, expected a file'
         if not path.exists(): return 'missing'
         return data_problem(path.read_bytes(), f) or 'ok'
+    if folder: one_of('folder', folder, dict.fromkeys(name.rsplit('/', 1)[0] for name in files))
     return {name: one(f) for name,f in files.items() if not folder or name.startswith(folder+'/')}
 
 def have_data(

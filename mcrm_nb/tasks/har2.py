@@ -11,7 +11,7 @@ import io, tempfile, zipfile
 import numpy as np
 import torch
 from torch.nn import functional as F
-from ..options import one_of
+from ..options import one_of, whole_or_none
 from .contract import Data, Question, Task
 from .files import DataError, data_bytes, write_standin
 from .scores import binary_accuracy, share_loss
@@ -110,6 +110,7 @@ def har2(
     source:str='files',      # Source of the signals: 'files', or 'standin', a small generated archive
 )->Task:
     "HAR-2: two groups of activities from nine signals of a phone"
+    whole_or_none(n_train=n_train)
     one_of('normalise', normalise, ('channel', 'global', None))
     one_of('valid', valid, ('random', 'subject'))
     if not 0 < valid_share < 1: raise ValueError(f'valid_share={valid_share}: expected a number between 0 and 1')

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from ..options import one_of
+from ..options import one_of, whole_or_none
 from .heads import SequenceModel
 from ..layers.registry import memories   # before fastai: the package quietens a warning of its import
 from .contract import Data, Question, Task, TensorLoader
@@ -230,6 +230,7 @@ def imdb(
     padding:str='end',      # Place of a batch's padding: 'end', or 'front', before the first word
 )->Task:
     "IMDB film reviews: whether a review is positive"
+    whole_or_none(n_words=n_words, max_len=max_len, n_train=n_train, n_test=n_test)
     one_of('vectors', vectors, ('normal', 'glove'))
     one_of('padding', padding, paddings)
     if not 0 < valid_share < 1: raise ValueError(f'valid_share={valid_share}: expected a number between 0 and 1')
@@ -238,10 +239,10 @@ def imdb(
         files = ((imdb_standin(d), glove_standin(d)) if standin else (imdb_name, glove_name))
         get = lambda f: data_bytes(f, home=d if standin else None)
         parts,given = read_imdb(get(files[0])), get(files[1]) if vectors == 'glove' else None
-    order = lambda n: torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
-    rows,n_valid = order(len(parts['train'])),round(valid_share*len(parts['train']))
+    order = lambda part: torch.randperm(len(part), generator=torch.Generator().manual_seed(seed)).tolist()
+    rows,n_valid = order(parts['train']),round(valid_share*len(parts['train']))
     chosen = [[parts['train'][r] for r in rows[n_valid:][:n_train]], [parts['train'][r] for r in rows[:n_valid]],
-              [parts['test'][r] for r in order(len(parts['test']))[:n_test]]]
+              [parts['test'][r] for r in order(parts['test'])[:n_test]]]
     chosen = [list(zip(words_of([text for text,_ in p]), [praise for _,praise in p])) for p in chosen]
     names = vocabulary([text for text,_ in chosen[0]], n_words)
     number = {t: i for i,t in enumerate(names)}

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional as F
-from ..options import one_of
+from ..options import one_of, whole_or_none
 # ours first: the package quietens a warning of fastai's import
 from .contract import Data, Question, Task, TensorLoader
 from .files import DataError, data_bytes, write_standin
@@ -160,6 +160,7 @@ def noisy_cifar(
     "Noise-padded CIFAR-10: the rows of a picture, then noise; the answer is the class"
     if steps < 33: raise ValueError(f'steps={steps}: expected at least 33, 32 rows and noise')
     one_of('noise', noise, ('shared', 'fresh'))
+    whole_or_none(n_train=n_train, n_test=n_test)
     if one_of('source', source, ('files', 'standin')) == 'files': parts = read_cifar(data_bytes(cifar_name))
     else:
         with tempfile.TemporaryDirectory() as d: parts = read_cifar(data_bytes(cifar_standin(d), home=d))

@@ -9,8 +9,9 @@ __all__ = ['nth_farthest_sequences', 'nth_farthest_question', 'nth_farthest']
 import math
 
 import numpy as np
+from ..options import whole
 from .contract import Task
-from .recall import Ratio, RecallQuestion, class_loss, endless_recall, values_loss, whole
+from .recall import Ratio, RecallQuestion, class_loss, endless_recall, values_loss
 
 # %% ../../nbs/tasks/44_nth_farthest.ipynb #12a032f4
 def nth_farthest_sequences(

@@ -200,6 +200,11 @@ def run_segments(
     return out, tuple(s[:,last] for s in state) if isinstance(state, tuple) else state[:,last]
 
 # %% ../../nbs/tasks/30_online_streams.ipynb #bad7d3ce
+def _cleared(hx, anew):
+    "State with zeros for the streams that begin anew"
+    def one(s): return s.masked_fill(anew.view(1, -1, *[1]*(s.dim()-2)), 0)
+    return tuple(map(one, hx)) if isinstance(hx, tuple) else one(hx)
+
 class StreamModel(nn.Module):
     "A recurrent layer with a linear readout at every step of a window of streams"
     def __init__(self,
@@ -220,6 +225,7 @@ class StreamModel(nn.Module):
         begins=None,      # Numbers above zero where a stream begins anew, of shape (B, T); None: nowhere
     ):                    # Dict with one part of shape (B, T, n_out); with the state if asked for
         "The answers to a window of streams"
+        if begins is not None and hx is not None: hx = _cleared(hx, begins[:,0] > 0)
         inner = begins is not None and bool((begins[:,1:] > 0).any())
         y,state = run_segments(self.rnn, x, hx, begins) if inner else self.rnn(x, hx)
         y = {self.part: self.head(y)}

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import torch
-from ..options import one_of
+from ..options import one_of, whole_or_none
 from ..layers.recurrence import output_width
 from ..layers.registry import memories
 from .contract import Data, Question, Task
@@ -49,7 +49,7 @@ def encode(
     number:dict, # Number of each symbol
 ):               # Tensor of numbers
     "A sequence of symbols as a tensor of numbers"
-    return torch.tensor([number[s] for s in text])
+    return torch.tensor([number[s] for s in text], dtype=torch.long)
 
 # %% ../../nbs/tasks/13_penn_treebank.ipynb #01d221aa
 def unigram_loss(train, other, n_symbols:int)->float:
@@ -126,6 +126,7 @@ def penn_treebank(
     texts:tuple=None,    # Texts (train, valid, test) to use instead of Penn Treebank's files
 )->Task:
     "Penn Treebank by character (bits per character) or by word (perplexity)"
+    whole_or_none(eval_bs=eval_bs, n_train=n_train, n_valid=n_valid, n_test=n_test)
     window,stride = window_of(unit, window, stride)
     parts = [symbols(t, unit)
              for t in texts or [data_bytes(f'ptb/ptb.{s}.txt').decode() for s in ('train', 'valid', 'test')]]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['padded', 'collate', 'endless', 'RecallData', 'bits_loss', 'class_loss', 'values_loss', 'RecallQuestion', 'Bound',
-           'RecallModel', 'Ratio', 'answer_likelihood', 'bit_scores', 'flags_only', 'plateau_loss', 'whole', 'range_of',
+           'RecallModel', 'Ratio', 'answer_likelihood', 'bit_scores', 'flags_only', 'plateau_loss', 'range_of',
            'bit_question', 'endless_recall']
 
 # %% ../../nbs/tasks/40_recall.ipynb #80e88dee
@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 from ..layers.recurrence import output_width   # ours first: the package quietens a warning of fastai's import
 from ..layers.registry import memories
+from ..options import whole
 from .contract import Question, StreamData, StreamLoader, Task, checksum
 from .heads import SequenceModel
 from fastai.data.core import DataLoaders
@@ -232,15 +233,6 @@ def plateau_loss(
     return nats*sum(n*m for n,m in means)/sum(n for n,_ in means)
 
 # %% ../../nbs/tasks/40_recall.ipynb #245fc055
-def whole(
-    floor:int=1, /, # Smallest value that makes sense
-    **numbers,      # Settings by name
-):
-    "Raise a `ValueError` that names the first setting that is not a whole number of at least `floor`"
-    for name,v in numbers.items():
-        if not isinstance(v, int) or isinstance(v, bool) or v < floor:
-            raise ValueError(f'{name}={v!r}: expected a whole number of at least {floor}')
-
 def range_of(
     least:int, # Smallest number
     most:int,  # Largest number

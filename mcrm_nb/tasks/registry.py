@@ -27,7 +27,7 @@ tasks = dict(adding='mcrm_nb.tasks.adding:adding', copy='mcrm_nb.tasks.copy_memo
 
 # %% ../../nbs/tasks/05_registry.ipynb #0ef7da1ec
 _kinds = {int: (Integral, 'a whole number'), float: (Real, 'a number'), bool: (bool, 'true or false'),
-          str: (str, 'a text')}
+          str: (str, 'a text'), tuple: ((list, tuple), 'a list')}
 
 def _check_kind(name, value, parameter):
     "Raise an error unless a setting has the type that the signature says"

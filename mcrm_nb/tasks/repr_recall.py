@@ -9,9 +9,9 @@ __all__ = ['orders', 'repr_recall_sequences', 'repr_recall_question', 'repr_reca
 import math
 
 import numpy as np
-from ..options import one_of
+from ..options import one_of, whole
 from .contract import Task
-from .recall import RecallQuestion, bit_question, endless_recall, range_of, whole
+from .recall import RecallQuestion, bit_question, endless_recall, range_of
 
 # %% ../../nbs/tasks/41_repr_recall.ipynb #8cd187a4
 def _numbers(items, size, rng):

@@ -101,7 +101,7 @@ def kneser_ney(
     test,            # List of the numbers of the words to predict
     order:int=5,     # Length of the longest entries
     n_words:int=None,# Size of the vocabulary; None: the largest number and one
-)->float:            # Perplexity
+)->float:            # Perplexity; infinite if a word has no probability
     "Perplexity of the interpolated Kneser-Ney model"
     n_words = n_words or max(max(train), max(test))+1
     counts = [defaultdict(int) for _ in range(order+1)]
@@ -121,6 +121,7 @@ def kneser_ney(
             context = past[len(past)-n+1:]
             if not (c := sums.get(context)): break
             p = max(entries.get((*context, w), 0)-D, 0)/c + D*kinds[context]/c*p
+        if p <= 0: return math.inf   # a word that was never seen, and no entry that was seen once
         total -= math.log(p)
         past = (*past, w)[-(order-1):] if order > 1 else ()
     return math.exp(total/len(test))

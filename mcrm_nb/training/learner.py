@@ -137,7 +137,8 @@ def memory_learner(
 class Clip(GradientClip):
     "Clip the norm of the gradient, also where the optimiser holds a part of it in factors"
     def before_step(self):
-        if hasattr(self.opt.opt, 'whole_gradients'): self.opt.opt.whole_gradients()
+        whole = getattr(getattr(self.opt, 'opt', None), 'whole_gradients', None)
+        if whole: whole()
         super().before_step()
 
 class ClipTooEarly(Callback):

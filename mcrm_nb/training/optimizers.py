@@ -69,11 +69,11 @@ class TFAdam(_Stepper):
         _fraction(**{'betas[0]': betas[0], 'betas[1]': betas[1]})
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps))
 
-    def _start(self, p): return dict(count=torch.zeros(()), mean=torch.zeros_like(p), mean_square=torch.zeros_like(p))
+    def _start(self, p): return dict(step=torch.zeros(()), mean=torch.zeros_like(p), mean_square=torch.zeros_like(p))
     def _move(self, p, g, s, o):
-        (b1, b2),s['count'] = o['betas'],s['count']+1   # a tensor, so that checkpoints keep it
+        (b1, b2),s['step'] = o['betas'],s['step']+1   # a tensor, so that checkpoints keep it; torch keeps its type
         s['mean'].lerp_(g, 1-b1)
         s['mean_square'].mul_(b2).addcmul_(g, g, value=1-b2)
-        n = s['count'].item()
+        n = s['step'].item()
         size = o['lr']*math.sqrt(1-b2**n)/(1-b1**n)
         p.addcdiv_(s['mean'], s['mean_square'].sqrt().add_(o['eps']), value=-size)

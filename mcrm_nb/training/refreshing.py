@@ -30,7 +30,7 @@ def refresh_balance(
 ):                   # Number without gradient
     "The weight of the answers: reproduced steps per answer, at least `least`; one if nothing is reproduced"
     n = mask.sum()
-    return torch.where(n > 0, (n/answers.sum()).clamp(min=least), torch.ones_like(n))
+    return torch.where(n > 0, (n/answers.sum().clamp(min=1)).clamp(min=least), torch.ones_like(n))
 
 def refreshing_terms(
     task,            # Loss of the answer at every step, of shape (batch, steps)
