@@ -159,7 +159,7 @@ def _seal(record):
                                      sort_keys=True).encode()).hexdigest()
 
 # %% ../../nbs/runs/01_records.ipynb #7d547d5f
-largest_record = 32*2**20   # bytes; the records of the package have 11,000 at most
+largest_record = 32*2**20   # bytes; the records of the package have 23,000 at most
 
 def read_record(path:Path)->dict:
     "The record in a file, checked; a damaged one raises a `RecordError`"
