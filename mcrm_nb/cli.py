@@ -331,6 +331,7 @@ def _device(name):
     try: (torch.ones(1, device=name)+1).item()
     except (RuntimeError, AssertionError, NotImplementedError, AttributeError):
         raise ValueError(f'device={name!r}: no such device here; expected cpu, or cuda or cuda:N for a GPU') from None
+    if name.startswith('cuda:'): torch.cuda.set_device(name)   # streams, waits and random numbers are its own
     return name
 
 def _run_words(spec):

@@ -173,7 +173,7 @@ def main():
     env = set_up(o.wheels, (o.work/'site').resolve())
     if o.data: env['MCRM_NB_DATA'] = str(o.data.resolve())
     if o.commit: env['MCRM_NB_COMMIT'] = o.commit
-    device = ['--device', o.device] if o.device else []
+    device = ['--device', o.device or 'cuda']   # named, so that a process without the GPU fails and does not take the CPU
     say('set up')
     known = unpack(o.resume, runs)
     passed = {n for k in known for n,ok in k['tests'].items() if ok}

@@ -449,7 +449,8 @@ def _by_autograd(ctx, x, initial, weights, grads, create_graph):
     return dx, d[:ctx.n], d[ctx.n:]
 
 recurrence.register_autograd(_backward, setup_context=_remember)
-for device in 'cpu','cuda': recurrence.register_autocast(device, torch.float32)
+for device in 'cpu','cuda':   # also for a backward pass inside of autocast
+    for operator in recurrence,recurrence_backward: operator.register_autocast(device, torch.float32)
 
 # %% ../../nbs/kernels/00_backward.ipynb #2b17e6b6
 def _leading(info, axes, x):

@@ -7,8 +7,6 @@ __all__ = ['PROCESSORS', 'ROWS', 'THREADS', 'served_kinds', 'loops', 'room', 'se
            'available', 'clusters']
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a5111c
-import warnings
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import accumulate
 
@@ -726,16 +724,10 @@ def loops_with(launch): return Loops(partial(_forward, launch), partial(_backwar
 loops = loops_with(_launch)
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a5133e
-@lru_cache
 def available()->bool:
-    "Whether there is a GPU with clusters, torch can compile for it, and the kernels work"
-    if not torch.cuda.is_available() or not room(torch.device('cuda', torch.cuda.current_device())): return False
-    try:
-        with ThreadPoolExecutor(1) as apart: apart.submit(gpu.probe, 'cuda', loops).result()
-    except Exception as e:   # of a compiler, a driver, or ours
-        warnings.warn(f'kernels with weights on the chip are not available ({e}); others do the same, slower')
-        return False
-    return True
+    "Whether the current GPU has clusters, torch can compile for it, and the kernels work"
+    if not gpu.gpu_there() or not room(torch.device('cuda', torch.cuda.current_device())): return False
+    return gpu.tested(torch.cuda.current_device(), loops, 'kernels with weights on the chip')
 
 _compute = engine('cluster')
 def clusters(cell, x, state, weights, options, recompute=None):

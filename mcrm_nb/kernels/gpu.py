@@ -10,7 +10,7 @@ __all__ = ['jit', 'NESTED', 'kinds', 'unspecialised', 'any_size', 'graphs', 'TIL
            'outer_gates_back', 'gates_back', 'outer_back', 'oscillate_back', 'forward_part', 'forward_all', 'back_part',
            'backward_part', 'backward_all', 'record_launches', 'Graphs', 'LaunchOptions', 'tile_units', 'four',
            'in_pieces', 'begin_forward', 'on', 'check_readable', 'arteries', 'interpreted', 'loops_by', 'probe',
-           'available']
+           'available', 'gpu_there', 'tested']
 
 # %% ../../nbs/kernels/02_gpu.ipynb #ec24ab77
 import warnings
@@ -18,10 +18,12 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import lru_cache, partial
+from threading import RLock
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
+from fastcore.basics import patch
 from . import backward as bptt
 from .backward import Loops, engine, rows_times
 try:
@@ -435,9 +437,9 @@ def record_launches(launch, tensors):
     "A graph of the launches and the memory that it works on; 'plain', with a warning, if that fails"
     stream = torch.cuda.current_stream()
     try:
-        fixed = {k: t.clone() for k,t in tensors.items()}
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode='thread_local'): launch(**fixed)
+        with torch.inference_mode(False): fixed = {k: t.clone() for k,t in tensors.items()}   # for later modes, too
+        graph,own = torch.cuda.CUDAGraph(), torch.cuda.Stream()   # of the current device; torch keeps one of the first
+        with torch.cuda.graph(graph, stream=own, capture_error_mode='thread_local'): launch(**fixed)
         return graph,fixed
     except RuntimeError as e:
         torch.cuda.set_stream(stream)   # a recording that fails at its end leaves its own
@@ -447,8 +449,10 @@ def record_launches(launch, tensors):
 
 # %% ../../nbs/kernels/02_gpu.ipynb #5d1bdcbc
 class Graphs:
-    "Store of recorded launches by shape"
-    def __init__(self, most=16): self.most,self.seen = most,OrderedDict()
+    "Store of recorded launches by shape and stream; one thread at a time fills the memory of a graph and replays it"
+    def __init__(self, most=16):
+        self.most,self.seen = most,OrderedDict()
+        self.lock = RLock()
 
     def __call__(self,
         key,      # Hashable key that determines the launches and all shapes; None: do not record
@@ -461,21 +465,28 @@ class Graphs:
         if key is None or not tensors['acts'].is_cuda or torch.cuda.is_current_stream_capturing():   # the caller's
             launch(**tensors)
             return own()
-        known = self.seen.pop(key, None)
-        if known is None:
-            launch(**tensors)
-            known = 'warm'
-        elif known == 'warm': known = record_launches(launch, tensors)
-        self.seen[key] = known
-        while len(self.seen) > self.most: self.seen.popitem(last=False)
-        if isinstance(known, str):
-            if known == 'plain': launch(**tensors)
-            return own()
-        graph,fixed = known
-        for k,t in tensors.items():
-            if k not in scratch: fixed[k].copy_(t)
-        graph.replay()
-        return [part(fixed[k]).clone(memory_format=torch.contiguous_format) for k,part in outputs.items()]
+        key = key,torch.cuda.current_stream().cuda_stream
+        with self.lock: return self._stored(key, launch, tensors, own, outputs, scratch)
+
+# %% ../../nbs/kernels/02_gpu.ipynb #5d1bdcbd
+@patch
+def _stored(self:Graphs, key, launch, tensors, own, outputs, scratch):
+    "Results from the record of these launches; the first two calls launch and record"
+    known = self.seen.pop(key, None)
+    if known is None:
+        launch(**tensors)
+        known = 'warm'
+    elif known == 'warm': known = record_launches(launch, tensors)
+    self.seen[key] = known
+    while len(self.seen) > self.most: self.seen.popitem(last=False)
+    if isinstance(known, str):
+        if known == 'plain': launch(**tensors)
+        return own()
+    graph,fixed = known
+    for k,t in tensors.items():
+        if k not in scratch: fixed[k].copy_(t)
+    graph.replay()
+    return [part(fixed[k]).clone(memory_format=torch.contiguous_format) for k,part in outputs.items()]
 
 # %% ../../nbs/kernels/02_gpu.ipynb #d1871df0
 graphs = Graphs()
@@ -634,14 +645,34 @@ def probe(
     if not off < 1e-4: raise RuntimeError(f'self-test of the kernels failed: largest error {off:.1g}')
 
 # %% ../../nbs/kernels/02_gpu.ipynb #7653481b
-@lru_cache
 def available()->bool:
-    "Whether there is a GPU and Triton, and the kernels work"
-    if triton is None or not torch.cuda.is_available(): return False
+    "Whether there is a GPU and Triton, and the kernels work on the current GPU"
+    if triton is None or not gpu_there(): return False
+    return tested(torch.cuda.current_device(), loops, 'the GPU kernels')
+
+@lru_cache
+def gpu_there()->bool:
+    "Whether torch finds a GPU; it is asked once"
+    return torch.cuda.is_available()
+
+def tested(
+    index:int, # Number of the GPU
+    loops,     # Loops to test
+    what:str,  # Name of the kernels, for the warning
+)->bool:
+    "Whether a self-test on a GPU passes; a GPU without memory is tested again at the next call"
+    try: return _tested(index, loops, what)
+    except torch.OutOfMemoryError as e:
+        warnings.warn(f'{what} could not be tested ({e}); the literal loop does the same, slower')
+        return False
+
+@lru_cache
+def _tested(index, loops, what):
     try:
-        with ThreadPoolExecutor(1) as apart: apart.submit(probe, 'cuda').result()
+        with ThreadPoolExecutor(1) as apart: apart.submit(probe, torch.device('cuda', index), loops).result()
+    except torch.OutOfMemoryError: raise
     except Exception as e:   # of a compiler, a driver, or ours
-        warnings.warn(f'the GPU kernels are not available ({e}); the literal loop does the same, slower')
+        warnings.warn(f'{what} are not available ({e}); others do the same, slower')
         return False
     return True
 

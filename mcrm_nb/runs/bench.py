@@ -198,7 +198,7 @@ def node_time(
     "Shortest time between dependent launches: from one small kernel to the next in a recorded graph"
     x,graph = torch.zeros(1, device=device),torch.cuda.CUDAGraph()
     x.add_(1)
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=torch.cuda.Stream(device)):
         for _ in range(n): x.add_(1)
     return _seconds(graph.replay, device)/n
 

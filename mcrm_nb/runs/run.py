@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['checkpoint_format', 'rng_state', 'set_rng_state', 'pack_checkpoint', 'read_checkpoint', 'unpack_checkpoint',
-           'same_tensors', 'optimised', 'earlier_machines', 'exact_products', 'alone_at', 'run', 'trained_model']
+           'same_tensors', 'optimised', 'earlier_machines', 'exact_products', 'on_device', 'alone_at', 'run',
+           'trained_model']
 
 # %% ../../nbs/runs/02_run.ipynb #7dbf7fac
 import contextlib, random
@@ -184,6 +185,13 @@ def exact_products():
     try: yield
     finally: torch.backends.cudnn.allow_tf32 = was
 
+@contextlib.contextmanager
+def on_device(
+    device:str, # Device, such as 'cpu' or 'cuda:1'
+):
+    "Make a GPU the current one, whose random numbers, streams and waits torch uses by default"
+    with torch.cuda.device(device) if str(device).startswith('cuda') else contextlib.nullcontext(): yield
+
 # %% ../../nbs/runs/02_run.ipynb #d763c2b9
 @contextlib.contextmanager
 def alone_at(spec, folder):
@@ -214,7 +222,7 @@ def run(
 )->dict:                  # The record; that of a finished run is read, not made again
     "Do one run, resume it, or read its record"
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    with making(folder) as folder:
+    with on_device(device), making(folder) as folder:
         done = folder/f'{spec.name}.json'
         if done.exists():
             record = read_record(done)

@@ -17,8 +17,8 @@ from ..training.learner import scheduled_lr
 from ..training.together import NotStackable, build_together, reason_alone
 from .spec import RunSpec, should_stop, training_fields
 from .records import making, provenance, read_record, save_tensors, write_record
-from .run import (alone_at, earlier_machines, exact_products, optimised, pack_checkpoint, read_checkpoint,
-                              run, unpack_checkpoint)
+from .run import (alone_at, earlier_machines, exact_products, on_device, optimised, pack_checkpoint,
+                              read_checkpoint, run, unpack_checkpoint)
 from fastai.basics import Callback, Recorder   # after ours: the package quietens a warning of fastai's import
 
 # %% ../../nbs/runs/03_seeds.ipynb #e4ce6f72
@@ -64,7 +64,7 @@ def run_together(
 # %% ../../nbs/runs/03_seeds.ipynb #c2edc0a0
 def _run_at_once(specs, folder, device, on_progress, after_epoch):
     "Train groups of runs that stand at the same epoch, until all have a record"
-    with making(folder) as folder, ExitStack() as locks:
+    with on_device(device), making(folder) as folder, ExitStack() as locks:
         done = lambda spec: folder/f'{spec.name}.json'
         for spec in specs: locks.enter_context(alone_at(spec, folder))
         tasks = {data: make_task(specs[0].task, **dict(data)) for data in {s.data for s in specs}}
@@ -75,10 +75,14 @@ def _run_at_once(specs, folder, device, on_progress, after_epoch):
             group = [s for s in open_ if epochs[s] == min(epochs.values())][:most]   # runs at the same epoch
             _make_room(device)
             try: _run_group([tasks[s.data] for s in group], group, saved, folder, device, on_progress, after_epoch)
-            except torch.OutOfMemoryError:   # too little memory on the device: half as many may fit
-                if len(group) == 1: raise
+            except RuntimeError as e:
+                if len(group) == 1 or not _lacks_memory(e): raise   # otherwise half as many may fit
                 most = (len(group)+1)//2
         return [read_record(done(s)) for s in specs]
+
+def _lacks_memory(e):
+    "Whether an error says that the device has too little memory; drivers and libraries have errors of their own"
+    return isinstance(e, torch.OutOfMemoryError) or 'out of memory' in str(e) or 'ALLOC_FAILED' in str(e)
 
 # %% ../../nbs/runs/03_seeds.ipynb #3e6cf19a
 def _make_room(device):
@@ -186,8 +190,8 @@ def _run_group(tasks, specs, saved, folder, device, on_progress, after_epoch):
     "Train the runs from their checkpoints to their ends and write their records"
     learn,tell = _group_learner(tasks, specs, device, on_progress)
     ((best, made_on)),curve = _restore(learn, specs, saved, folder),learn.seed_curve
-    everyone,ends = range(len(specs)),{}
-    over = lambda k: _over(specs[k], curve, k, tasks[k].baseline)
+    everyone,over = range(len(specs)),lambda k: _over(specs[k], curve, k, tasks[k].baseline)
+    ends = {k: _copied(learn, k) for k in everyone if over(k)}   # those that ended before an interruption
     tell(0)
     while not all(map(over, everyone)):
         curve.asleep = [*map(over, everyone)]
