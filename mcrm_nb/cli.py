@@ -1099,8 +1099,9 @@ def fail(
 # %% ../nbs/tool/00_command_line.ipynb #7f82e972
 def _unforeseen(e):
     "Line about an error for which the program has no message of its own"
+    from mcrm_nb.options import lacks_memory
     kind,first = type(e).__name__,(str(e).splitlines() or [''])[0]
-    if 'Memory' in kind: return f'there is not enough memory ({first})'
+    if lacks_memory(e): return 'there is not enough memory' + f' ({first})'*bool(first)
     if isinstance(e, ImportError): return f'a package is missing or broken ({first})'
     return (f'{kind}: {first}. If the command is right, this is a fault of mcrm_nb; with MCRM_NB_DEBUG=1 it shows '
             'where.')

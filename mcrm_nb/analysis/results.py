@@ -518,13 +518,12 @@ def _one_draw(runs):
     "Changes of each run, with the data seed in place of 'run' where runs of other seeds share it"
     same = ['experiment', 'protocol', 'scale', 'changes']
     fixed = set(runs[same].itertuples(index=False, name=None))
-    alone = runs.groupby([*same, 'memory', 'units']).name.transform('size') == 1   # several draw with their seeds
-    out = []
-    for r,only in zip(runs.itertuples(), alone):
-        told = f'data.seed={r.draw:.0f}' if only and pd.notna(r.draw) else 'data.seed=run'
-        drawn = r.changes.replace('data.seed=run', told)
-        out.append(drawn if (r.experiment, r.protocol, r.scale, drawn) in fixed else r.changes)
-    return out
+    known = lambda r: f'data.seed={r.draw:.0f}' if pd.notna(r.draw) else 'data.seed=run'
+    drawn = [r.changes.replace('data.seed=run', known(r)) for r in runs.itertuples()]
+    there = [(r.experiment, r.protocol, r.scale, d) in fixed for r,d in zip(runs.itertuples(), drawn)]
+    alike = [runs[k] for k in (*same, 'memory', 'units')]   # either all of them were drawn so, or none
+    placed = pd.Series(there, index=runs.index).groupby(alike).transform('all')
+    return [d if p else c for d,p,c in zip(drawn, placed, runs.changes)]
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b07
 def draw_runs(

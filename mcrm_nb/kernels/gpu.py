@@ -8,8 +8,8 @@ __all__ = ['jit', 'NESTED', 'kinds', 'unspecialised', 'any_size', 'graphs', 'TIL
            'through', 'lstm_core', 'lstm_core_back', 'gru_core', 'gru_core_back', 'oscillate', 'step_rnn', 'step_gru',
            'outer_gates', 'outer', 'feed_inner', 'inner', 'inner_sums_back', 'inner_back', 'through_all',
            'outer_gates_back', 'gates_back', 'outer_back', 'oscillate_back', 'forward_part', 'forward_all', 'back_part',
-           'backward_part', 'backward_all', 'record_launches', 'Graphs', 'LaunchOptions', 'tile_units', 'four',
-           'in_pieces', 'begin_forward', 'on', 'check_readable', 'arteries', 'interpreted', 'loops_by', 'probe',
+           'backward_part', 'backward_all', 'copied', 'record_launches', 'Graphs', 'LaunchOptions', 'tile_units',
+           'four', 'in_pieces', 'begin_forward', 'on', 'check_readable', 'arteries', 'interpreted', 'loops_by', 'probe',
            'available', 'gpu_there', 'tested']
 
 # %% ../../nbs/kernels/02_gpu.ipynb #ec24ab77
@@ -25,6 +25,7 @@ from typing import NamedTuple
 import torch
 from fastcore.basics import patch
 from . import backward as bptt
+from ..options import lacks_memory
 from .backward import Loops, engine, rows_times
 try:
     import triton
@@ -433,11 +434,15 @@ def backward_all(acts, sums, h, c, e, gh, gc, ge, d, du, wh, wu, wc, numbers, T,
         tl.debug_barrier()
 
 # %% ../../nbs/kernels/02_gpu.ipynb #3dbb42d1
+def copied(t):
+    "Copy of a tensor without a history, which later calls in any mode may write to"
+    with torch.inference_mode(False), torch.no_grad(): return t.clone()
+
 def record_launches(launch, tensors):
     "A graph of the launches and the memory that it works on; 'plain', with a warning, if that fails"
     stream = torch.cuda.current_stream()
     try:
-        with torch.inference_mode(False): fixed = {k: t.clone() for k,t in tensors.items()}   # for later modes, too
+        fixed = {k: copied(t) for k,t in tensors.items()}
         graph,own = torch.cuda.CUDAGraph(), torch.cuda.Stream()   # of the current device; torch keeps one of the first
         with torch.cuda.graph(graph, stream=own, capture_error_mode='thread_local'): launch(**fixed)
         return graph,fixed
@@ -662,16 +667,16 @@ def tested(
 )->bool:
     "Whether a self-test on a GPU passes; a GPU without memory is tested again at the next call"
     try: return _tested(index, loops, what)
-    except torch.OutOfMemoryError as e:
-        warnings.warn(f'{what} could not be tested ({e}); the literal loop does the same, slower')
+    except RuntimeError:
+        warnings.warn(f'{what} could not be tested, since the GPU has too little memory; others do the same, slower')
         return False
 
 @lru_cache
 def _tested(index, loops, what):
     try:
         with ThreadPoolExecutor(1) as apart: apart.submit(probe, torch.device('cuda', index), loops).result()
-    except torch.OutOfMemoryError: raise
     except Exception as e:   # of a compiler, a driver, or ours
+        if lacks_memory(e): raise RuntimeError(str(e)) from e
         warnings.warn(f'{what} are not available ({e}); others do the same, slower')
         return False
     return True

@@ -83,7 +83,7 @@ function readText(reader, text, from = {}) {
 
 // A text much as theirs was made: small letters, N for a number, a sign for the end of a line, parts of words apart
 function asTheyRead(text) {
-  const parts = text.trim().replace(/\n+/g, ' <eos> ').replace(/(?<![A-Za-z\d])\d+([.,]\d+)*(?![A-Za-z\d])/g, 'N').replace(/\$/g, '$ ').replace(/%/g, ' N')
+  const parts = text.trim().replace(/\n+/g, ' <eos> ').replace(/[A-Za-z\d]+(?:[-.,][A-Za-z\d]+)*/g, w => /^\d+([.,]\d+)*$/.test(w) ? 'N' : w).replace(/\$/g, '$ ').replace(/%/g, ' N')
   const small = parts.replace(/[A-Za-z]+/g, w => w === 'N' ? w : w.toLowerCase())
   return small.replace(/n't\b/g, " n't").replace(/'s\b/g, " 's").replace(/\s+/g, ' ')
 }

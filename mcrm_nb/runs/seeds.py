@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
+from ..options import lacks_memory
 from ..kernels.recorded import forget_launches
 from ..tasks.registry import make_task
 from ..training.learner import scheduled_lr
@@ -76,13 +77,9 @@ def _run_at_once(specs, folder, device, on_progress, after_epoch):
             _make_room(device)
             try: _run_group([tasks[s.data] for s in group], group, saved, folder, device, on_progress, after_epoch)
             except RuntimeError as e:
-                if len(group) == 1 or not _lacks_memory(e): raise   # otherwise half as many may fit
+                if len(group) == 1 or not lacks_memory(e): raise   # otherwise half as many may fit
                 most = (len(group)+1)//2
         return [read_record(done(s)) for s in specs]
-
-def _lacks_memory(e):
-    "Whether an error says that the device has too little memory; drivers and libraries have errors of their own"
-    return isinstance(e, torch.OutOfMemoryError) or 'out of memory' in str(e) or 'ALLOC_FAILED' in str(e)
 
 # %% ../../nbs/runs/03_seeds.ipynb #3e6cf19a
 def _make_room(device):

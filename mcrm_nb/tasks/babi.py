@@ -120,15 +120,15 @@ def babi_texts(
 )->tuple:          # Name and text by (task, 'train' or 'test'), and notes on their origin for the record
     "The files of the twenty tasks"
     texts,said = _all_texts(path)
-    found,kinds = {}, set()
+    found,kinds = {}, {}
     for name,text in texts.items():
         if not (m := re.search(r'qa(\d+)_[\w-]*_(train|test)\.txt$', name)): continue
         key = int(m[1]),m[2]
-        kinds.add(PurePath(name).parent.name.removesuffix('-10k'))   # en-10k and en are one language in two sizes
+        kinds.setdefault(key, set()).add(PurePath(name).parent.name.removesuffix('-10k'))   # en and en-10k: two sizes
         if key not in found or len(text) > len(found[key][1]): found[key] = name,text   # of two sizes, the larger one
-    if len(kinds) > 1:
+    if several := next((k for k in kinds.values() if len(k) > 1), None):
         raise DataError(f'{path or babi_archive.path}: expected the files of one language, found those of '
-                        f'{", ".join(sorted(kinds))}; name the folder of one of them')
+                        f'{", ".join(sorted(several))}; name the folder of one of them')
     if lack := [f'qa{t} {part}' for t in range(1, 21) for part in ('train', 'test') if (t, part) not in found]:
         raise DataError(f'{path or babi_archive.path}: expected 20 tasks, missing are {", ".join(lack)}')
     said['sha256'] = hashlib.sha256(''.join(found[k][1] for k in sorted(found)).encode()).hexdigest()[:16]

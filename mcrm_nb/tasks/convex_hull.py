@@ -85,7 +85,7 @@ hull_files = {'train': 'convex_hull_5-50_train.txt', 5: 'convex_hull_5_test.txt'
 
 def _from_files(most, tested):
     "Problems of the published files, those for training and for the test, and the checksums of the files"
-    if other := [n for n in tested if n not in hull_files]:
+    if other := [n for n in tested if n not in (5, 10)]:
         raise ValueError(f'tested={tested}: expected 5 or 10 points, for which there are files, found {other[0]}')
     found,sums = {},{}
     for part in 'train',*tested:
@@ -165,11 +165,10 @@ def convex_hull(
     else:
         found,settings['sha256'] = _from_files(most, tested)
         learnt,sizes = _drawn([p for k,p in enumerate(found['train']) if k % 10])
-        held,there = _drawn(found['train'][::10])
-        if max(sizes) < least or {*tested} - {*there}:
-            raise DataError(f'{hull_files["train"]}: expected problems of {least} to {most} points, and of {tested}')
-        asked = [p for n in tested for p in found[n]]
-        draws,sizes = [learnt, held, _drawn(asked)[0]],[n for n in sizes if n >= least]
+        (held, there),(last, at_last) = _drawn(found['train'][::10]),_drawn([p for n in tested for p in found[n]])
+        draws,sizes = [learnt, held, last],[n for n in sizes if n >= least]
+        if not sizes or {*tested} - {*there} or {*tested} - {*at_last}:
+            raise DataError(f'convex_hull: expected files with problems of {least} to {most} points, and of {tested}')
     train,*others = [_batches(d, sizes if k == 0 else tested, most, k == 0) for k,d in enumerate(draws)]
     data = RecallData(train, steps, eval_steps, settings=settings, eval_rows=eval_rows, others=tuple(others))
     return Task(question, data, baseline=plateau_loss(data, math.log(most+1)))

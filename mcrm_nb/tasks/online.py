@@ -225,8 +225,8 @@ class StreamModel(nn.Module):
         begins=None,      # Numbers above zero where a stream begins anew, of shape (B, T); None: nowhere
     ):                    # Dict with one part of shape (B, T, n_out); with the state if asked for
         "The answers to a window of streams"
-        if begins is not None and hx is not None: hx = _cleared(hx, begins[:,0] > 0)
         inner = begins is not None and bool((begins[:,1:] > 0).any())
+        if begins is not None and hx is not None and not inner: hx = _cleared(hx, begins[:,0] > 0)
         y,state = run_segments(self.rnn, x, hx, begins) if inner else self.rnn(x, hx)
         y = {self.part: self.head(y)}
         return (y, state) if with_state else y

@@ -77,3 +77,7 @@ class TFAdam(_Stepper):
         n = s['step'].item()
         size = o['lr']*math.sqrt(1-b2**n)/(1-b1**n)
         p.addcdiv_(s['mean'], s['mean_square'].sqrt().add_(o['eps']), value=-size)
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for s in self.state.values():   # of a checkpoint from before the entry was called so
+            if 'count' in s: s['step'] = s.pop('count')
