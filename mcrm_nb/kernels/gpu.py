@@ -443,7 +443,7 @@ def record_launches(launch, tensors):
     stream = torch.cuda.current_stream()
     try:
         fixed = {k: copied(t) for k,t in tensors.items()}
-        graph,own = torch.cuda.CUDAGraph(), torch.cuda.Stream()   # of the current device; torch keeps one of the first
+        graph,own = torch.cuda.CUDAGraph(), torch.cuda.Stream()   # torch's default stream stays on the first GPU
         with torch.cuda.graph(graph, stream=own, capture_error_mode='thread_local'): launch(**fixed)
         return graph,fixed
     except RuntimeError as e:
