@@ -7,6 +7,7 @@ __all__ = ['test_same', 'as_tuple', 'in_form_of', 'everything', 'test_twins', 'i
 
 # %% ../nbs/02_testing.ipynb #122804d1
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 # %% ../nbs/02_testing.ipynb #d2d40e57
 def test_same(
@@ -75,15 +76,25 @@ def _gradients(made, given, wanted):
     pairs = [(r, g) for r,g in zip(_flat(made), given) if r.requires_grad]
     return torch.autograd.grad([r for r,_ in pairs], wanted, [g for _,g in pairs], allow_unused=True)
 
+# %% ../nbs/02_testing.ipynb #c1a52905
+class _NothingFromPython(TorchDispatchMode):
+    "Raise an error where an operation makes a tensor from numbers of Python, as `torch.tensor` does"
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        if op is torch.ops.aten.lift_fresh.default:
+            raise RuntimeError('a recording cannot copy a tensor made from numbers of Python to a GPU')
+        return op(*args, **(kwargs or {}))
+
 # %% ../nbs/02_testing.ipynb #c1a52903
 def imitate_recording(
     function, # Function of tensors
     tensors,  # Tensors to call it with; every call copies its inputs into them
 ):            # Function called in the same way, whose results and gradients the next call overwrites
     "Do what `torch.cuda.make_graphed_callables` does, on a CPU"
-    made,wanted = function(*tensors),[t for t in tensors if t.requires_grad]
-    kept = [r.detach().clone() for r in _flat(made)]
-    grads = _gradients(made, [torch.zeros_like(k) for k in kept], wanted)
+    wanted = [t for t in tensors if t.requires_grad]
+    with _NothingFromPython():
+        made = function(*tensors)
+        kept = [r.detach().clone() for r in _flat(made)]
+        grads = _gradients(made, [torch.zeros_like(k) for k in kept], wanted)
     class Replay(torch.autograd.Function):
         @staticmethod
         def forward(ctx, *given):

@@ -65,7 +65,8 @@ def oscillator_back(force, dy, dz, k):
 def oscillator_numbers(like, dt, gamma, epsilon, damping):
     "The four numbers from a time step, frequency and damping, explicit or implicit"
     by = 1 + dt*epsilon if damping == 'implicit' else 1
-    return like.new_tensor([1/by if damping == 'implicit' else 1 - dt*epsilon, dt/by, dt*gamma/by, dt])
+    numbers = 1/by if damping == 'implicit' else 1 - dt*epsilon, dt/by, dt*gamma/by, dt
+    return torch.stack([torch.full((), n, dtype=like.dtype, device=like.device) for n in numbers])   # filled there
 
 # %% ../../nbs/kernels/00_backward.ipynb #d953d7fe
 class Operands(NamedTuple):
