@@ -14,6 +14,7 @@ width = 120                   # characters in a line of code: more is cut on the
 may_lack_assertion = {'index'}
 may_skip_exec = set()         # notebooks that nbdev_test is told not to run
 nbdev_words = set('default_exp export exports exporti hide hide_line exec_doc filter_stream default_cls_lvl'.split())
+our_words = {'varies'}        # read by outputs.py
 quarto_words = set('''echo eval output warning error include label classes tags panel column fig-cap fig-alt fig-subcap fig-align
     fig-column fig-width fig-height tbl-cap tbl-colwidths lst-cap lst-label layout layout-ncol layout-nrow
     code-fold code-summary code-overflow code-line-numbers'''.split())
@@ -67,7 +68,7 @@ def check_statements(source):
 
 def check_directives(cell):
     lead, rest = split(src(cell))
-    known = nbdev_words | quarto_words | set(flags)
+    known = nbdev_words | quarto_words | our_words | set(flags)
     for line in re.findall(r'^\s*#\s*\|\s*(.*)$', lead, re.M):
         word = re.match(r'[^\s:]*', line)[0]
         if word not in known: yield f'unknown directive {word!r}'

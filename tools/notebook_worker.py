@@ -2,13 +2,15 @@
 
     python tools/notebook_worker.py FD [--flags "slow cuda"]
 
-FD is the number of the pipe for reports: {"cell": index} before each code cell, {"done": passed} after a notebook."""
+FD is the number of the pipe for reports: {"cell": index} before each code cell, {"differs": "words" or "numbers"} after a cell
+that says something else than its stored output, {"done": passed} after a notebook."""
 import argparse, json, os, sys
 from pathlib import Path
 
 from execnb.shell import CaptureShell
 from nbdev.test import test_nb
 
+from outputs import difference
 from project import flags, root
 
 
@@ -20,8 +22,13 @@ def main():
     pipe = os.fdopen(a.pipe, 'w', buffering=1)
     run_cell = CaptureShell.cell
     def cell(self, cell, *args, **kwargs):
-        if cell.cell_type == 'code': print(json.dumps(dict(cell=cell.idx_)), file=pipe)
-        return run_cell(self, cell, *args, **kwargs)
+        if cell.cell_type != 'code': return run_cell(self, cell, *args, **kwargs)
+        print(json.dumps(dict(cell=cell.idx_)), file=pipe)
+        stored = json.loads(json.dumps(cell.get('outputs', [])))
+        try: return run_cell(self, cell, *args, **kwargs)
+        finally:
+            differs = '' if 'varies' in cell.directives_ else difference(stored, cell.outputs)
+            if differs: print(json.dumps(dict(differs=differs)), file=pipe)
     CaptureShell.cell = cell
     for line in sys.stdin:
         passed, _ = test_nb(Path(line.strip()), skip_flags=flags, force_flags=a.flags.split(), basepath=root)

@@ -49,6 +49,7 @@ class Worker:
     def start(self, path):
         if self.process is None: self._launch()
         self.path, self.began, self.spent, self.cell = path, time.time(), 0., None
+        self.differing = {'words': [], 'numbers': []}
         self.output.seek(0)
         self.output.truncate()
         print(path, file=self.process.stdin, flush=True)
@@ -79,6 +80,11 @@ class Worker:
         os.close(self.reports)
         self.process = None
 
+    def unlike(self):
+        "What is wrong with the stored outputs, in words"
+        at = [where(self.path, i) for i in self.differing['words']]
+        return f'it says something else than its stored output {at[0]}; execute it: make render NB={rel(self.path)}' if at else ''
+
 def where(path, index):
     "A code cell in words: its place, its id, its first line of code"
     if index is None: return 'before its first cell'
@@ -90,6 +96,7 @@ def test_notebooks(paths, flags='', workers=2, limit=900):
     """Test notebooks, some at a time: (passed, failed). `limit` is the time that one may take on an idle machine, in seconds; while more
     processes want to run than there are cores, time counts less in proportion, so a busy machine fails nothing that an idle one passes."""
     crew, waiting, took, failed = [Worker(flags) for _ in range(min(workers, len(paths)))], list(paths), {}, {}
+    numbers = []
     last = time.time()
     def end(w, problem):
         took[w.path] = time.time()-w.began
@@ -114,7 +121,10 @@ def test_notebooks(paths, flags='', workers=2, limit=900):
                     end(w, f'its process ended with exit code {rc} {where(w.path, w.cell)}')
                     w.stop()
                 elif 'cell' in told: w.cell = told['cell']
-                else: end(w, '' if told['done'] else f'an error {where(w.path, w.cell)}')
+                elif 'differs' in told: w.differing[told['differs']].append(w.cell)
+                else:
+                    numbers += [f'{rel(w.path)} {where(w.path, i)}' for i in w.differing['numbers']]
+                    end(w, w.unlike() if told['done'] else f'an error {where(w.path, w.cell)}')
             for w in crew:
                 if w.path and w.spent > limit:
                     w.stop()
@@ -122,6 +132,8 @@ def test_notebooks(paths, flags='', workers=2, limit=900):
     finally:
         for w in crew: w.stop()
     print('    slowest:', ', '.join(f'{rel(p)} {s:.0f} s' for p, s in sorted(took.items(), key=lambda o: -o[1])[:8]))
+    if numbers: print('    other numbers than in the stored outputs, as on another machine or with an output that is not the newest:')
+    for n in numbers: print('       ', n)
     return len(paths)-len(failed), len(failed)
 
 def all_notebooks(): return test_notebooks(notebooks()) if notebooks() else (0, 1)

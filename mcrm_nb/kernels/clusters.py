@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROCESSORS', 'ROWS', 'THREADS', 'served_kinds', 'SLICES', 'loops', 'loops_streamed', 'room', 'serves',
-           'cluster_source', 'loops_with', 'available', 'clusters']
+           'cluster_source', 'loops_with', 'always', 'available', 'clusters']
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a5111c
 from functools import lru_cache, partial
@@ -32,17 +32,17 @@ def _numbers(kind, units, memory_feeds, streamed):
                 OUTS=1 if nested else 2, STREAMED=streamed, AHEAD=8)
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a5113f
-def _product(threads, units, inner, *counts):
-    "Columns of a product, for so many sums per unit, and how threads share it"
+def _product(threads, least, units, inner, *counts):
+    "Columns of a product, for so many sums per unit; how threads share it, each with `least` inner numbers or more"
     widths = [-(-n*units//4)*4 for n in counts]
     N = sum(widths)
-    parts = max(1, min(inner//4, threads//(N//4)))
+    parts = max(1, min(inner//least, threads//(N//4)))
     return dict(N=N, K=inner, split=widths[0], parts=parts, stride=N + 4*(N//4 % 2 == 0))
 
 def _products(n):
     "The products of a step by name; those that a memory does not need are small"
     p,P = n['PC'],n['P']
-    of = partial(_product, n['THREADS'] if n['STREAMED'] else 112)
+    of = partial(_product, n['THREADS'], 2*n['AHEAD'] + 1) if n['STREAMED'] else partial(_product, 112, 4)
     inside = n['KIND'] >= 3
     arteries = (p, 2*P, n['M']) if inside else (1, 4, 1)
     inner = (p, n['M']*P, 2, n['MC'] > 0) if inside else (1, 4, 1)
@@ -436,20 +436,18 @@ template <class F> DEVICE const float* weights(const Call& a, const float* m, in
     if constexpr (STREAMED) return laid<F>((float*)a.laid, a.s, cta);
     else return m;
 }
-template <class F> DEVICE void lay_slice(const Call& a, float* to, int cta, int tid) {   // of B/R slices
+template <class F> DEVICE void lay_slice(const Call& a, float* to, int cta, int tid) {
     lay(F(), a, laid<F>(to, a.s, cta), cta, a.row0/R*THREADS + tid, a.B/R*THREADS);
 }
-KERNEL lay_forward(float* to, const float* wh, const float* wu, const float* wc, int B WHERE) {
-    typedef Forward F;
+"""
+
+# %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a5120f
+_lay_kernel = r"""
+KERNEL lay_{name}(float* to, const float* wh, const float* wu, const float* wc, int B WHERE) {   // B/R slices
+    typedef {Name} F;
     PLACE
     const Call a = of_network({0, 0, 0, 0, 0, 0, 0, 0, 0, wh, wu, wc, 0, 0, 0, B, S, s, row0, 0});
-    PROCESSORS THREADS_DO lay_slice<F>(a, to, cta, tid); END AND_ALL
-}
-KERNEL lay_backward(float* to, const float* wh, const float* wu, const float* wc, int B WHERE) {
-    typedef Backward F;
-    PLACE
-    const Call a = of_network({0, 0, 0, 0, 0, 0, 0, 0, 0, wh, wu, wc, 0, 0, 0, B, S, s, row0, 0});
-    PROCESSORS THREADS_DO lay_slice<F>(a, to, cta, tid); END AND_ALL
+    PROCESSORS THREADS_DO lay_slice<F>(a, to, cta, tid); END }
 }
 """
 
@@ -736,37 +734,42 @@ KERNEL backward(float* acts, float* sums, float* h, float* c, float* e, const fl
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a512a4
 _pieces = [_for_gpu, _gpu_functions, _for_cpu, '{constants}', _call, _products_, _sums, _dot, _total, _movement,
            _unit, _simple, _outer, _inner, _begin_states, _lay, _lay_back, _weights, _begin, _steps, _sending,
-           _units, _forward_, _sending_back, _cores_back, _inner_back, _outer_back, _fetch_back, _begin_back,
-           _steps_back, _units_back, _finish_back, _backward_]
+           _units, _sending_back, _cores_back, _inner_back, _outer_back, _fetch_back, _begin_back, _steps_back,
+           _units_back, _finish_back]
+_lay_one = lambda name: _lay_kernel.replace('{name}', name).replace('{Name}', name.title())
+_kernels = dict(forward=_forward_, backward=_backward_, lay_forward=_lay_one('forward'),
+                lay_backward=_lay_one('backward'))
 
 def cluster_source(
     kind,               # Key of `mcrm_nb.kernels.backward.cores`
     units,              # Number of units
     memory_feeds=True,  # Whether the memory has weights of its own inside a nested memory
     streamed=False,     # Whether the weights stay in global memory
+    only=None,          # Kernel: 'forward', 'backward', 'lay_forward' or 'lay_backward'; None: all of them
 )->str:
     "Source in C++ of the kernels for a layer"
     n,q,places = _layout(kind, units, memory_feeds, streamed)
     join = lambda d: ', '.join(f'{k} = {int(v)}' for k,v in d.items())
     structs = [f'struct {name} {{ static constexpr int {join(d)}; }};' for name,d in {**q, **places}.items()]
-    return ''.join(_pieces).replace('{constants}', '\n'.join([f'constexpr int {join(n)};', *structs]))
+    whole = ''.join([*_pieces, *(_kernels.values() if only is None else [_kernels[only]])])
+    return whole.replace('{constants}', '\n'.join([f'constexpr int {join(n)};', *structs]))
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a512b2
 @lru_cache
 def _kernel(name, layer, device):
     "A compiled kernel for a device, and the shared memory that it needs"
     size = 0 if name.startswith('lay') else _bytes(*layer)[name == 'backward']
-    return compile_cuda(cluster_source(*layer), name, size),size
+    return compile_cuda(cluster_source(*layer, name), name, size),size
 
 def _launch(name, layer, tensors, numbers, S, B):
     "Launch a kernel for S networks and B rows"
     (kernel, size),threads = _kernel(name, layer, tensors[0].device),_layout(*layer)[0]['THREADS']
     kernel(grid=(-(-B//ROWS)*PROCESSORS, S, 1), block=(threads, 1, 1), args=[*tensors, *numbers], shared_mem=size)
 
-SLICES = 16   # clusters that lay out the weights of a network
+SLICES = 16   # clusters that lay out the weights of a network together, each a slice
 def _laid(launch, name, layer, weights, S):
-    "The weights of each processor, one after the other, where the shared memory has no room for them"
-    if not layer[3]: return weights[0].new_empty(1)
+    "The weights of each processor, one after the other, where they are streamed; else a tensor that is not read"
+    if not layer[3]: return weights[0]
     out = weights[0].new_empty(S*PROCESSORS*_layout(*layer)[2][name.title()]['weights'])
     launch(f'lay_{name}', layer, [out, *weights], [SLICES*ROWS], S, SLICES*ROWS)
     return out
@@ -780,7 +783,7 @@ def _states_of_three(x, states): return (*states, *[x.new_empty(1)]*2)[:3]
 def _given(x, *weights): return [w if w.numel() else x.new_empty(1) for w in weights]
 
 def _layer(streams, kind, weights, device):
-    "Layer as the functions above take it; None where a cluster does not serve it"
+    "Kind, units, `memory_feeds` and `streamed` of a layer; None where a cluster does not serve it"
     if kind not in served_kinds: return None
     units,feeds = weights[1].shape[-1],weights[3].numel() > 0
     streamed = streams(kind, units, feeds, device)
@@ -801,15 +804,17 @@ def _piece(launch, layer, x, initial, weights, keep):
 def _forward(launch, streams, kind, x, initial, weights, keep=True):
     "As `mcrm_nb.kernels.backward.forward`"
     if launch is _launch: gpu.check_readable('cluster', x, *initial, *weights)
-    layer,rows = _layer(streams, kind, weights, x.device),x.shape[-2]
-    if not (layer and rows and x.shape[-3] > 1): return _others(rows).forward(kind, x, initial, weights, keep)
+    T,rows = x.shape[-3:-1]
+    layer = _layer(streams, kind, weights, x.device) if rows and T > 1 else None
+    if layer is None: return _others(rows).forward(kind, x, initial, weights, keep)
     return gpu.in_pieces(partial(_piece, launch, layer), x, initial, weights, keep)
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a512c7
 def _backward(launch, streams, kind, before, states, acts, grads, d, weights):
     "As `mcrm_nb.kernels.backward.backward`"
-    layer,rows = _layer(streams, kind, weights, acts.device),acts.shape[-2]
-    if not (layer and rows): return _others(rows).backward(kind, before, states, acts, grads, d, weights)
+    T,rows = acts.shape[-3:-1]
+    layer = _layer(streams, kind, weights, acts.device) if rows and T > 1 else None
+    if layer is None: return _others(rows).backward(kind, before, states, acts, grads, d, weights)
     a = gpu.four(acts, 4)
     own = _given(a, *(gpu.four(w, 3) if w.numel() else w for w in weights[1:4]))
     S,T,B,_ = a.shape
@@ -827,10 +832,15 @@ def _backward(launch, streams, kind, before, states, acts, grads, d, weights):
     return back(sums), [back(e).clone() for e in ends], back(us)
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a512ce
-def loops_with(launch, streams=_streams):
+def loops_with(
+    launch,           # Function of name, layer, tensors, numbers, number of networks and number of rows
+    streams=_streams, # Function of kind, units, `memory_feeds` and device: whether to stream; None: do not serve
+):
+    "Loops that launch the kernels in this way"
     return Loops(partial(_forward, launch, streams), partial(_backward, launch, streams), lambda n: gpu.CHUNK//n)
-loops = loops_with(_launch)
-loops_streamed = loops_with(_launch, lambda *layer: True)
+
+def always(*layer): return True   # stream the weights, also of a layer that has room for them
+loops,loops_streamed = loops_with(_launch),loops_with(_launch, always)
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a5133e
 def available()->bool:
