@@ -455,9 +455,12 @@ def record_launches(launch, tensors):
 # %% ../../nbs/kernels/02_gpu.ipynb #5d1bdcbc
 class Graphs:
     "Store of recorded launches by shape and stream; one thread at a time fills the memory of a graph and replays it"
-    def __init__(self, most=16):
-        self.most,self.seen = most,OrderedDict()
-        self.lock = RLock()
+    def __init__(self,
+        most=16,          # Largest number of keys
+        most_bytes=2**31, # Largest memory of the recordings, which the four newest may exceed
+    ):
+        self.most,self.most_bytes = most,most_bytes
+        self.seen,self.lock = OrderedDict(), RLock()
 
     def __call__(self,
         key,      # Hashable key that determines the launches and all shapes; None: do not record
@@ -482,8 +485,7 @@ def _stored(self:Graphs, key, launch, tensors, own, outputs, scratch):
         launch(**tensors)
         known = 'warm'
     elif known == 'warm': known = record_launches(launch, tensors)
-    self.seen[key] = known
-    while len(self.seen) > self.most: self.seen.popitem(last=False)
+    self._keep(key, known)
     if isinstance(known, str):
         if known == 'plain': launch(**tensors)
         return own()
@@ -492,6 +494,17 @@ def _stored(self:Graphs, key, launch, tensors, own, outputs, scratch):
         if k not in scratch: fixed[k].copy_(t)
     graph.replay()
     return [part(fixed[k]).clone(memory_format=torch.contiguous_format) for k,part in outputs.items()]
+
+# %% ../../nbs/kernels/02_gpu.ipynb #5d1bdcbe
+@patch
+def _keep(self:Graphs, key, known):
+    "Store what is known of a key; forget the keys not used for longest where there are too many, or too large ones"
+    self.seen[key] = known
+    size = lambda known: 0 if isinstance(known, str) else sum(t.nbytes for t in known[1].values())
+    while len(self.seen) > self.most: self.seen.popitem(last=False)
+    recorded = [k for k,known in self.seen.items() if not isinstance(known, str)]
+    while len(recorded) > 4 and sum(size(self.seen[k]) for k in recorded) > self.most_bytes:
+        self.seen.pop(recorded.pop(0))
 
 # %% ../../nbs/kernels/02_gpu.ipynb #d1871df0
 graphs = Graphs()
