@@ -373,7 +373,7 @@ def run_one(
             fail('stopped; the same command resumes after the last epoch.', 130)
         fail('stopped before the first epoch ended; the same command starts the run again.', 130)
     if status == 'busy':
-        fail(f'{spec.name}: another process is at this run; wait for its record, or use another folder (--out)', 2)
+        fail(f'{spec.name}: another process works on this run; wait for its record, or use another folder (--out)', 2)
     if status == 'failed': fail(reason, 2)
     r = _say_record(out/f'{spec.name}.json')
     if why := _lacks_weights(r, spec, out): fail(spec.name + why, 2)
@@ -731,7 +731,9 @@ def show_table(
         shipped,mine,bad = _read(records)
         if plan: mine,whose = _of_plan(plan, shipped | mine),''
         else: whose = 'yours: '
-    if (own or runs or plan) and not mine: _say(f'{plan or records}: no records')
+    if (own or runs or plan) and not mine:
+        _say(f'{plan or records}: no records; make some with mcrm_nb run or mcrm_nb sweep, or name their folder: '
+             '--records')
     elif runs: _show(_run_list(mine, task, scale, protocol, format), format)
     elif task and not (own or plan): _show_detail(task, protocol or 'fair', scale or 'quick', shipped, mine, format)
     else: _show_table1(task, protocol, scale, shipped, mine, format, own or plan, whose)
@@ -1101,7 +1103,10 @@ def _unforeseen(e):
     "Line about an error for which the program has no message of its own"
     from mcrm_nb.options import lacks_memory
     kind,first = type(e).__name__,(str(e).splitlines() or [''])[0]
-    if lacks_memory(e): return 'there is not enough memory' + f' ({first})'*bool(first)
-    if isinstance(e, ImportError): return f'a package is missing or broken ({first})'
+    if lacks_memory(e):
+        return ('there is not enough memory' + f' ({first})'*bool(first) + '; take smaller batches (--change bs=...), '
+                'fewer processes (--jobs) or fewer seeds at a time (--together)')
+    if isinstance(e, ImportError):
+        return f'a package is missing or broken ({first}); install it again: pip install --force-reinstall mcrm_nb'
     return (f'{kind}: {first}. If the command is right, this is a fault of mcrm_nb; with MCRM_NB_DEBUG=1 it shows '
             'where.')

@@ -33,13 +33,13 @@ def color_of(
 # %% ../nbs/03_figures.ipynb #758c1603
 def plot_curves(
     curves,              # DataFrame with columns `memory`, `seed`, `epoch` and the one named by `y`
-    y:str='valid_loss',  # what to draw
-    baseline=None,       # the value of a trivial answer: drawn as a dashed line
-    label=None,          # of the y axis; default: `y`
-    names:dict=None,     # memory -> its name in the legend
-    log:bool=True,       # logarithmic y axis
-    ax=None,             # where to draw; default: a new figure
-):                       # the axes
+    y:str='valid_loss',  # Column to draw
+    baseline=None,       # Value of a trivial answer, drawn as a dashed line
+    label=None,          # Label of the y axis; None: `y`
+    names:dict=None,     # Memory -> its name in the legend
+    log:bool=True,       # Whether the y axis is logarithmic
+    ax=None,             # Axes to draw on; None: those of a new figure
+):                       # Axes
     "Learning curves: the mean over seeds as a line (on a logarithmic axis their median), their range as a band"
     ax = ax or plt.subplots(figsize=(5.5, 3.2))[1]
     several = bool(curves.groupby(['memory', 'epoch']).size().max() > 1)
@@ -62,10 +62,10 @@ def plot_curves(
 
 # %% ../nbs/03_figures.ipynb #d2d07a49
 def plot_traces(
-    traces:dict,      # name -> (units, steps), from top to bottom
-    labels:dict=None, # name -> title of its panel
-    width:float=5.5,  # of the figure, in inches
-):                    # the axes, one per trace
+    traces:dict,      # Name -> (units, steps), from top to bottom
+    labels:dict=None, # Name -> title of its panel
+    width:float=5.5,  # Width of the figure, in inches
+):                    # Axes, one per trace
     "Heat maps over time, one panel per trace: gates in grey, signed values in red (negative) and blue (positive)"
     mats = {k: np.asarray(v, dtype=float) for k,v in traces.items()}
     heights = [max(2, len(m)) for m in mats.values()]

@@ -10,9 +10,9 @@ from difflib import get_close_matches
 
 # %% ../nbs/01_options.ipynb #8eb525a8
 def one_of(
-    name:str,  # of the argument, for the error
-    value,     # what was given
-    choices,   # what may be given
+    name:str,  # Name of the argument, for the error
+    value,     # Value that was given
+    choices,   # Values that it may take
 ):
     "`value` if it is one of `choices`, else a `ValueError` that names the argument, the value and the choices"
     if value in choices: return value

@@ -37,11 +37,11 @@ def in_form_of(
 
 # %% ../nbs/02_testing.ipynb #9d2f1530
 def everything(
-    layer,       # a recurrent layer
-    x,           # its input
-    hx=None,     # its initial state, or None
-    seed:int=0,  # of the mixture whose gradients are taken
-)->dict:         # name -> tensor
+    layer,       # Recurrent layer
+    x,           # Input of the layer
+    hx=None,     # Initial state; None: the layer's own
+    seed:int=0,  # Random seed of the mixture whose gradients are taken
+)->dict:         # Name -> tensor
     "Outputs, final states and all gradients of `layer` for one input"
     x = x.detach().clone().requires_grad_()
     states = [] if hx is None else [s.detach().clone().requires_grad_() for s in as_tuple(hx)]
@@ -113,11 +113,11 @@ def imitate_recording(
 
 # %% ../nbs/02_testing.ipynb #225d7cee
 def exercise(
-    n:int,     # its number
-    answer,    # the reader's, or `...` while there is none
-    check,     # called with an answer; raises where it is wrong
-    solution,  # an answer that passes
-    mistakes,  # answers that must not pass
+    n:int,     # Number of the exercise
+    answer,    # Answer of the reader; `...` while there is none
+    check,     # Function of an answer that raises an error where it is wrong
+    solution,  # Answer that passes
+    mistakes,  # Answers that must not pass
 ):
     "Say whether `answer` passes `check`, which is tried on a solution and on mistakes first"
     check(solution)

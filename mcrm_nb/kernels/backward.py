@@ -63,7 +63,7 @@ def oscillator_back(force, dy, dz, k):
     return push*dz*(1-force**2), dy - pull*dz, keep*dz
 
 def oscillator_numbers(like, dt, gamma, epsilon, damping):
-    "The four numbers from a time step, frequency and damping, explicit or implicit; made on the device, for recordings"
+    "Four numbers, (4,), from step, spring `gamma`, friction `epsilon` and its form; made on the device, for recordings"
     by = 1 + dt*epsilon if damping == 'implicit' else 1
     numbers = 1/by if damping == 'implicit' else 1 - dt*epsilon, dt/by, dt*gamma/by, dt
     return torch.stack([torch.full((), n, dtype=like.dtype, device=like.device) for n in numbers])

@@ -453,9 +453,10 @@ def _rule(group, t, l2=0.):
 class SparseCodeAdam(torch.optim.Optimizer):
     """Adam in one pass over the weights, for which sparse products keep their gradient in factors
 
-    A weight's own `l2` is added to its gradient. Factors are not in `grad`: call `whole_gradients` before clipping,
-    and the `zero_grad` of this class, not that of the model. Of several optimisers for one weight, the last one that
-    was made gets its factors. `DistributedDataParallel` does not see them, so do not use the two together.
+    A parameter's attribute `l2`, 0 where it has none, is added to `weight_decay` for this parameter. Factors are not
+    in `grad`: call `whole_gradients` before clipping, and the `zero_grad` of this class, not that of the model. Of
+    several optimisers for one weight, the last one that was made gets its factors. `DistributedDataParallel` does not
+    see them, so do not use the two together.
     """
     def __init__(self,
         params,                    # Parameters, or groups of them

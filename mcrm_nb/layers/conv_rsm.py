@@ -159,13 +159,16 @@ class ConvRSM(nn.Module):
 
     Every layer predicts its next input from its code, learns from that prediction alone, and passes its pooled code
     to the next layer; with `feedback` a layer receives the code above it from the step before. Arguments with one
-    value per
-    layer take a tuple, or one number for all: `hidden_size` (groups * cells), `kernel_size`, `stride`, `pool_size`,
-    `cells`, `k`, `decode` (non-linearity of the decoder). `gamma`, `epsilon` and the options of `conv_options` as for
-    `RSM`, the same for all layers. `start`: 'normal' (spread 0.03, cut at two spreads) or 'glorot'.
+    value per layer take a tuple, or one number for all: `hidden_size` (groups * cells), `kernel_size`, `stride`,
+    `pool_size`, `cells`, `k`, `decode` (non-linearity of the decoder). `gamma`, `epsilon` and the options of
+    `conv_options` as for `RSM`, the same for all layers. `start`: 'normal' (spread 0.03, cut at two spreads) or
+    'glorot'.
 
-    State: a dict with `previous_l0` (batch, channels, height, width), `code_l0`, `inhibition_l0` (batch, height,
-    width, hidden_size), with `epsilon` also `trace_l0` and, below a layer that feeds back, `feedback_trace_l0`.
+    State: a dict with, for the first layer, `previous_l0` (batch, channels, height, width) of its input, `code_l0` and
+    `inhibition_l0` (batch, map height, map width, hidden_size), with `epsilon` also `trace_l0` of the same shape and,
+    below a layer that feeds back, `feedback_trace_l0` (batch, map height, map width, hidden_size of the layer above);
+    the second layer's end in `_l1`. `sizes()` gives the sizes of inputs and maps. A film of another shape or type,
+    without a step or a stream, or with values that are not finite raises a ValueError, as does a state of another form.
 
     >>> film = ConvRSM((1, 34, 34), (512, 1024), kernel_size=(5, 3), stride=2, pool_size=(2, 1), cells=8, k=(3, 5),
     ...                gamma=0., decode=('sigmoid', 'none'))

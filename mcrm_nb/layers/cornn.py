@@ -105,7 +105,7 @@ def largest_dt(
     gamma:float,            # Strength of the spring
     epsilon:float,          # Strength of the friction
     damping:str='explicit', # Form of the friction, 'explicit' or 'implicit'
-)->float:                   # Largest step; 0 if the condition holds for none
+)->float:                   # Largest step; 0 if the condition holds for none, infinity if it holds for all
     "Largest step with which the energy of coRNN is bounded, whatever the weights and the input"
     for name,v in ('gamma', gamma), ('epsilon', epsilon): _number(name, v)
     against = gamma + epsilon**2*(one_of('damping', damping, dampings) == 'explicit')

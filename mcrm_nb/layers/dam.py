@@ -232,15 +232,17 @@ class DAM(Recurrent):
       clip=20.            bound of the controller's state; None for no bound
       layer_norm=True     whether to normalise the hidden state for the memory and the output
       links=False         whether to use temporal links and read modes, as in the DNC
-      free_gate='gated'   free by the read weights after ('gated') or before ('plain') the gate across the blocks
+      free_gate='gated'   free by the read weights after ('gated') or before ('plain') the attentive gate
       bypass_dropout=0.   share of the hidden state that training drops from the output (0.1 as published)
 
     States in `hx`, (layers*directions, batch, ...): `h` and `c` (hidden_size), `memory` (blocks, slots, width), `usage`
     and `write_weights` (blocks, slots), `read_weights` (blocks, heads, slots), `read_words` (heads, width); with links
-    also `links` (blocks, slots, slots) and `precedence` (blocks, slots).
+    also `links` (blocks, slots, slots) and `precedence` (blocks, slots). All are zero if left out.
 
-    Weights per layer and direction: `weight_ih`, `weight_rh` (on read words), `weight_hh` with gates in the order
-    i, f, g, o, `bias_ih`, `norm_weight`, `norm_bias`, `interface_weight`, `interface_bias` (order: `interface_shapes`).
+    Weights per layer and direction, gates in the order i, f, g, o: `weight_ih` (4 hidden_size, input_size), `weight_rh`
+    (4 hidden_size, heads*width) on the read words, `weight_hh` (4 hidden_size, hidden_size), `bias_ih`
+    (4 hidden_size,), `norm_weight` and `norm_bias` (hidden_size,), `interface_weight` (n, hidden_size) and
+    `interface_bias` (n,), with n numbers in the order of `interface_shapes`.
 
     >>> layer = DAM(10, 128, blocks=2, slots=64, width=36)
     >>> y, state = layer(torch.randn(66, 16, 10))   # y: (66, 16, 164)

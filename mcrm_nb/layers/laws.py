@@ -409,9 +409,9 @@ def breaks_law(
 # %% ../../nbs/layers/00_laws.ipynb #72e41aa6
 def check_laws(
     make,                # Function that builds a layer from `nn.LSTM`'s arguments
-    max_examples:int=15, # Number of cases per law
+    max_examples:int=15, # Number of cases per law; always 5 for `gradients_are_derivatives`
 )->dict:                 # Law -> number of cases; 0 for a law that the memory names in `exempt` and breaks
-    "Run every law on one memory; raise with the name of a law that is broken, or exempt and not broken"
+    "Run every law on one memory; an `AssertionError` names a law that is broken, or exempt and not broken"
     tried,name = {},getattr(make, '__name__', make)
     exempt = getattr(Case().layer(make), 'exempt', {})
     for k in exempt: assert k in laws, f'{name}: exempt names {k!r}, which is no law'

@@ -25,7 +25,8 @@ class NestedLSTMCell(RecurrentCell):
         inner' = f2 * inner + i2 * g2
         c' = o2 * tanh(inner');  h' = o * tanh(c')
 
-    `hx` is the triple `(h, c, inner)`; for shapes and weights see `NestedLSTM`."""
+    **Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the triple `(h, c, inner)`, (batch, hidden_size) or
+    (hidden_size,) each, zeros if left out. For the weights see `NestedLSTM`."""
     states = 'h','c','inner'
     kernel = 'nested_lstm'
     gate_order = dict(bias_ih='ifgo', inner_bias_ih=('inner_i', 'inner_f', 'inner_g', 'inner_o'))
@@ -60,7 +61,8 @@ class NestedLSTMCell(RecurrentCell):
 class NestedLSTM(Recurrent):
     r"""Nested LSTM (Moniz & Krueger 2018, arXiv 1801.10308): an LSTM whose memory c is the output of an inner LSTM
 
-    Every layer computes the step of `NestedLSTMCell` along the sequence; `inner_input` is 'concat' or 'split'.
+    Every layer computes the step of `NestedLSTMCell` along the sequence; `inner_input` is 'concat' (the default) or
+    'split'; anything else raises a ValueError.
 
     **Inputs:** `input`, (steps, batch, input_size), batch first with `batch_first=True`, (steps, input_size) for one
     row, or a `PackedSequence`; the initial state `(h_0, c_0, inner_0)`, (num_layers * directions, batch, hidden_size)
@@ -69,7 +71,8 @@ class NestedLSTM(Recurrent):
     **Weights** of layer k, gates in the order i, f, g, o on both levels: `weight_ih_lk` (4 hidden_size, input_size), or
     (4 hidden_size, directions * hidden_size) above the first layer; `weight_hh_lk` (4 hidden_size, hidden_size);
     `inner_weight_ih_lk` (4 hidden_size, 2 hidden_size), in 'split' (4 hidden_size, hidden_size); `inner_weight_hh_lk`
-    (4 hidden_size, hidden_size); `bias_ih_lk` and `inner_bias_ih_lk` (4 hidden_size,).
+    (4 hidden_size, hidden_size); `bias_ih_lk` and `inner_bias_ih_lk` (4 hidden_size,). Those of the reverse direction
+    end in `_reverse`.
 
         >>> rnn = NestedLSTM(10, 20)
         >>> output,(h_n,c_n,inner_n) = rnn(torch.randn(5, 3, 10))

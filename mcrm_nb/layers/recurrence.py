@@ -52,9 +52,9 @@ def reference(
     weights:dict,  # Weights: name -> tensor
     options:dict,  # Options of the memory by name
     recompute=None,# Unused here, where autograd keeps what it needs
-    noise={},      # Random tensors drawn before the loop, name -> (steps, ...): see `cell.noise`
+    noise={},      # Random tensors drawn before the loop, name -> (steps, ...), or (all rows, ...) with `sizes`
     sizes=(),      # Number of rows at every step, as in `scan`
-)->tuple:          # Every state tensor at every step, (steps, batch, *shape) each
+)->tuple:          # Every state tensor at every step, (steps, batch, *shape) each, or (all rows, *shape) with `sizes`
     "The literal loop over `cell.step`: the oracle for every other backend"
     step = lambda xt,s,*drawn: cell.step(xt, s, **weights, **options, **dict(zip(noise, drawn)))
     return scan(step, x, state, *noise.values(), sizes=sizes)
@@ -322,7 +322,8 @@ class Recurrent(Memory):
         device=None,              # Device of the weights
         dtype=None,               # Type of the weights
         backend:str='auto',       # Way of computing: 'auto', or a key of `backends`
-        recompute:bool=None,      # Whether to compute activations again in the backward pass; None: if they are many
+        recompute:bool=None,      # Whether to compute activations again in the backward pass; None: only if they take
+                                  # more than 1 GiB on a CPU, or 2 GiB on a GPU
         init:str=None,            # Initial weights, 'torch' or 'linear': see `reset_parameters`; None: the memory's own
         **options,                # Options of the memory: see its class attribute `options`
     ):
@@ -545,7 +546,7 @@ def _forward_padded(self:Recurrent, input, hx):
 @patch
 def forward(self:Recurrent,
     input,    # Input, (steps, batch, input_size), batch first if so built, (steps, input_size), or a PackedSequence
-    hx=None,  # Initial state: tensors of (layers * directions, batch, *shape); zeros if left out
+    hx=None,  # Initial state: tensors of (layers * directions, batch, *shape); by default zeros
 )->tuple:     # Outputs in the form of `input`, (..., output_size * directions); final state in the form of `hx`
     """Run the layer. `input`: (steps, batch, input_size), or batch first if so built, (steps, input_size), or a
     `PackedSequence`. `hx`: one tensor per state, (layers * directions, batch, *shape) with the shapes of
@@ -591,8 +592,8 @@ gate_words = dict(input='i', forget='f', candidate='g', output='o', reset='r', u
 @patch
 def gate_bias(self:Recurrent,
     gate:str, # Name of the gate: 'forget', or another of `gate_words`, or a name as in `trace`
-)->list:      # Views of the biases, (hidden_size,) each, per layer and direction; writing to one changes the layer
-    "Biases of a gate"
+)->list:      # For each layer and direction, a list of views (hidden_size,); writing to a view changes the layer
+    "Biases of a gate; a `ValueError` if the memory has no such gate or no biases"
     short = gate_words.get(gate, gate)
     places = [(k, rows.index(short)) for k,rows in self.gate_order.items() if short in rows]
     if not places:
@@ -609,7 +610,7 @@ def set_gate_bias(self:Recurrent,
     gate:str,    # Name of the gate, as for `gate_bias`
     value:float, # Sum of the gate's biases, for every unit
 ):               # The layer itself
-    "Set the bias of a gate in every layer and direction"
+    "Set the bias of a gate in every layer and direction; errors as for `gate_bias`"
     if not isinstance(value, Real): raise TypeError(f'value={value!r}: expected a number')
     for first,*rest in self.gate_bias(gate):
         first.fill_(value)
@@ -637,7 +638,7 @@ class Elman(Recurrent):
 @patch
 def trace(self:Recurrent,
     input,    # Input, (steps, batch, input_size), or batch first if so built
-    hx=None,  # Initial state; zeros if left out
+    hx=None,  # Initial state; the memory's own, by default zeros, if left out
 )->dict:      # Name -> (steps, batch, hidden_size), or another shape that the memory declares; time always first
     "Every state and every gate at every step of a layer with one layer and one direction"
     if len(self.ends) > 1:

@@ -83,7 +83,7 @@ own_classes = dict(RNN='own_rnn', GRU='own_gru', LSTM='own_lstm')   # torch's cl
 def own_layer(
     rnn, # Recurrent layer
 ):       # Our layer with its weights, if it is one of torch's; else the layer itself
-    "Replace a layer of torch by ours, in the same mode and with the same weights frozen"
+    "Ours for a layer of torch, in its mode, the same weights frozen; a `ValueError` for a projection or a rectifier"
     import torch
     if (name := type(rnn).__name__) not in own_classes or type(rnn) is not getattr(torch.nn, name): return rnn
     if getattr(rnn, 'nonlinearity', 'tanh') != 'tanh' or getattr(rnn, 'proj_size', 0):
@@ -142,7 +142,7 @@ def hidden_size_for(
     readout=None,  # Function of the width of the output that returns the number of further parameters
     **options,     # Options of the memory
 )->int:            # Number of units
-    "Hidden size whose parameter count comes closest to `n_params`"
+    "Hidden size whose parameter count comes closest to `n_params`; a `ValueError` if one unit has more"
     check_budget(n_params)
     count = lambda p: parameters_of(memory, input_size, p, readout, **options)
     if count(1) > n_params:

@@ -311,7 +311,8 @@ class RSM(Recurrent):
     Of `hidden_size = groups * cells` cells, `k` are active: the best cell of each of the `k` best groups, by potential
     and freedom from inhibition. Cells of a group share weights on the input and have recurrent weights of their own.
     The output is the code, (..., hidden_size). No gradient goes back to the input or to an earlier step: train with a
-    loss at every step (`predict`, `prediction_loss`) and one step of the optimiser per time step.
+    loss at every step (`predict`, `prediction_loss`) and one step of the optimiser per time step. An input that is not
+    finite raises a ValueError.
 
     Arguments as for `nn.LSTM` without `proj_size`. Options, as keywords:
       cells=6                    cells of a group; `hidden_size` must be a multiple
@@ -322,12 +323,13 @@ class RSM(Recurrent):
       trace_order='trace_first'  or 'norm_first';  stored_trace='plain' or 'normalised' (the authors' program)
       inhibited_by='mask'        or 'value' or 'none';  ties='first' or 'all' (the program)
       winner_cell=True           one cell per winning group, or all of them
-      cell_bias=False            biases in the potential?;  recurrent_dropout=0. of the recurrent input, in training
+      cell_bias=False            whether the potential has biases
+      recurrent_dropout=0.       dropout of the recurrent input, in training
 
     States in `hx`, (layers*directions, batch, hidden_size): `code`, `inhibition`, and with `epsilon` also `trace`.
     Weights per layer and direction: `weight_ih` (groups, input_size), `recurrent_weight` (hidden_size, hidden_size)
-    with a row per *source* cell, `decoder_weight` (input_size, groups), `decoder_bias`; with `cell_bias` also
-    `bias_ih` (groups,), `bias_hh` (hidden_size,).
+    with a row per *source* cell, `decoder_weight` (input_size, groups), `decoder_bias` (input_size,); with `cell_bias`
+    also `bias_ih` (groups,), `bias_hh` (hidden_size,).
 
     >>> layer = RSM(784, 1200, cells=6, k=25, gamma=.98)
     >>> code, state = layer(torch.rand(1, 400, 784))   # (1, 400, 1200), 25 of 1200 active
@@ -353,7 +355,7 @@ def forward(self:RSM, input, hx=None):
 def predict(self:RSM,
     code,         # Code of one layer and direction, (..., hidden_size)
     end:str=None, # Layer, by the end of its weights' names, '_l0' for the first; the last one if left out
-):                # Prediction of its next input, (..., input_size or hidden_size)
+):                # Prediction of its next input, (..., width of the layer's input)
     "Predict the next input by a layer's own decoder"
     end = end or self.ends[-1]
     return rsm_decode(code, getattr(self, 'decoder_weight'+end), getattr(self, 'decoder_bias'+end, None),
@@ -362,7 +364,7 @@ def predict(self:RSM,
 @patch
 def prediction_loss(self:RSM,
     code,         # Code of one layer and direction, (..., hidden_size)
-    target,       # Next input of the layer
+    target,       # Next input of the layer, (..., width of the layer's input)
     end:str=None, # Layer: see `predict`
 ):                # Mean squared error
     "Local loss of a layer"

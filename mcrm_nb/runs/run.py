@@ -201,7 +201,9 @@ def alone_at(spec, folder):
     try:
         done.with_suffix('.lock').open('ab').close()   # its error explains why the folder cannot be written
         lock.acquire()
-    except Timeout: raise RunLocked(f'{spec.name}: another process is at this run') from None
+    except Timeout:
+        raise RunLocked(f'{spec.name}: another process works on this run; wait for its record, or use another '
+                        'folder') from None
     except (OSError, NotImplementedError) as e:
         raise CannotWrite(f'{done.with_suffix(".lock")}: could not be locked ({e})') from e
     try:

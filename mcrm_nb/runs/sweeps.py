@@ -203,7 +203,8 @@ def sweep(
     engine:str='local',   # Engine: 'local' or 'ray'
     device:str=None,      # Device to train on; None: a GPU if there is one, otherwise the CPU
     together:int=None,    # Largest number of seeds of one run trained at once; None: 16 on a GPU, otherwise 1
-    on_progress=None,     # Function of (spec, 'start', epochs), (spec, 'at', (row, share)), (spec, 'end', status)
+    on_progress=None,     # Function of (spec, 'start', epochs), (spec, 'at', (row, share)) and
+                          # (spec, 'end', (status, reason))
     **options,            # Options of the engine
 )->dict:                  # Status and reason by name of the run
     "Do every run of a plan that is not done yet; raises `CannotWrite` if the folder cannot be written"

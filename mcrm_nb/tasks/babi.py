@@ -19,7 +19,7 @@ from torch import nn
 from ..options import one_of, whole
 from ..layers.registry import memories
 from .contract import Task, checksum
-from .files import DataError, DataFile, data_bytes
+from .files import DataError, DataFile, data_bytes, data_home
 from .recall import Ratio, RecallModel, RecallQuestion, class_loss, padded
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -107,6 +107,10 @@ def _texts(content, where):
 def _all_texts(path):
     "Texts of an archive or a folder by name, and the checksum of an archive"
     if path is None:
+        if not (data_home()/babi_archive.path).exists():
+            raise DataError(f'{babi_archive.path}: not in {data_home()}, and the package does not download it: put it '
+                            'there, or name an archive or a folder with the bAbI files by path=... '
+                            '(mcrm_nb run babi --change data.path=FOLDER)')
         return _texts(data_bytes(babi_archive, download=False), babi_archive.path),dict(archive=babi_archive.sha256)
     at = Path(path).expanduser()
     if at.is_dir(): return {str(p): p.read_text() for p in sorted(at.rglob('*.txt'))},{}

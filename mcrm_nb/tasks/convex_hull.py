@@ -91,7 +91,7 @@ def _from_files(most, tested):
     for part in 'train',*tested:
         name,path = hull_files[part],data_home()/'convex_hull'/hull_files[part]
         if not path.is_file():
-            raise DataError(f"convex_hull/{name}: not in {data_home()}; get the pointer networks' data by hand, "
+            raise DataError(f"convex_hull/{name}: not in {data_home()}; put the pointer networks' file there, "
                             "or take generated data: source='made'")
         content = path.read_bytes()
         sums[name] = hashlib.sha256(content).hexdigest()
@@ -168,7 +168,8 @@ def convex_hull(
         (held, there),(last, at_last) = _drawn(found['train'][::10]),_drawn([p for n in tested for p in found[n]])
         draws,sizes = [learnt, held, last],[n for n in sizes if n >= least]
         if not sizes or {*tested} - {*there} or {*tested} - {*at_last}:
-            raise DataError(f'convex_hull: expected files with problems of {least} to {most} points, and of {tested}')
+            raise DataError(f'convex_hull: expected training problems of {least} to {most} points in the files, and '
+                            f"problems of each size in tested={tested}; change these, or take source='made'")
     train,*others = [_batches(d, sizes if k == 0 else tested, most, k == 0) for k,d in enumerate(draws)]
     data = RecallData(train, steps, eval_steps, settings=settings, eval_rows=eval_rows, others=tuple(others))
     return Task(question, data, baseline=plateau_loss(data, math.log(most+1)))

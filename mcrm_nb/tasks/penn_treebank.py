@@ -118,7 +118,7 @@ def penn_treebank_question(
 def penn_treebank(
     unit:str='char',     # Symbols that the text is made of, 'word', 'char' or 'char_mikolov': see `symbols`
     window:int=None,     # Steps of a batch; None: the paper's, 400 for characters, 80 for words
-    stride:int=None,     # Steps of a batch that get an answer; None: the paper's, 320 and 40
+    stride:int=None,     # Steps of a batch that get an answer; None: the paper's, 320 and 40, or a given `window`
     eval_bs:int=None,    # Streams in validation and test; None: 32 for characters, 10 for words
     n_train:int=None,    # Symbols of the training text, from the front; None: all
     n_valid:int=None,    # Symbols of the validation text, from the front; None: all

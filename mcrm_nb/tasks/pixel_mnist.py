@@ -73,7 +73,7 @@ def pixel_mnist(
     pool:int=1,             # Side of the squares of pixels that become one step, see `to_sequences`
     permute_seed:int=None,  # Random seed of a fixed shuffling of the pixels; None: line after line
     n_train:int=None,       # Training images to use, from the front; None: all
-    n_valid:int=5000,       # Training images held back for validation
+    n_valid:int=5000,       # Training images held back for validation; 0: none, and the first 1,000 validate
     n_test:int=None,        # Test images to use, from the front; None: all
     split:str='last',       # Images held back: the 'last', or those of 'cornn', see `cornn_split`
     normalise:bool=True,    # Whether to normalise the pixels, see `to_sequences`

@@ -233,7 +233,7 @@ class LocalModel(nn.Module):
         classifier:int=500,   # Units of the classifier's hidden layer
         slope:float=.2,       # Slope of the classifier's leaky ReLU; 1: a linear classifier
         trace:float=0.,       # Decay of the classifier's trace of codes
-        l2:float=0.,          # Factor of half the squared length of the classifier's weights, for `opt='sparse_adam'`
+        l2:float=0.,          # Half the factor of the classifier's squared weights; only opt='sparse_adam' adds it
         cut:bool=False,       # Whether the recurrent weights are zero
         decode:str='none',    # Non-linearity of the decoder, 'none' or 'sigmoid'
         **options,            # Options of the memory
