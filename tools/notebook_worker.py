@@ -14,6 +14,12 @@ from outputs import difference
 from project import flags, root
 
 
+def forget_formats():
+    "Forget how the last notebook had numbers and tables printed; fastai sets a width once, when it is imported"
+    if pandas := sys.modules.get('pandas'): pandas.reset_option('^display')
+    if 'fastai.imports' in sys.modules: pandas.options.display.max_colwidth = 600
+    if torch := sys.modules.get('torch'): torch.set_printoptions(profile='default')
+
 def main():
     ap = argparse.ArgumentParser(description='Test notebooks named on the standard input')
     ap.add_argument('pipe', type=int, help='number of the pipe for reports')
@@ -32,6 +38,7 @@ def main():
     CaptureShell.cell = cell
     for line in sys.stdin:
         passed, _ = test_nb(Path(line.strip()), skip_flags=flags, force_flags=a.flags.split(), basepath=root)
+        forget_formats()
         sys.stdout.flush()
         sys.stderr.flush()
         print(json.dumps(dict(done=bool(passed))), file=pipe)
