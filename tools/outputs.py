@@ -1,7 +1,21 @@
-"Whether a cell says what its stored output says. `#| varies` marks cells whose output depends on data or time."
-import re
+"""Whether a cell says what its stored output says. `#| varies` marks cells whose output depends on data or time.
 
-from project import text
+Other versions of the libraries may print other words, so `versions.json` has those with which pages were rendered last."""
+import json, re, sys
+from importlib.metadata import version
+
+from project import root, text
+
+rendered_with = root/'tools'/'versions.json'
+def versions():
+    "Versions of Python and of the libraries that print what pages show"
+    found = {k: version(k) for k in ('fastai', 'matplotlib', 'numpy', 'pandas', 'rich', 'torch', 'typer')}
+    return {'python': '.'.join(map(str, sys.version_info[:2])), **found}
+
+def others():
+    "Names of what has another version here than when the pages were rendered"
+    then = json.loads(rendered_with.read_text())
+    return [k for k, v in versions().items() if v != then[k]]
 
 address, figure = re.compile(r' at 0x[0-9a-f]+'), re.compile(r'\s*<[\w.]*[^<>]*>\s*')
 number = re.compile(r'[^\s<>]*\d[^\s<>]*|\b(?:nan|NaN|inf)\b')   # with what is written to it

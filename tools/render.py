@@ -2,7 +2,7 @@
 
 Cells marked with a test flag or `eval: false` are left alone, outputs included, unless `--flags` asks for them. A notebook
 that fails is not written."""
-import argparse, os, re, time
+import argparse, json, os, re, time
 
 import nbformat
 from nbclient import NotebookClient
@@ -10,6 +10,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbdev.clean import nbdev_clean
 
 from guard import check_outputs
+from outputs import rendered_with, versions
 from project import find, rel, root, why_skipped
 
 skip = 'skip-execution'  # nbclient's own tag
@@ -52,5 +53,6 @@ def main():
         print(rel(p), end=' ', flush=True)
         execute(p, a.flags.split(), a.timeout)
         print(f'{time.time()-start:.0f} s')
+    rendered_with.write_text(json.dumps(versions(), indent=1) + '\n')
 
 if __name__ == '__main__': main()

@@ -7,6 +7,7 @@ import argparse, json, os, select, signal, subprocess, sys, tempfile, threading,
 from contextlib import suppress
 from pathlib import Path
 
+from outputs import others
 from project import directives, find, notebooks, read, rel, root, src
 
 scripts = Path(sys.executable).parent
@@ -81,9 +82,10 @@ class Worker:
         self.process = None
 
     def unlike(self):
-        "What is wrong with the stored outputs, in words"
+        "What is wrong with the stored outputs, in words; nothing where libraries have other versions"
         at = [where(self.path, i) for i in self.differing['words']]
-        return f'it says something else than its stored output {at[0]}; execute it: make render NB={rel(self.path)}' if at else ''
+        if not at or others(): return ''
+        return f'it says something else than its stored output {at[0]}; execute it: make render NB={rel(self.path)}'
 
 def where(path, index):
     "A code cell in words: its place, its id, its first line of code"
@@ -96,7 +98,7 @@ def test_notebooks(paths, flags='', workers=2, limit=900):
     """Test notebooks, some at a time: (passed, failed). `limit` is the time that one may take on an idle machine, in seconds; while more
     processes want to run than there are cores, time counts less in proportion, so a busy machine fails nothing that an idle one passes."""
     crew, waiting, took, failed = [Worker(flags) for _ in range(min(workers, len(paths)))], list(paths), {}, {}
-    numbers = []
+    differing = {'words': [], 'numbers': []}
     last = time.time()
     def end(w, problem):
         took[w.path] = time.time()-w.began
@@ -123,7 +125,7 @@ def test_notebooks(paths, flags='', workers=2, limit=900):
                 elif 'cell' in told: w.cell = told['cell']
                 elif 'differs' in told: w.differing[told['differs']].append(w.cell)
                 else:
-                    numbers += [f'{rel(w.path)} {where(w.path, i)}' for i in w.differing['numbers']]
+                    for kind in ('words', 'numbers'): differing[kind] += [f'{rel(w.path)} {where(w.path, i)}' for i in w.differing[kind]]
                     end(w, w.unlike() if told['done'] else f'an error {where(w.path, w.cell)}')
             for w in crew:
                 if w.path and w.spent > limit:
@@ -132,8 +134,10 @@ def test_notebooks(paths, flags='', workers=2, limit=900):
     finally:
         for w in crew: w.stop()
     print('    slowest:', ', '.join(f'{rel(p)} {s:.0f} s' for p, s in sorted(took.items(), key=lambda o: -o[1])[:8]))
-    if numbers: print('    other numbers than in the stored outputs, as on another machine or with an output that is not the newest:')
-    for n in numbers: print('       ', n)
+    notes = {'numbers': 'as on another machine or with an output that is not the newest'}
+    if new := others(): notes['words'] = f"which other versions may print ({', '.join(new)})"
+    for kind, why in notes.items():
+        if differing[kind]: print(f'    other {kind} than in the stored outputs, {why}:', *differing[kind], sep='\n        ')
     return len(paths)-len(failed), len(failed)
 
 def all_notebooks(): return test_notebooks(notebooks()) if notebooks() else (0, 1)
