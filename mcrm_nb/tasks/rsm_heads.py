@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from ..options import one_of
 from ..kernels.rsm import group_top, sparse_linear
 from ..layers.conv_rsm import ConvRSM, pool, same_conv, same_conv_transpose
-from ..layers.rsm import recurrent_input, reset_streams, rsm_parts, stored_traces, trace_orders
+from ..layers.rsm import norms, recurrent_input, reset_streams, rsm_parts, stored_traces, trace_orders
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #c24dc8e5
 class CodeLinear(nn.Module):
@@ -43,12 +43,13 @@ class CodeClassifier(nn.Module):
         stored_trace:str='plain',        # Trace that is carried on: 'plain', or 'normalised' as in the program
         slope:float=.2,                  # Slope of the leaky ReLU; 1: a linear classifier
         l2:float=0.,                     # Factor of half the squared length of all weights
+        norm:str='sum',                  # Kind of norm of the code: 'sum', as in the program, 'abs' or 'none'
         device=None, dtype=None,         # Device and type of the weights
     ):
         super().__init__()
         if not 0 <= decay <= 1: raise ValueError(f'decay={decay!r}: expected a number from 0 to 1')
         self.decay,self.slope = decay,slope
-        self.l2 = l2
+        self.l2,self.norm = l2,one_of('norm', norm, norms)
         self.history = dict(trace_order=one_of('trace_order', trace_order, trace_orders),
                             stored_trace=one_of('stored_trace', stored_trace, stored_traces))
         self.hidden = CodeLinear(cells, hidden, device, dtype)
@@ -65,7 +66,7 @@ def forward(self:CodeClassifier,
     "Logits of the label that comes next"
     code = code.detach()
     if self.decay and trace is None: trace = torch.zeros_like(code)
-    v,trace = recurrent_input(trace, code, self.decay, norm='sum', **self.history)
+    v,trace = recurrent_input(trace, code, self.decay, norm=self.norm, **self.history)
     curve = lambda a: F.leaky_relu(a, self.slope)
     return curve(self.output(curve(self.hidden(v)))), trace.detach() if self.decay else None
 
@@ -234,6 +235,7 @@ class LocalModel(nn.Module):
         slope:float=.2,       # Slope of the classifier's leaky ReLU; 1: a linear classifier
         trace:float=0.,       # Decay of the classifier's trace of codes
         l2:float=0.,          # Half the factor of the classifier's squared weights; only opt='sparse_adam' adds it
+        classifier_norm:str='sum',  # Kind of norm of the classifier's input: 'sum', 'abs' or 'none'
         cut:bool=False,       # Whether the recurrent weights are zero
         decode:str='none',    # Non-linearity of the decoder, 'none' or 'sigmoid'
         **options,            # Options of the memory
@@ -243,7 +245,8 @@ class LocalModel(nn.Module):
         self.rnn = make(question.input_size, hidden_size, batch_first=True, **options)
         self.decode,self.classifier = one_of('decode', decode, ('none', 'sigmoid')),None
         if 'classification' in question.terms:
-            self.classifier = CodeClassifier(hidden_size, classifier, question.n_out, trace, slope=slope, l2=l2)
+            self.classifier = CodeClassifier(hidden_size, classifier, question.n_out, trace, slope=slope, l2=l2,
+                                             norm=classifier_norm)
             for p in self.classifier.parameters(): p.l2 = l2   # for the optimiser, which adds the penalty
         if cut: self.rnn.recurrent_weight_l0.requires_grad_(False).zero_()
 
