@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 from fastcore.basics import patch
 from ..options import one_of
-from .rsm import (bottleneck, check_rsm_options, inhibition_after, ranking, recurrent_input, winners)
+from .rsm import (bottleneck, check_numbers, check_rsm_options, inhibition_after, ranking,
+                                recurrent_input, winners)
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #0dc19cd6
 def same_padding(
@@ -301,6 +302,13 @@ def _layer(self:ConvRSM, k, state):
                     cells=per['cells'], stride=per['stride'], won=parts.pop('won', None))
     return {**parts, 'logits': logits, 'prediction': decoders[per['decode']](logits)}
 
+# %% ../../nbs/layers/12_conv_rsm.ipynb #12p00001
+def _check_picture(x, size, state):
+    "Raise a `ValueError` unless there is a picture of finite numbers for every stream of the state"
+    want = state['previous_l0'].shape[:1] + torch.Size(size)
+    if x.shape != want: raise ValueError(f'x of shape {tuple(x.shape)}: expected {tuple(want)}')
+    check_numbers('x', x)
+
 # %% ../../nbs/layers/12_conv_rsm.ipynb #a3e7fa09
 @patch
 def step(self:ConvRSM,
@@ -309,6 +317,7 @@ def step(self:ConvRSM,
 )->tuple:        # Parts of every layer by name, `loss` among them, and the next state
     "Predict the picture from the state, compare the two, and store the picture"
     layers,new = [], {}
+    if x is not None: _check_picture(x, self.input_size, state)
     for k in range(self.num_layers):
         parts = self._layer(k, state)
         if k == 0 and x is None: x = parts['prediction'].detach()
@@ -365,9 +374,9 @@ def losses(self:ConvRSM,
     if input.dim() != 5 or tuple(input.shape[2:]) != self.input_size:
         want = ', '.join(map(str, self.input_size))
         raise ValueError(f'input of shape {tuple(input.shape)}: expected (steps, batch, {want})')
-    if not input.isfinite().all(): raise ValueError('input has values that are not finite: expected numbers only')
     if not input.numel():
         raise ValueError(f'input of shape {tuple(input.shape)}: expected at least one step of one stream')
+    check_numbers('input', input)
     start = self.zero_state(input.shape[1])
     _check_film(input, start, hx)
     state,seen = start if hx is None else hx,[]

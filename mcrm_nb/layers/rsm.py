@@ -6,7 +6,7 @@
 __all__ = ['tiny', 'norms', 'trace_orders', 'stored_traces', 'tie_rules', 'inhibitors', 'rsm_options', 'epsilon_places',
            'reset_orders', 'trace_after', 'normalise', 'recurrent_input', 'potential', 'ranking', 'best_groups',
            'winners', 'inhibition_after', 'bottleneck', 'rsm_parts', 'rsm_decode', 'check_rsm_options', 'adam_step',
-           'reset_streams', 'rsm_weight_shapes', 'RSMCell', 'RSM']
+           'reset_streams', 'rsm_weight_shapes', 'check_numbers', 'RSMCell', 'RSM']
 
 # %% ../../nbs/layers/07_rsm.ipynb #f78a15df
 import math
@@ -254,8 +254,11 @@ def _start(memory, ends):
             else: nn.init.trunc_normal_(w, std=.03, a=-.06, b=.06)
 
 # %% ../../nbs/layers/07_rsm.ipynb #7a146b72
-def _check_numbers(name, x):
-    "Raise a `ValueError` if an input is not finite; inputs without numbers, or under a trace, pass"
+def check_numbers(
+    name:str, # Name of the argument, for the error
+    x,        # Tensor of any shape
+):
+    "Raise a `ValueError` if a tensor is not finite; tensors without numbers, or under a trace, pass"
     if x.device.type == 'meta' or torch.compiler.is_compiling() or torch.jit.is_tracing(): return
     if transformed(vmap=True): return
     if x.is_floating_point() and not x.sum().isfinite() and not x.isfinite().all():   # the sum alone is quicker
@@ -300,7 +303,7 @@ class RSMCell(_RSMShapes):
         _start(self, [''])
     def forward(self, input, hx=None):
         "Run one step: see `RecurrentCell`"
-        _check_numbers('input', input)
+        check_numbers('input', input)
         return super().forward(input, hx)
 
 # %% ../../nbs/layers/07_rsm.ipynb #488585d4
@@ -347,7 +350,7 @@ def reset_parameters(self:RSM):
 @patch
 def forward(self:RSM, input, hx=None):
     "Run the layer: see the class, and `nn.LSTM`"
-    _check_numbers('input', input.data if isinstance(input, PackedSequence) else input)
+    check_numbers('input', input.data if isinstance(input, PackedSequence) else input)
     return super(RSM, self).forward(input, hx)
 
 # %% ../../nbs/layers/07_rsm.ipynb #833ecb02

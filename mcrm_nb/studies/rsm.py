@@ -94,7 +94,8 @@ _say('rsm_ptb', _everyone, _TABLE, bs=300)
 _words = dict(cells=8, k=20, gamma=.8, epsilon=.85, classifier=1200, trace=.85, recurrent_dropout=.5, l2=6.08e-7)
 _say('rsm_ptb', _everyone, f'{_TABLE}; dropout, trace and l2: {_JSON}', 'rsm', hidden_size=4800, options=_words,
      data=dict(forget=.05))
-_say('rsm_ptb', 'code', f'{_JSON}, the newest', 'rsm', options={**_words, 'gamma': .9})
+_say('rsm_ptb', 'code', f'{_JSON}, the newest; stored trace: {_FIRST}', 'rsm',
+     options={**_words, 'gamma': .9, 'stored_trace': 'normalised'})
 
 # %% ../../nbs/studies/30_rsm.ipynb #b565765f
 _QUICK,_HOUR = f'{_ours}: seconds to a minute of a core', f'{_ours}: up to an hour of a core'

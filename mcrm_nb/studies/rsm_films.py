@@ -10,6 +10,7 @@ import io
 from itertools import islice
 
 import torch
+from torch.nn import functional as F
 from ..tasks.bouncing_balls import balls_steps
 from ..tasks.rsm_heads import Judge, Rectifier, judge_loss, rectifier_loss
 from ..training.learner import optimizer
@@ -25,8 +26,10 @@ class Adversary(Callback):
         judge,     # `Judge` that learns by plain gradient descent
         lr:float,  # Learning rate of the judge
         steps:int, # Number of batches after which training ends
+        adversarial:float=2e-4, # Weight of the judge in the loss of the rectifier; 0: no judge
     ):
         self.memory,self.judge = memory,judge
+        self.adversarial = adversarial
         self.opt,self.steps = torch.optim.SGD(judge.parameters(), lr),steps
 
     def before_fit(self): self.state,self.rows = None,[]
@@ -45,6 +48,7 @@ class Adversary(Callback):
 @patch
 def after_pred(self:Adversary):
     "Let the judge learn from the true frame and the rectified one"
+    if not self.adversarial: return
     self.noise = self.judge.draw_noise(self.y)
     self.told = judge_loss(self.judge(self.y, self.x, self.noise), self.judge(self.pred.detach(), self.x, self.noise))
     self.opt.zero_grad()
@@ -53,9 +57,11 @@ def after_pred(self:Adversary):
 
 @patch
 def loss(self:Adversary, made, true):
-    "Loss of the rectifier: squared error, and the output of the judge"
-    losses = rectifier_loss(made, true, self.judge(made, self.x, self.noise))
-    told = {f'judge_{k}': v for k,v in self.told.items()}
+    "Loss of the rectifier: squared error and, with a judge, its output"
+    if self.adversarial:
+        losses = rectifier_loss(made, true, self.judge(made, self.x, self.noise), self.adversarial)
+        told = {f'judge_{k}': v for k,v in self.told.items()}
+    else: losses,told = dict(squares=F.mse_loss(made, true)), {}
     self.rows.append({k: v.item() for k,v in {**losses, **told}.items()})
     return sum(losses.values())
 
@@ -70,14 +76,16 @@ def train_rectifier(
     steps:int,        # Number of batches to learn from
     lr:float=5e-4,    # Learning rate of both networks
     noise:float=.1,   # Standard deviation of the noise on the input of the judge
+    adversarial:float=2e-4, # Weight of the judge in the loss of the rectifier; 0: no judge
     seed:int=0,       # Random seed of the weights
     **sizes,          # Sizes of the `Rectifier`
 ):                    # Rectifier, and a row of losses per step
     "Train a rectifier for the predictions of a memory, beside a judge"
+    if not adversarial >= 0: raise ValueError(f'adversarial={adversarial!r}: expected a number from 0 on')
     torch.manual_seed(seed)
     size = model.rnn.input_size
     rectify,judge = Rectifier(size[0], **sizes), Judge(size, noise=noise)
-    against = Adversary(model, judge, lr, steps)
+    against = Adversary(model, judge, lr, steps, adversarial)
     learn = Learner(DataLoaders(batches, batches), rectify, against.loss, lr=lr, opt_func=optimizer('adam'),
                     cbs=against)
     with learn.no_bar(), learn.no_logging(): learn.fit(max(1, -(-steps//len(batches))))

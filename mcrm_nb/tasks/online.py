@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['windowed', 'StreamQuestion', 'StepScore', 'is_right', 'Nearest', 'OnlineData', 'segments', 'run_segments',
-           'StreamModel', 'order_scores', 'sample_labels']
+           'check_begins', 'StreamModel', 'order_scores', 'sample_labels']
 
 # %% ../../nbs/tasks/30_online_streams.ipynb #4ee47cca
 from collections import Counter, defaultdict
@@ -199,6 +199,16 @@ def run_segments(
     out = y.new_zeros(*x.shape[:2], y.shape[-1]).index_put(where, y[inside])
     return out, tuple(s[:,last] for s in state) if isinstance(state, tuple) else state[:,last]
 
+# %% ../../nbs/tasks/30_online_streams.ipynb #30b00001
+def check_begins(
+    begins, # Numbers above zero where a stream begins anew
+    x,      # Input of shape (B, T, features)
+):
+    "Raise a `ValueError` unless there is a number for each step of each stream"
+    if begins.shape != x.shape[:2]:
+        raise ValueError(f'begins of shape {tuple(begins.shape)}: expected {tuple(x.shape[:2])}, a number for each '
+                         'step of each stream')
+
 # %% ../../nbs/tasks/30_online_streams.ipynb #bad7d3ce
 def _cleared(hx, anew):
     "State with zeros for the streams that begin anew"
@@ -225,6 +235,7 @@ class StreamModel(nn.Module):
         begins=None,      # Numbers above zero where a stream begins anew, of shape (B, T); None: nowhere
     ):                    # Dict with one part of shape (B, T, n_out); with the state if asked for
         "The answers to a window of streams"
+        if begins is not None: check_begins(begins, x)
         inner = begins is not None and bool((begins[:,1:] > 0).any())
         if begins is not None and hx is not None and not inner: hx = _cleared(hx, begins[:,0] > 0)
         y,state = run_segments(self.rnn, x, hx, begins) if inner else self.rnn(x, hx)

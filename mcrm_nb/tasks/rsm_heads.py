@@ -17,7 +17,9 @@ from fastcore.basics import patch
 from ..options import one_of
 from ..kernels.rsm import group_top, sparse_linear
 from ..layers.conv_rsm import ConvRSM, pool, same_conv, same_conv_transpose
-from ..layers.rsm import norms, recurrent_input, reset_streams, rsm_parts, stored_traces, trace_orders
+from ..layers.rsm import (check_numbers, norms, recurrent_input, reset_streams, rsm_parts, stored_traces,
+                                trace_orders)
+from .online import check_begins
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #c24dc8e5
 class CodeLinear(nn.Module):
@@ -182,8 +184,7 @@ def step(self:OnlineRSM,
     "Predict the input and its label from the state, compare, and take the input in"
     new,layers = {},[]
     losses = {}
-    if x is not None and not x.isfinite().all():
-        raise ValueError('x: expected finite numbers, got some that are NaN or infinite')
+    if x is not None: check_numbers('x', x)
     for end in self.rsm.ends:
         parts = self.layer_parts(end, state, boost)
         if x is None: x = parts['prediction'].detach()
@@ -285,6 +286,7 @@ def forward(self:LocalModel,
     begins=None,      # Numbers above zero where a stream begins anew, of shape (batch, steps); None: nowhere
 ):                    # Dict of answers of shape (batch, steps, ...); with the state if asked for
     "The answers to a window of streams"
+    if begins is not None: check_begins(begins, x)
     if begins is None: answer,state = self._pass(x, hx)
     else:
         parts,state = [],hx
@@ -346,6 +348,8 @@ def _frame(self:FilmModel, x, state):
 @patch
 def forward(self:FilmModel, x, hx=None, with_state=False, begins=None):
     "The answers to a window of a film; the arguments are those of `LocalModel`"
+    check_numbers('x', x)
+    if begins is not None: check_begins(begins, x)
     parts,state = [],None if hx is None else {k: s[0] for k,s in zip(self.kept, hx)}
     for t in range(x.shape[1]):
         if begins is not None and state is not None:
