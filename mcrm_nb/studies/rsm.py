@@ -22,7 +22,7 @@ _experiments = dict(
     rsm_ptb=Experiment('Words on streams', 'rsm_ptb', {}))
 _everyone,_ours = 'paper code fair','ours'
 _TABLE,_JSON = "the paper's table of hyperparameters", "the authors' settings files"
-_FIRST = "the authors' first program"
+_FIRST,_PAPER = "the authors' first program",'the paper'
 _settings = Settings()
 _say = _settings.say
 _reber,_digits = ('reber', 'reber20'), ('digit_stream', 'digit_stream15', 'digit_stream10', 'digit_grammar')
@@ -64,8 +64,10 @@ for e in _experiments:
 
 # %% ../../nbs/studies/30_rsm.ipynb #26eaac45
 for e in _experiments:
-    _say(e, _everyone, 'every step is learnt from, and the state goes on', carry='end')
-    _say(e, _everyone, _FIRST, 'rsm', opt='sparse_adam', lr=5e-4, clip=None, n_params=None, data=dict(window=1))
+    _say(e, _everyone, f'{_PAPER}: the state goes on from step to step', carry='end')
+    _say(e, _everyone, f'{_PAPER}: a step of the optimiser for each time step', 'rsm', data=dict(window=1))
+    _say(e, _everyone, f'{_ours}: groups and cells give the size', 'rsm', n_params=None)
+    _say(e, _everyone, _FIRST, 'rsm', opt='sparse_adam', lr=5e-4, clip=None)
 
 for e in _reber:
     _say(e, _everyone, _JSON, epochs=40, data=dict(steps=1000))
