@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 import numpy as np
 import torch
 from torch import nn
-from ..options import one_of, whole
+from ..options import one_of, whole, whole_or_none
 from ..layers.registry import memories
 from .contract import Task, checksum
 from .files import DataError, DataFile, data_bytes, data_home
@@ -49,20 +49,23 @@ def read_stories(
     name:str='',  # Name of the file, for error messages
 )->list:          # List of `Story`
     "The stories of a file"
-    out,story = [],None
+    out,story,last = [],None,0
     for k,line in enumerate(text.split('\n'), 1):
         if not line.strip(): continue
         bad = lambda why: DataError(f'{name or "bAbI file"}, line {k}: {why}')
         number,_,rest = line.strip().partition(' ')
         if not number.isdigit(): raise bad(f'expected a line number, found {number[:20]!r}')
         if number == '1':
+            if story and not story.answers: raise bad('expected a question before the next story')
             story = Story([], [], [], [], task)
             out.append(story)
-        if story is None: raise bad(f'expected the first line of a story, found line {number}')
+        elif story is None: raise bad(f'expected the first line of a story, found line {number}')
+        elif int(number) != last+1: raise bad(f'expected line {last+1} of the story, or its first, found line {number}')
         told,_,answer = rest.partition('\t')
-        words,ask = _split(told),'?' in told
+        words,ask,last = _split(told),'?' in told,int(number)
         told_answer = _split(answer.split('\t')[0])
         if not words: raise bad('expected words, found none')
+        if words[-1] not in '.?': raise bad("expected a sentence that ends with '.' or '?'")
         if ask != bool(told_answer): raise bad('expected an answer behind a question, and none elsewhere')
         number_of = lambda w: lexicon.setdefault(w, len(lexicon))
         story.words += [*map(number_of, words), *[3]*len(told_answer)]
@@ -70,6 +73,7 @@ def read_stories(
         story.asked += [0]*len(words) + [max(story.asked, default=0)+1]*len(told_answer)
         story.question += [ask]*len(words) + [False]*len(told_answer)
     if not out: raise DataError(f'{name or "bAbI file"}: expected stories, found none')
+    if not story.answers: raise bad('expected a question before the end of the file')
     return out
 
 # %% ../../nbs/tasks/46_babi.ipynb #c0dba81b
@@ -104,6 +108,11 @@ def _texts(content, where):
         raise DataError(f'{where}: a damaged archive ({e}); nothing was taken from it') from e
 
 # %% ../../nbs/tasks/46_babi.ipynb #67b1c408
+def _text(path):
+    "Text of one file"
+    try: return path.read_text(encoding='utf-8')
+    except UnicodeDecodeError as e: raise DataError(f'{path}: a damaged file ({e}); nothing was taken from it') from e
+
 def _all_texts(path):
     "Texts of an archive or a folder by name, and the checksum of an archive"
     if path is None:
@@ -113,7 +122,7 @@ def _all_texts(path):
                             '(mcrm_nb run babi --change data.path=FOLDER)')
         return _texts(data_bytes(babi_archive, download=False), babi_archive.path),dict(archive=babi_archive.sha256)
     at = Path(path).expanduser()
-    if at.is_dir(): return {str(p): p.read_text() for p in sorted(at.rglob('*.txt'))},{}
+    if at.is_dir(): return {str(p): _text(p) for p in sorted(at.rglob('*.txt'))},{}
     if not at.is_file(): raise DataError(f'path={path!r}: expected an archive or a folder with the bAbI files')
     content = at.read_bytes()
     return _texts(content, at),dict(archive=hashlib.sha256(content).hexdigest())
@@ -167,6 +176,7 @@ def babi_stories(
     one_of('too_long', too_long, ('drop', 'error'))
     texts,said = babi_texts(path)
     chosen = range(1, 21) if tasks is None else tasks
+    if not chosen: raise ValueError(f'tasks={tasks!r}: expected numbers from 1 to 20, or None')
     for t in chosen:
         if t not in range(1, 21): raise ValueError(f'tasks={tasks!r}: expected numbers from 1 to 20')
     ((lexicon, read)),parts = _read(texts, said['sha256']),(([], [], []))
@@ -175,8 +185,10 @@ def babi_stories(
         both = read[t]
         train = [s for s in both[0] if len(s.words) <= longest]
         if too_long == 'error' and len(train) < len(both[0]):
-            n = max(len(s.words) for s in both[0])
-            raise DataError(f'{texts[t, "train"][0]}: expected stories of at most {longest} words, found one of {n}')
+            name,text = texts[t, 'train']
+            begins = [k for k,line in enumerate(text.split('\n'), 1) if line.startswith('1 ')]
+            k,n = next((k, len(s.words)) for k,s in zip(begins, both[0]) if len(s.words) > longest)
+            raise DataError(f'{name}, line {k}: expected a story of at most {longest} words, found {n}')
         dropped += len(both[0])-len(train)
         cut = len(train)-round(valid_share*len(train))
         for part,stories in zip(parts, (train[:cut], train[cut:], both[1])): part += stories
@@ -346,6 +358,7 @@ def babi(
 )->Task:
     "bAbI: all tasks together, each story read once"
     one_of('refreshed', refreshed, refreshes)
+    whole_or_none(n_train=n_train, n_test=n_test)
     parts,lexicon,said = babi_stories(path, valid_share, longest, too_long, tasks)
     first = lambda stories, n: [s for t in range(1, 21) for s in [s for s in stories if s.task == t][:n]]
     train,valid,test = (first(p, n) for p,n in zip(parts, (n_train, n_test, n_test)))

@@ -8,6 +8,7 @@ __all__ = ['hull_files', 'hull_of', 'hull_problems', 'read_hulls', 'hull_sequenc
 # %% ../../nbs/tasks/45_convex_hull.ipynb #6e34a439
 import hashlib, math
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,7 +57,12 @@ def read_hulls(
         n = len(numbers)//2
         if not hull or not all(1 <= v <= n for v in hull):
             raise bad(f'expected numbers of points from 1 to {n}, found {hull}')
-        if n <= most: out.append((np.array(numbers).reshape(n, 2), hull))
+        points = np.array(numbers).reshape(n, 2)
+        if len(hull) < 4 or hull[0] != hull[-1] or len({*hull}) < len(hull)-1:
+            raise bad(f'expected at least three different corners and then the first one again, found {hull}')
+        x,y = points[np.array(hull)-1].T
+        if (x[:-1]*y[1:] - x[1:]*y[:-1]).sum() <= 0: raise bad(f'expected a hull counter-clockwise, found {hull}')
+        if n <= most: out.append((points, hull))
     if not out: raise DataError(f'{name or "hull file"}: expected problems with at most {most} points, found none')
     return out
 
@@ -83,19 +89,20 @@ def hull_sequence(
 # %% ../../nbs/tasks/45_convex_hull.ipynb #44cacf57
 hull_files = {'train': 'convex_hull_5-50_train.txt', 5: 'convex_hull_5_test.txt', 10: 'convex_hull_10_test.txt'}
 
-def _from_files(most, tested):
+def _from_files(path, most, tested):
     "Problems of the published files, those for training and for the test, and the checksums of the files"
+    home = data_home()/'convex_hull' if path is None else Path(path).expanduser()
     if other := [n for n in tested if n not in (5, 10)]:
         raise ValueError(f'tested={tested}: expected 5 or 10 points, for which there are files, found {other[0]}')
     found,sums = {},{}
     for part in 'train',*tested:
-        name,path = hull_files[part],data_home()/'convex_hull'/hull_files[part]
-        if not path.is_file():
-            raise DataError(f"convex_hull/{name}: not in {data_home()}; put the pointer networks' file there, "
-                            "or take generated data: source='made'")
-        content = path.read_bytes()
+        name,at = hull_files[part],home/hull_files[part]
+        if not at.is_file():
+            raise DataError(f"{name}: not in {home}; put the pointer networks' file there, name another folder by "
+                            "path=..., or take generated data: source='made'")
+        content = at.read_bytes()
         sums[name] = hashlib.sha256(content).hexdigest()
-        found[part] = read_hulls(content.decode('utf-8', 'replace').splitlines(), most, str(path))
+        found[part] = read_hulls(content.decode('utf-8', 'replace').splitlines(), most, str(at))
     return found,sums
 
 # %% ../../nbs/tasks/45_convex_hull.ipynb #6b406c45
@@ -150,6 +157,7 @@ def convex_hull(
     tested:tuple=(5, 10),   # Points of the problems in validation and test
     layers:tuple=(256, 256),# Widths of the ReLU layers between the memory and the output
     source:str='made',      # Origin of the problems: 'made' by scipy, or the published 'files'
+    path:str=None,          # Folder with the published files; None: `convex_hull` in the data folder
     steps:int=1000,         # Batches that make an epoch of training
     eval_steps:int=16,      # Batches of a validation, and of a test
     eval_rows:int=64,       # Problems of each of them
@@ -158,12 +166,13 @@ def convex_hull(
     whole(steps=steps, eval_steps=eval_steps, eval_rows=eval_rows)
     whole(3, least=least)
     question,tested = convex_hull_question(most, tested, layers),tuple(tested)
+    whole(len(tested), eval_steps=eval_steps)   # a batch for each size
     range_of(least, most, 'points')
     settings = dict(least=least, most=most, tested=list(tested), layers=list(layers), source=source, steps=steps,
                     eval_steps=eval_steps, eval_rows=eval_rows)
     if one_of('source', source, ('made', 'files')) == 'made': draws,sizes = [hull_problems]*3,list(range(least, most+1))
     else:
-        found,settings['sha256'] = _from_files(most, tested)
+        found,settings['sha256'] = _from_files(path, most, tested)
         learnt,sizes = _drawn([p for k,p in enumerate(found['train']) if k % 10])
         (held, there),(last, at_last) = _drawn(found['train'][::10]),_drawn([p for n in tested for p in found[n]])
         draws,sizes = [learnt, held, last],[n for n in sizes if n >= least]

@@ -24,6 +24,19 @@ def _numbers(items, size, rng):
 # %% ../../nbs/tasks/41_repr_recall.ipynb #00500b7a
 orders = 'sorted','shuffled'
 
+# %% ../../nbs/tasks/41_repr_recall.ipynb #41s00001
+def _check_sizes(bits, segments, items, least, most, order):
+    "Raise a `ValueError` that names the first size that no sequence can have"
+    whole(bits=bits, segments=segments, items=items, least=least)
+    range_of(least, most, 'questions')
+    one_of('order', order, orders)
+    if segments % 2 or bits % segments:
+        raise ValueError(f'bits={bits}, segments={segments}: expected an even number of segments that divides the bits')
+    if (there := 2**(bits//segments) - 2) < items:
+        raise ValueError(f'bits={bits}, segments={segments}, items={items}: expected at most {there} items, since a '
+                         f'segment of {bits//segments} bits has no more distinct values')
+    if bits//segments > 62: raise ValueError(f'bits={bits}, segments={segments}: expected at most 62 bits in a segment')
+
 # %% ../../nbs/tasks/41_repr_recall.ipynb #8edffd45
 def repr_recall_sequences(
     n:int,           # Number of sequences
@@ -36,6 +49,7 @@ def repr_recall_sequences(
     order:str='sorted', # Order of the numbers of a segment over the items, 'sorted' or 'shuffled'
 )->list:             # Tuple (input, target, answers, eligible) of every sequence; this task reproduces nothing
     "Sequences of representation recall"
+    _check_sizes(bits, segments, items, least, most, order)
     out,size = [],bits//segments
     half = segments//2
     for asked in rng.randint(least, most+1, n):
@@ -65,15 +79,7 @@ def repr_recall_question(
     order:str='sorted', # Order of the numbers of a segment over the items, 'sorted' or 'shuffled'
 )->RecallQuestion:
     "The question of representation recall: the erased segments of an item"
-    whole(bits=bits, segments=segments, items=items, least=least)
-    range_of(least, most, 'questions')
-    one_of('order', order, orders)
-    if segments % 2 or bits % segments:
-        raise ValueError(f'bits={bits}, segments={segments}: expected an even number of segments that divides the bits')
-    if (there := 2**(bits//segments) - 2) < items:
-        raise ValueError(f'bits={bits}, segments={segments}, items={items}: expected at most {there} items, since a '
-                         f'segment of {bits//segments} bits has no more distinct values')
-    if bits//segments > 62: raise ValueError(f'bits={bits}, segments={segments}: expected at most 62 bits in a segment')
+    _check_sizes(bits, segments, items, least, most, order)
     title = f'Representation recall, {items} items of {segments} segments'
     return bit_question('repr_recall', title, bits+2, bits//2, flags=False)
 
@@ -105,6 +111,7 @@ def question_alone(
     seed:int=0,      # Random seed of the sequences
 )->float:            # Likelihood of a channel, from 0.5 to 1
     "The likelihood that the best answer reaches that sees only the question, in the sorted order"
+    _check_sizes(bits, segments, items, least, most, 'sorted')
     size,ways = bits//segments,math.comb
     top = 2**size - 2
     chance = np.array([[ways(v-1, j)*ways(top-v, items-1-j)/ways(top, items) if 0 < v <= top else 0
