@@ -62,7 +62,8 @@ def read_stories(
         elif story is None: raise bad(f'expected the first line of a story, found line {number}')
         elif int(number) != last+1: raise bad(f'expected line {last+1} of the story, or its first, found line {number}')
         told,_,answer = rest.partition('\t')
-        words,ask,last = _split(told),'?' in told,int(number)
+        words,ask = _split(told),'?' in told
+        last = int(number)
         told_answer = _split(answer.split('\t')[0])
         if not words: raise bad('expected words, found none')
         if words[-1] not in '.?': raise bad("expected a sentence that ends with '.' or '?'")

@@ -128,7 +128,8 @@ def memory_learner(
     if clip is not None and not clip > 0: raise ValueError(f'clip={clip}: expected a positive number, or None')
     penalty = max((getattr(p, 'l2', 0.) for p in model.parameters()), default=0.)
     if penalty and opt != 'sparse_adam':
-        raise ValueError(f"opt={opt!r}: expected 'sparse_adam', which alone adds the penalty that the model has (l2={penalty:g})")
+        raise ValueError(f"opt={opt!r}: expected 'sparse_adam', which alone adds the penalty that the model has "
+                         f'(l2={penalty:g})')
     clipping = [] if clip is None else [(Clip if clip_acts else ClipTooEarly)(clip)]
     carrying = [] if carry is None else [CarryState(carry, carry_eval)]
     if carry is None and getattr(dls.train, 'resets', False):
