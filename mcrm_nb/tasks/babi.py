@@ -42,6 +42,21 @@ def _split(text): return [w for w in re.sub(r'([.?])', r' \1 ', text.replace(','
                           if w.isalpha() or w in '.?']
 
 # %% ../../nbs/tasks/46_babi.ipynb #25a403ad
+def _check_number(number, story, last, bad):
+    "Raise an error unless a line with this number may follow the last one"
+    if not number.isdigit(): raise bad(f'expected a line number, found {number[:20]!r}')
+    if number == '1':
+        if story and not story.answers: raise bad('expected a question before the next story')
+    elif story is None: raise bad(f'expected the first line of a story, found line {number}')
+    elif int(number) != last+1: raise bad(f'expected line {last+1} of the story, or its first, found line {number}')
+
+def _check_words(words, ask, told_answer, bad):
+    "Raise an error unless the words of a line are a sentence, with an answer if it is a question"
+    if not words: raise bad('expected words, found none')
+    if words[-1] not in '.?': raise bad("expected a sentence that ends with '.' or '?'")
+    if ask != bool(told_answer): raise bad('expected an answer behind a question, and none elsewhere')
+
+# %% ../../nbs/tasks/46_babi.ipynb #46r00001
 def read_stories(
     text:str,     # Content of a file
     lexicon:dict, # Number of every word; new words are added
@@ -49,31 +64,24 @@ def read_stories(
     name:str='',  # Name of the file, for error messages
 )->list:          # List of `Story`
     "The stories of a file"
-    out,story,last = [],None,0
+    out,story = [],None
+    last,file = 0,name or 'bAbI file'
     for k,line in enumerate(text.split('\n'), 1):
         if not line.strip(): continue
-        bad = lambda why: DataError(f'{name or "bAbI file"}, line {k}: {why}')
+        bad = lambda why: DataError(f'{file}, line {k}: {why}')
         number,_,rest = line.strip().partition(' ')
-        if not number.isdigit(): raise bad(f'expected a line number, found {number[:20]!r}')
-        if number == '1':
-            if story and not story.answers: raise bad('expected a question before the next story')
-            story = Story([], [], [], [], task)
-            out.append(story)
-        elif story is None: raise bad(f'expected the first line of a story, found line {number}')
-        elif int(number) != last+1: raise bad(f'expected line {last+1} of the story, or its first, found line {number}')
+        _check_number(number, story, last, bad)
+        if number == '1': out.append(story := Story([], [], [], [], task))
         told,_,answer = rest.partition('\t')
         words,ask = _split(told),'?' in told
-        last = int(number)
-        told_answer = _split(answer.split('\t')[0])
-        if not words: raise bad('expected words, found none')
-        if words[-1] not in '.?': raise bad("expected a sentence that ends with '.' or '?'")
-        if ask != bool(told_answer): raise bad('expected an answer behind a question, and none elsewhere')
+        last,told_answer = int(number),_split(answer.split('\t')[0])
+        _check_words(words, ask, told_answer, bad)
         number_of = lambda w: lexicon.setdefault(w, len(lexicon))
         story.words += [*map(number_of, words), *[3]*len(told_answer)]
         story.answers += map(number_of, told_answer)
         story.asked += [0]*len(words) + [max(story.asked, default=0)+1]*len(told_answer)
         story.question += [ask]*len(words) + [False]*len(told_answer)
-    if not out: raise DataError(f'{name or "bAbI file"}: expected stories, found none')
+    if not out: raise DataError(f'{file}: expected stories, found none')
     if not story.answers: raise bad('expected a question before the end of the file')
     return out
 
