@@ -56,7 +56,7 @@ _say('babi', 'paper code', f'{_CODE}: nothing is held back', data=dict(valid_sha
 _say('babi', 'fair', f'{_OURS}: a tenth is held back to choose by', data=dict(valid_share=.1))
 
 # %% ../../nbs/studies/40_dam.ipynb #f0b40f75
-_QUICK = 'ours: learns in under a minute of one core'
+_QUICK = 'ours: learns in about a minute of one core'
 _quick = dict(
     repr_recall=(dict(blocks=4, slots=8, width=16, heads=1, units=64), dict(lr=3e-4, epochs=6),
                  dict(bits=16, segments=4, items=4, least=4, most=8)),
