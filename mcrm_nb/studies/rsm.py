@@ -74,8 +74,8 @@ for e in _reber:
     _say(e, _everyone, _TABLE, bs=400)
     _say(e, _everyone, _TABLE, 'rsm', hidden_size=1200,
          options=dict(cells=6, k=25, gamma=.98, epsilon=0., classifier=500, slope=1.))
-    _say(e, 'code', _JSON, 'rsm', hidden_size=1600,
-         options=dict(cells=8, k=25, gamma=.98, epsilon=0., classifier=500, slope=1.))
+    _say(e, 'code', f'{_JSON}; order of the reset: {_FIRST}', 'rsm', hidden_size=1600,
+         options=dict(cells=8, k=25, gamma=.98, epsilon=0., classifier=500, slope=1., reset_order='before'))
 for e in _digits:
     _say(e, _everyone, _JSON, epochs=50, data=dict(steps=1000))
     _say(e, _everyone, _TABLE, bs=300)

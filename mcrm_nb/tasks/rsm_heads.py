@@ -17,8 +17,8 @@ from fastcore.basics import patch
 from ..options import one_of
 from ..kernels.rsm import group_top, sparse_linear
 from ..layers.conv_rsm import ConvRSM, pool, same_conv, same_conv_transpose
-from ..layers.rsm import (check_numbers, norms, recurrent_input, reset_streams, rsm_parts, stored_traces,
-                                trace_orders)
+from ..layers.rsm import (check_numbers, norms, recurrent_input, reset_orders, reset_streams, rsm_parts,
+                                stored_traces, trace_orders)
 from .online import check_begins
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #c24dc8e5
@@ -238,6 +238,7 @@ class LocalModel(nn.Module):
         l2:float=0.,          # Half the factor of the classifier's squared weights; only opt='sparse_adam' adds it
         classifier_norm:str='sum',  # Kind of norm of the classifier's input: 'sum', 'abs' or 'none'
         cut:bool=False,       # Whether the recurrent weights are zero
+        reset_order:str='after', # What a stream that begins anew loses: all, or with 'before' the inhibition alone
         decode:str='none',    # Non-linearity of the decoder, 'none' or 'sigmoid'
         **options,            # Options of the memory
     ):
@@ -245,6 +246,7 @@ class LocalModel(nn.Module):
         _check_stream_options(classifier, options)
         self.rnn = make(question.input_size, hidden_size, batch_first=True, **options)
         self.decode,self.classifier = one_of('decode', decode, ('none', 'sigmoid')),None
+        self.reset_order = one_of('reset_order', reset_order, reset_orders)
         if 'classification' in question.terms:
             self.classifier = CodeClassifier(hidden_size, classifier, question.n_out, trace, slope=slope, l2=l2,
                                              norm=classifier_norm)
@@ -277,6 +279,17 @@ def _pass(self:LocalModel, x, hx):
     answer,traces = self._read(code, () if hx is None else hx[n:])
     return answer, (*state, *traces)
 
+# %% ../../nbs/tasks/06_rsm_heads.ipynb #06c00001
+@patch
+def cleared(self:LocalModel,
+    state,  # State after a window: a tuple of tensors of shape (1, batch, cells)
+    anew,   # Whether each stream begins anew, of shape (1, batch)
+)->tuple:   # State to go on with
+    "The state with those streams cleared that begin anew; after a `reset_order` of 'before' code and traces survive"
+    lost = ('inhibition',) if self.reset_order == 'before' else (*self.rnn.states, 'classifier_trace')
+    names = *self.rnn.states,'classifier_trace'
+    return tuple(s.masked_fill(anew[...,None], 0) if name in lost else s for name,s in zip(names, state))
+
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #a98a862b
 @patch
 def forward(self:LocalModel,
@@ -291,7 +304,7 @@ def forward(self:LocalModel,
     else:
         parts,state = [],hx
         for t in range(x.shape[1]):
-            if state is not None: state = tuple(s*(begins[:,t] == 0).to(s)[None,:,None] for s in state)
+            if state is not None: state = self.cleared(state, begins[None,:,t] > 0)
             one,state = self._pass(x[:,t:t+1], state)
             parts.append(one)
         answer = {k: torch.cat([p[k] for p in parts], 1) for k in parts[0]}

@@ -205,7 +205,8 @@ def _begin_anew(self:CarryState, lead):
         raise ValueError(f'{name}: expected a memory that starts at zero, since the streams have resets')
     states = self.state if isinstance(self.state, tuple) else (self.state,)
     anew = reset.unsqueeze(lead) > 0
-    states = tuple(s.masked_fill(anew.view(*anew.shape, *[1]*(s.dim()-anew.dim())), 0) for s in states)
+    if own := getattr(self.model, 'cleared', None): states = own(states, anew)   # a model with a rule of its own
+    else: states = tuple(s.masked_fill(anew.view(*anew.shape, *[1]*(s.dim()-anew.dim())), 0) for s in states)
     self.state = states if isinstance(self.state, tuple) else states[0]
     return begins
 
