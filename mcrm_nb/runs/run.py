@@ -133,6 +133,13 @@ def _resume(learn, spec, at, made_on):
     learn.curve.rows,learn.curve.diverged = info['rows'],info['diverged']
     return best, earlier_machines(info, made_on)
 
+# %% ../../nbs/runs/02_run.ipynb #02s00001
+def _check_scored(task, part, score):
+    "Raise an error if a task has a metric that found nothing to score in a part of the data"
+    if task.metric is not None and score is None:
+        raise ValueError(f'{task.name}: no step of the {part} data counts for the score ({task.score_name}); expected '
+                         'more data there, such as a larger eval_steps')
+
 # %% ../../nbs/runs/02_run.ipynb #b0c21b47
 def _train(spec, task, device, at, on_progress):
     "Train from the checkpoint at `at`, if there is one, and save after every epoch"
@@ -151,6 +158,7 @@ def _train(spec, task, device, at, on_progress):
         lr = scheduled_lr(spec.lr, spec.schedule, losses)
         with learn.no_bar(), learn.no_logging(): learn.fit(1, lr=lr)
         rows[-1]['lr'] = lr
+        _check_scored(task, 'validation', curve.diverged or rows[-1].get(getattr(task.metric, '__name__', None)))
         if not best or rows[-1]['valid_loss'] < min(losses):
             best = {k: v.clone() for k,v in learn.model.state_dict().items()}
         save_tensors(at, *pack_checkpoint(spec, learn.model.state_dict(), learn.opt.opt.state_dict()['state'], best,
@@ -173,6 +181,7 @@ def _test(task, learn, weights=None):
     if weights: learn.model.load_state_dict(weights)
     with learn.no_bar(), learn.no_logging(): loss,*found = learn.validate(2)
     reported,further = found[:task.metric is not None],getattr(task, 'further', ())
+    _check_scored(task, 'test', reported[0] if reported else None)
     others = {m.name: v for m,v in zip(further, found[len(reported):]) if v is not None}
     return dict(loss=loss, score=task.score(loss, *reported), **others)
 
