@@ -182,7 +182,7 @@ class Ratio(Metric):
         part,whole = self.count(learn.pred, *learn.yb)
         self.part,self.all = self.part+float(part),self.all+float(whole)
     @property
-    def value(self): return self.show(self.part/self.all) if self.all else float('nan')
+    def value(self): return self.show(self.part/self.all) if self.all else None   # nothing was counted
     @property
     def name(self): return self.__name__
 
