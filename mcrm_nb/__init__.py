@@ -16,7 +16,7 @@ from .layers.registry import hidden_size_for, memories, parameters_of
 # %% ../nbs/tool/01_package.ipynb #9991b506
 _public = {cls+end: module
            for m in memories.values() for module,cls in [m.path.split(':')] if module.startswith('mcrm_nb')
-           for end in ('', 'Cell')}
+           for end in ('', 'Cell')} | dict(ConvRSM='mcrm_nb.layers.conv_rsm')   # for films; it has no key
 
 def __getattr__(name):
     if name not in _public: raise AttributeError(f"module 'mcrm_nb' has no attribute {name!r}")
@@ -29,6 +29,7 @@ def __dir__(): return sorted([*__all__, '__version__', '__doc__', '__name__', '_
 
 # %% ../nbs/tool/01_package.ipynb #a4d02b6f
 if TYPE_CHECKING:
+    from mcrm_nb.layers.conv_rsm import ConvRSM
     from mcrm_nb.layers.cornn import CoRNN, CoRNNCell
     from mcrm_nb.layers.dam import DAM, DAMCell, DNC, DNCCell
     from mcrm_nb.layers.gru import GRU, GRUCell

@@ -176,7 +176,8 @@ Budget = Annotated[Optional[float], typer.Option(help='Stop after this many seco
 Together = Annotated[Optional[int], typer.Option(help='Seeds of one run that are trained at once (default: 16 on a '
                                                       'GPU, else 1).', min=1)]
 Change = Annotated[Optional[list[str]], typer.Option(
-    help='Setting to change, such as epochs=3 or data.seq_len=100; repeat the option for several.')]
+    help='Setting to change, such as epochs=3, data.seq_len=100 or options.layer_norm=false; none stands for no value. '
+         'Repeat the option for several.')]
 Records = Annotated[Path, typer.Option(help='Folder with records of your own.')]
 ListRuns = Annotated[bool, typer.Option('--list', help='List every run by its name, too.')]
 Measure = Annotated[bool, typer.Option('--measure', help='Time the first batches of runs that are not on record; '
@@ -416,7 +417,7 @@ def _changes(given, experiment):
         if not sign: raise ValueError(f'change={text!r}: expected name=value, such as epochs=3')
         try: found = tomllib.loads(text)
         except tomllib.TOMLDecodeError:
-            try: found = tomllib.loads(f'{key} = {_number(value)}')
+            try: found = _with_value(tomllib.loads(f'{key} = 0'), _of_python(value))
             except tomllib.TOMLDecodeError:
                 raise ValueError(f'change={text!r}: expected name=value, such as epochs=3') from None
         for k,v in found.items():
@@ -424,10 +425,16 @@ def _changes(given, experiment):
             out[k] = {**old, **v} if isinstance(v, dict) and isinstance(old, dict) else v
     return read_change(out, [experiment])
 
-def _number(value):
-    "A value as TOML writes it: .01 as 0.01, anything else as a text"
-    try: return repr(float(value))
-    except ValueError: return json.dumps(value.strip())
+def _of_python(value):
+    "A value that TOML would write otherwise: .01, True, False, None; anything else is a text"
+    words = {'True': True, 'False': False, 'None': None, 'null': None}
+    if (text := value.strip()) in words: return words[text]
+    try: return float(text)
+    except ValueError: return text
+
+def _with_value(found, value):
+    "Put a value in place of the only one in nested dicts"
+    return {k: _with_value(v, value) if isinstance(v, dict) else value for k,v in found.items()}
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d0008
 def _watched(spec, out, device, attempt):
@@ -836,6 +843,15 @@ def _notes(t):
     from mcrm_nb.analysis.results import each_once
     if devices := each_once(d for d in t.device if d): _say(f'made on: {devices}')
 
+# %% ../nbs/tool/00_command_line.ipynb #00f00001
+def _references(task, protocol, scale, records):
+    "Scores that a record has for comparison, such as those of trivial answers, as text"
+    from mcrm_nb.analysis.results import results
+    from mcrm_nb.analysis.tables import short_score
+    for name in results(task, protocol, scale, records).name:
+        if found := records[name]['task'].get('references'):
+            return ', '.join(f'{k} {short_score(task, v)}' for k,v in found.items())
+
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000e
 def _show_detail(task, protocol, scale, shipped, mine, format):
     "One experiment under one protocol and scale: the package's runs, then one's own"
@@ -859,6 +875,8 @@ def _show_detail(task, protocol, scale, shipped, mine, format):
         _say_scores(short.ours, scale != 'full')
         for what,column in ('against the paper', 'verdict'), ('made on', 'made on'):
             if len(words := set(t[column])) == 1: _say(f'{what}: {words.pop()}')
+        known = _references(task, protocol, scale, {**shipped, **mine})
+        if known: _say(f'scores for comparison: {known}')
         console.print()
 
 # %% ../nbs/tool/00_command_line.ipynb #0b294244

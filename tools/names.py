@@ -18,7 +18,7 @@ def entries():
 
 def block():
     "The source of the cell"
-    homes = {}
+    homes = {f'{lib.name}.layers.conv_rsm': {'ConvRSM': 1}}   # the one layer that has no key in the registry
     for _, module, cls in entries():
         if module.startswith(f'{lib.name}.'): homes.setdefault(module, {}).update({cls: 1, f'{cls}Cell': 1})
     lines = [f'    from {module} import {", ".join(names)}' for module, names in sorted(homes.items())]

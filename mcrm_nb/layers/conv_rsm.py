@@ -146,6 +146,7 @@ def _check_conv(input_size, per_layer):
     if not (isinstance(input_size, (tuple, list)) and len(input_size) == 3 and all(map(whole, input_size))):
         raise ValueError(f'input_size={input_size!r}: expected channels, height and width, whole numbers of at least 1')
     n = len(per_layer['hidden_size'])
+    if not n: raise ValueError('hidden_size=(): expected at least one layer')
     for name,vs in per_layer.items():
         if len(vs) != n: raise ValueError(f'{name}={vs!r}: expected one value, or one for each of {n} layers')
         if name == 'decode': [one_of('decode', v, decoders) for v in vs]
@@ -203,8 +204,10 @@ def __init__(self:ConvRSM,
     self.per_layer = {name: _each(v, n) for name,v in per.items()}
     _check_conv(input_size, self.per_layer)
     self.input_size,self.num_layers = tuple(input_size),n
-    self.feedback,self.cell_bias = feedback,cell_bias
+    self.feedback,self.cell_bias = (one_of(k, v, (True, False)) for k,v in
+                                    (('feedback', feedback), ('cell_bias', cell_bias)))
     self.options,self.recurrent_dropout = check_rsm_options(options, conv_options),recurrent_dropout
+    one_of('resize_rule', self.options['resize_rule'], resizes)
     check_rsm_options(dict(recurrent_dropout=recurrent_dropout))
     self.start,self.backend = one_of('start', start, starts),one_of('backend', backend, ('auto', 'reference'))
     for k,shape in self.weight_shapes().items():
@@ -305,6 +308,8 @@ def _layer(self:ConvRSM, k, state):
 # %% ../../nbs/layers/12_conv_rsm.ipynb #12p00001
 def _check_picture(x, size, state):
     "Raise a `ValueError` unless there is a picture of finite numbers for every stream of the state"
+    if not isinstance(state, dict) or 'previous_l0' not in state:
+        raise ValueError(f'state of type {type(state).__name__}: expected a dict from `zero_state` or the last step')
     want = state['previous_l0'].shape[:1] + torch.Size(size)
     if x.shape != want: raise ValueError(f'x of shape {tuple(x.shape)}: expected {tuple(want)}')
     check_numbers('x', x)
@@ -394,13 +399,22 @@ def generate(self:ConvRSM,
     n:int,           # Number of pictures to generate
     rectify=None,    # Function that cleans every prediction before it becomes the input
 )->torch.Tensor:     # Generated pictures, (n, batch, channels, height, width)
-    "Continue a film: every prediction is the next input"
+    "Continue a film: every prediction is the next input; without dropout"
+    if not n >= 1: raise ValueError(f'n={n!r}: expected at least one picture')
     rectify = rectify or (lambda v: v)
-    with torch.no_grad():
-        _,state = self(film)
-        made = []
-        for _ in range(n):
-            layers,state = self.step(None, state)
-            made.append(rectify(layers[0]['prediction']))
-            state['previous_l0'] = made[-1]
+    made,training = [],self.training
+    self.eval()
+    try:
+        with torch.no_grad():
+            _,state = self(film)
+            for _ in range(n):
+                layers,state = self.step(None, state)
+                made.append(rectify(layers[0]['prediction']))
+                state['previous_l0'] = made[-1]
+    finally: self.train(training)
     return torch.stack(made)
+
+@patch
+def extra_repr(self:ConvRSM):
+    "What `print` says of a stack: pictures and sizes by layer"
+    return f'{self.input_size}, ' + ', '.join(f'{k}={v}' for k,v in self.per_layer.items())

@@ -19,7 +19,7 @@ from torch import nn
 from torch.fx import Proxy
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
-from ..options import one_of
+from ..options import did_you_mean, one_of
 from .backends import autocasts, backend_for, backends, being_made
 
 # %% ../../nbs/layers/01_recurrence.ipynb #71e1cfea
@@ -88,7 +88,8 @@ class Memory(nn.Module):
         self.bias = bias
         for k in options:
             if k not in self.options:
-                raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument '{k}'")
+                raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument '{k}'"
+                                + did_you_mean(k, self.options))
         self.options = {**self.options, **options}
 
 # %% ../../nbs/layers/01_recurrence.ipynb #60342865

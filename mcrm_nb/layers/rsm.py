@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 from fastcore.basics import patch
-from ..options import one_of
+from ..options import did_you_mean, one_of
 from ..torch_private import transformed
 from .recurrence import Recurrent, RecurrentCell
 
@@ -44,7 +44,7 @@ def normalise(
     "Values scaled to a unit sum"
     if norm == 'none': return values
     total = values.abs() if norm == 'abs' else values
-    return values/(total.sum(dims, keepdim=True) + tiny)
+    return values/(total.sum(dims, keepdim=True) + max(tiny, torch.finfo(values.dtype).tiny))
 
 # %% ../../nbs/layers/07_rsm.ipynb #e8a31c23
 norms = 'sum','none','abs'
@@ -179,7 +179,8 @@ def check_rsm_options(
     "All options with their defaults; an error names the first invalid one"
     defaults = rsm_options if defaults is None else defaults
     for name in options:
-        if name not in defaults: raise TypeError(f"got an unexpected keyword argument '{name}'")
+        if name not in defaults:
+            raise TypeError(f"got an unexpected keyword argument '{name}'" + did_you_mean(name, defaults))
     all_of,real = {**defaults, **options}, lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)
     choices = dict(norm=norms, trace_order=trace_orders, stored_trace=stored_traces, inhibited_by=inhibitors,
                    ties=tie_rules, winner_cell=(True, False), cell_bias=(True, False))
@@ -360,7 +361,10 @@ def predict(self:RSM,
     end:str=None, # Layer, by the end of its weights' names, '_l0' for the first; the last one if left out
 ):                # Prediction of its next input, (..., width of the layer's input)
     "Predict the next input by a layer's own decoder"
-    end = end or self.ends[-1]
+    end = self.ends[-1] if end is None else one_of('end', end, self.ends)
+    if code.shape[-1] != self.hidden_size:
+        raise ValueError(f'code of shape {tuple(code.shape)}: expected {self.hidden_size} cells, the code of one layer '
+                         'and direction')
     return rsm_decode(code, getattr(self, 'decoder_weight'+end), getattr(self, 'decoder_bias'+end, None),
                       self.options['cells'])
 
@@ -371,4 +375,7 @@ def prediction_loss(self:RSM,
     end:str=None, # Layer: see `predict`
 ):                # Mean squared error
     "Local loss of a layer"
-    return F.mse_loss(self.predict(code, end), target.detach())
+    made = self.predict(code, end)
+    if target.shape != made.shape:
+        raise ValueError(f'target of shape {tuple(target.shape)}: expected {tuple(made.shape)}, as the prediction')
+    return F.mse_loss(made, target.detach())

@@ -9,7 +9,7 @@ __all__ = ['parse_plan', 'read_change', 'shipped_plans', 'plan_subjects', 'read_
 from dataclasses import fields
 from pathlib import Path
 
-from ..options import one_of
+from ..options import did_you_mean, one_of
 from .registry import experiments, spec_for, study_named
 try: import tomllib
 except ImportError: import tomli as tomllib
@@ -87,7 +87,8 @@ def read_change(
     from mcrm_nb.tasks.registry import task_maker
     known = {f.name for f in fields(RunSpec)} - {'task', 'memory', 'seed', 'protocol', 'scale'} | {'n_params'}
     for k in change:
-        if k not in known: raise ValueError(f'change: {k!r} is unknown, expected {", ".join(sorted(known))}')
+        if k not in known:
+            raise ValueError(f'change: {k!r} is unknown, expected {", ".join(sorted(known))}' + did_you_mean(k, known))
     for k in mapping_fields:
         if not isinstance(change.get(k, {}), dict):
             raise ValueError(f'change: {k}={change[k]!r}: expected a table of names and values, {{}} for none')

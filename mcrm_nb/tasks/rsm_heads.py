@@ -184,7 +184,10 @@ def step(self:OnlineRSM,
     "Predict the input and its label from the state, compare, and take the input in"
     new,layers = {},[]
     losses = {}
-    if x is not None: check_numbers('x', x)
+    if x is not None:
+        want = tuple(state['previous_l0'].shape)
+        if tuple(x.shape) != want: raise ValueError(f'x of shape {tuple(x.shape)}: expected {want}')
+        check_numbers('x', x)
     for end in self.rsm.ends:
         parts = self.layer_parts(end, state, boost)
         if x is None: x = parts['prediction'].detach()
