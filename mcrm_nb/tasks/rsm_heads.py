@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from fastcore.basics import patch
-from ..options import one_of
+from ..options import one_of, whole
 from ..kernels.rsm import group_top, sparse_linear
 from ..layers.conv_rsm import ConvRSM, pool, same_conv, same_conv_transpose
 from ..layers.rsm import (check_numbers, norms, recurrent_input, reset_orders, reset_streams, rsm_parts,
@@ -335,6 +335,11 @@ class FilmModel(nn.Module):
         if side**2 != question.input_size:
             raise ValueError(f'input_size={question.input_size}: expected the pixels of a square picture')
         if 'classification' in question.terms: raise ValueError('conv=True: expected a question without labels')
+        whole(upper=o['upper'], upper_k=o['upper_k'], cells=o['cells'])
+        groups,rest = divmod(o['upper'], o['cells'])
+        if rest: raise ValueError(f"upper={o['upper']}: expected a multiple of cells={o['cells']}")
+        if o['upper_k'] > groups:
+            raise ValueError(f"upper_k={o['upper_k']}: expected at most the number of groups, upper/cells={groups}")
         pairs = {k: (o.pop(k), o.pop(upper)) for k,upper in (('kernel_size', 'upper_kernel'), ('k', 'upper_k'))}
         self.rnn = ConvRSM((1, side, side), (hidden_size, o.pop('upper')), pool_size=(o.pop('pool_size'), 1),
                            decode=(decode, 'none'), **pairs, **o)
