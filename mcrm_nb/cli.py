@@ -852,6 +852,24 @@ def _references(task, protocol, scale, records):
         if found := records[name]['task'].get('references'):
             return ', '.join(f'{k} {short_score(task, v)}' for k,v in found.items())
 
+# %% ../nbs/tool/00_command_line.ipynb #00f00003
+def _left_out(task, mine, shown):
+    "Number of one's own runs of an experiment that a table does not show"
+    from mcrm_nb.analysis.results import all_runs
+    if not mine: return 0
+    return int((all_runs(mine).experiment == task).sum() - (0 if shown is None else shown.seeds.sum()))
+
+# %% ../nbs/tool/00_command_line.ipynb #00f00004
+def _say_part(title, task, scale, t):
+    "Print one block of an experiment's runs"
+    from mcrm_nb.studies.registry import experiments
+    _title(title, _unit(experiments[task].title))
+    short = _short_detail(task, t)
+    _print_frame(short)
+    _say_scores(short.ours, scale != 'full')
+    for what,column in ('against the paper', 'verdict'), ('made on', 'made on'):
+        if len(words := set(t[column])) == 1: _say(f'{what}: {words.pop()}')
+
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000e
 def _show_detail(task, protocol, scale, shipped, mine, format):
     "One experiment under one protocol and scale: the package's runs, then one's own"
@@ -867,17 +885,14 @@ def _show_detail(task, protocol, scale, shipped, mine, format):
         t = pd.concat({who: write(task, t).assign(unit=unit) for who,t in parts.items()}, names=['records'])
         return _show(t if len(parts['yours']) else t.loc['package'], format)
     for who,t in parts.items():
-        if not len(t): continue
-        title = experiments[task].title
-        _title(f'{title}, {protocol}, {scale}' + ', yours'*(who == 'yours'), _unit(title))
-        short = _short_detail(task, t)
-        _print_frame(short)
-        _say_scores(short.ours, scale != 'full')
-        for what,column in ('against the paper', 'verdict'), ('made on', 'made on'):
-            if len(words := set(t[column])) == 1: _say(f'{what}: {words.pop()}')
-        known = _references(task, protocol, scale, {**shipped, **mine})
+        title = f'{experiments[task].title}, {protocol}, {scale}' + ', yours'*(who == 'yours')
+        if len(t): _say_part(title, task, scale, t)
+        known = len(t) and _references(task, protocol, scale, mine if who == 'yours' else shipped)
         if known: _say(f'scores for comparison: {known}')
-        console.print()
+        if len(t): console.print()
+    if n := _left_out(task, mine, parts.get('yours')):
+        _say(f'{n} of your runs of {task} {"is" if n == 1 else "are"} not in this table: other settings, or no score '
+             '(mcrm_nb table --runs lists all)')
 
 # %% ../nbs/tool/00_command_line.ipynb #0b294244
 def _short_detail(task, t):
