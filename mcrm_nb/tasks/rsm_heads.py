@@ -241,7 +241,7 @@ class LocalModel(nn.Module):
         l2:float=0.,          # Half the factor of the classifier's squared weights; only opt='sparse_adam' adds it
         classifier_norm:str='sum',  # Kind of norm of the classifier's input: 'sum', 'abs' or 'none'
         cut:bool=False,       # Whether the recurrent weights are zero
-        reset_order:str='after', # What a stream that begins anew loses: all, or with 'before' the inhibition alone
+        reset_order:str='after', # Order of reset and storing, see `reset_streams`; 'before': code and trace stay
         decode:str='none',    # Non-linearity of the decoder, 'none' or 'sigmoid'
         **options,            # Options of the memory
     ):
@@ -288,10 +288,9 @@ def cleared(self:LocalModel,
     state,  # State after a window: a tuple of tensors of shape (1, batch, cells)
     anew,   # Whether each stream begins anew, of shape (1, batch)
 )->tuple:   # State to go on with
-    "The state with those streams cleared that begin anew; after a `reset_order` of 'before' code and traces survive"
-    lost = ('inhibition',) if self.reset_order == 'before' else (*self.rnn.states, 'classifier_trace')
-    names = *self.rnn.states,'classifier_trace'
-    return tuple(s.masked_fill(anew[...,None], 0) if name in lost else s for name,s in zip(names, state))
+    "The state with those streams cleared that begin anew, by `reset_streams`"
+    named = dict(zip((*self.rnn.states, 'classifier_trace'), (s[0] for s in state)))
+    return tuple(s[None] for s in reset_streams(named, named, ~anew[0], self.reset_order).values())
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #a98a862b
 @patch
