@@ -462,7 +462,7 @@ def _watched(spec, out, device, attempt):
 def _resumed(spec, out):
     "The number of epochs that are done already"
     from mcrm_nb.runs.sweeps import saved_rows
-    return len(saved_rows(spec, out))
+    return len(saved_rows(spec.name, out))
 
 def _epoch_line(r, spec):
     more = ''.join(f'  {k} {v:.4g}' for k,v in r.items()
@@ -744,9 +744,15 @@ def show_table(
     elif runs: _show(_run_list(mine, task, scale, protocol, format), format)
     elif task and not (own or plan): _show_detail(task, protocol or 'fair', scale or 'quick', shipped, mine, format)
     else: _show_table1(task, protocol, scale, shipped, mine, format, own or plan, whose)
+    if runs and format == 'text': _say_unfinished(records)
     if bad: raise typer.Exit(1)
 
 # %% ../nbs/tool/00_command_line.ipynb #db490723
+def _say_unfinished(folder):
+    from mcrm_nb.runs.sweeps import unfinished
+    for name,n in unfinished(folder).items():
+        _say(f'not finished: {name}, {n} epoch{"s"*(n > 1)} done; the command that began it resumes it')
+
 def _show(frame, format, keys=None):
     from mcrm_nb.analysis.tables import formats
     if format == 'text': _print_frame(frame, keys)

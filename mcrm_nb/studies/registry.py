@@ -7,6 +7,7 @@ __all__ = ['studies', 'experiments', 'settings', 'add_study', 'study_named', 'st
            'settings_table']
 
 # %% ../../nbs/studies/01_registry.ipynb #e936215a
+from contextlib import contextmanager
 from functools import cache
 from ..options import one_of
 from ..layers.registry import check_budget, hidden_size_for, labels, memories, parameters_of
@@ -97,6 +98,19 @@ def check(experiment, memory, protocol, scale):
                              ('scale', scale, scales)): one_of(name, value, known)
     memories[memory]
 
+@contextmanager
+def _taken_by(memory, options):
+    "A memory that does not know an option is an error that names the options and the memory"
+    try: yield
+    except TypeError as e: raise ValueError(f'options={options}: {labels[memory]} does not take them ({e})') from e
+
+@cache
+def _check_model(task, data, memory, hidden_size, options):
+    "Build a run's model without its numbers, so that an option that is wrong is an error before any run begins"
+    import torch
+    with torch.device('meta'), torch.random.fork_rng([]):
+        _question(task, data).model(memory, hidden_size, **dict(options))
+
 # %% ../../nbs/studies/01_registry.ipynb #b866302d
 def spec_for(
     experiment:str,         # Key of `experiments`
@@ -117,14 +131,14 @@ def spec_for(
     options = {k: fixed(v) for k,v in dict(change.get('options', given.get('options', {}))).items()}
     asked = sorted((k, fixed(v)) for k,v in data.items() if (k, v) != ('seed', 'run'))
     question = _question(x.task, tuple(asked))
-    try: units = _units(question, memory, given, options)
-    except TypeError as e: raise ValueError(f'options={options}: {labels[memory]} does not take them ({e})') from e
+    with _taken_by(memory, options): units = _units(question, memory, given, options)
     apart = 'reference','reference_options','units','n_params'
     given = {k: v for k,v in given.items() if '.' not in k and k not in apart} | dict(hidden_size=units)
     if data.get('seed') == 'run': data['seed'] = seed
     if given.get('carry') == 'stride': given['carry'] = data['stride']
-    return RunSpec(x.task, memory, seed=seed, protocol=protocol, scale=scale,
-                   **{**given, **change}, data=data)
+    spec = RunSpec(x.task, memory, seed=seed, protocol=protocol, scale=scale, **{**given, **change}, data=data)
+    with _taken_by(memory, options): _check_model(x.task, tuple(asked), memory, spec.hidden_size, spec.options)
+    return spec
 
 # %% ../../nbs/studies/01_registry.ipynb #4e67552c
 def settings_table(

@@ -14,7 +14,7 @@ from numbers import Real
 
 import pandas as pd
 import torch
-from ..options import one_of   # ours first: the package quietens a warning of fastai's import
+from ..options import did_you_mean, one_of   # ours first: the package quietens a warning of fastai's import
 from ..layers.registry import hidden_size_for
 from ..kernels.rsm import SparseCodeAdam
 from .optimizers import TFAdam, TFRMSprop
@@ -292,6 +292,10 @@ def fit(
 )->Learner:        # Trained Learner with its learning curve in `learn.curve`
     "Train a memory on a task"
     if type(epochs) is not int or epochs < 1: raise ValueError(f'epochs={epochs!r}: expected a positive whole number')
+    known = signature(build).parameters
+    for k,v in kwargs.items():
+        if k not in known: raise TypeError(f'{k}={v!r}: no such argument; an option of the memory goes into '
+                                           f'options=dict({k}={v!r})' + did_you_mean(k, known))
     learn = build(task, memory, **kwargs)
     if progress: learn.fit(epochs)
     else:
