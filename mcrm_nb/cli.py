@@ -876,6 +876,16 @@ def _say_part(title, task, scale, t):
     for what,column in ('against the paper', 'verdict'), ('made on', 'made on'):
         if len(words := set(t[column])) == 1: _say(f'{what}: {words.pop()}')
 
+# %% ../nbs/tool/00_command_line.ipynb #00f00005
+def _elsewhere(task, protocol, scale, records):
+    "Where runs of an experiment are that change a setting, as a text"
+    from mcrm_nb.analysis.results import unusual_runs
+    from mcrm_nb.studies.plans import read_plan, shipped_plans
+    if not (names := set(unusual_runs(task, protocol, scale, records))): return ''
+    count = {p: len(names & {s.name for s in read_plan(p).specs}) for p in shipped_plans()}
+    plan = max(count, key=count.get)
+    return f' with the usual settings; mcrm_nb table --plan {plan} has {count[plan]} runs with others'
+
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000e
 def _show_detail(task, protocol, scale, shipped, mine, format):
     "One experiment under one protocol and scale: the package's runs, then one's own"
@@ -884,7 +894,8 @@ def _show_detail(task, protocol, scale, shipped, mine, format):
     from mcrm_nb.studies.registry import experiments
     parts = {who: t[t.seeds > 0] for who,r in (('package', shipped), ('yours', mine))
              if len(t := table(task, protocol, scale, r))}
-    if not any(map(len, parts.values())): _say(f'{task}, {protocol}, {scale}: nothing on record')
+    if not any(map(len, parts.values())):
+        _say(f'{task}, {protocol}, {scale}: nothing on record' + _elsewhere(task, protocol, scale, shipped))
     if format != 'text':
         unit = _unit(experiments[task].title)
         write = (lambda e, t: t.rename(columns={'± 95 %': 'half_interval'})) if format == 'csv' else formatted

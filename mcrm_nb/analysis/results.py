@@ -6,7 +6,7 @@
 __all__ = ['score_of', 'devices_of', 'each_once', 'results', 'verdict', 'at_trivial_answer', 'against', 'compare_memories',
            'score_differences', 'table', 'curves', 'draw', 'worse_than_trivial', 'score_text', 'as_printed',
            'protocol_differences', 'scale_differences', 'overview', 'check_runs', 'beside_trivial', 'comparisons',
-           'formatted', 'display_experiment', 'experiment_of', 'changes_of', 'all_runs', 'draw_runs']
+           'formatted', 'unusual_runs', 'display_experiment', 'experiment_of', 'changes_of', 'all_runs', 'draw_runs']
 
 # %% ../../nbs/analysis/00_results.ipynb #ec5a026e
 import json, math, re
@@ -411,6 +411,18 @@ def formatted(
     return t.rename(columns={k: f'{k} ({notes[k, experiment]})' for k in sources if (k, experiment) in notes})
 
 # %% ../../nbs/analysis/00_results.ipynb #ab9336e1
+def unusual_runs(
+    experiment:str, # Key of `experiments`
+    protocol:str,   # Protocol, 'paper', 'code' or 'fair'
+    scale:str,      # Scale, 'quick', 'hour' or 'full'
+    records:dict,   # Records from `read_records`
+)->list:            # Names of runs
+    "Find the runs of an experiment at a protocol and a scale that `results` does not list: they change a setting"
+    usual = set(results(experiment, protocol, scale, records).name)
+    specs = {n: r['spec'] for n,r in records.items() if n not in usual}
+    return [n for n,s in specs.items() if (s['protocol'], s['scale'], s['task']) == (
+        protocol, scale, experiments[experiment].task) and experiment_of(RunSpec(**s)) == experiment]
+
 def display_experiment(
     experiment:str,       # Key of `experiments`
     *which,               # Protocols; default: 'fair'
@@ -423,7 +435,9 @@ def display_experiment(
     for p in which or ('fair',):
         for s in scales:
             names,fair = (set(results(experiment, o, s, records).name) for o in (p, 'fair'))
-            if not names: gaps.append(f'{p}, {s}: nothing on record')
+            if not names:
+                n = len(unusual_runs(experiment, p, s, records))
+                gaps.append(f'{p}, {s}: nothing on record' + f' but {n} runs with settings of their own'*(n > 0))
             elif p != 'fair' and names <= fair: gaps.append(f'{p}, {s}: no runs that are not also those of fair')
             else:
                 draw(experiment, p, s, records)

@@ -6,7 +6,8 @@
 __all__ = ['formats', 'on_record', 'short_score', 'mean_and_range', 'caption', 'side_by_side', 'TableScore', 'own_side_by_side',
            'memory_table', 'long_table', 'group_table', 'draw_table', 'claims', 'evidence_runs', 'evidence_part',
            'evidence_progress', 'part_records', 'part_scores', 'own_rates', 'own_rate_runs', 'beyond_the_grid',
-           'judged_evidence', 'judged_own_rates', 'written_verdicts', 'answer_table', 'judged_print']
+           'judged_evidence', 'judged_own_rates', 'written_verdicts', 'answer_table', 'judged_print',
+           'printed_and_ours']
 
 # %% ../../nbs/analysis/01_tables.ipynb #b68ae75f
 import math, re
@@ -539,20 +540,40 @@ def answer_table(
     return t[[c for c in t if (t[c] != '').any()]]
 
 # %% ../../nbs/analysis/01_tables.ipynb #b5f39b3d
+def _at_printed_size(records):
+    "The runs at the paper's size in the evidence plan: experiment, its records, printed scores, and the score judged"
+    for part in 'bd':
+        for e,of in part_records(part, records).items():
+            if of: yield e, of, reported(e)['paper'], 'valid_score' if study_of(e).reported_on.get(e) else 'score'
+
 def judged_print(
     records:dict=None, # Records from `read_records`; None: those of the package
 )->pd.DataFrame:       # Experiments by memories; None if no memory has three finished runs
     "Judge the printed scores of Table 1 by the runs of the evidence plan at the paper's size"
     rows,records = {}, read_records() if records is None else records
-    for part in 'bd':
-        for e,of in part_records(part, records).items():
-            printed = reported(e)['paper']
-            which = 'valid_score' if study_of(e).reported_on.get(e) else 'score'
-            for m in printed:
-                runs = [r for r in of.values() if r['spec']['memory'] == m]
-                scores = [r['best'][which] for r in runs if r['status'] == 'finished']
-                if len(runs) < 3: continue
-                lost = len(runs)-len(scores)
-                rows[experiments[e].title, labels[m]] = (f'{lost} of {len(runs)} diverged' if lost else
-                                                         verdict_on_print(e, scores, printed, m))
+    for e,of,printed,which in _at_printed_size(records):
+        for m in printed:
+            runs = [r for r in of.values() if r['spec']['memory'] == m]
+            scores = [r['best'][which] for r in runs if r['status'] == 'finished']
+            if len(runs) < 3: continue
+            lost = len(runs)-len(scores)
+            rows[experiments[e].title, labels[m]] = (f'{lost} of {len(runs)} diverged' if lost else
+                                                     verdict_on_print(e, scores, printed, m))
     return pd.Series(rows).unstack() if rows else None
+
+# %% ../../nbs/analysis/01_tables.ipynb #b5f39b3e
+def printed_and_ours(
+    records:dict=None, # Records from `read_records`; None: those of the package
+    text=short_score,  # Writer of a score
+)->pd.DataFrame:       # Three rows per experiment, a column per memory
+    "Set the printed scores of Table 1 beside ours at the paper's size, with the verdicts of `judged_print`"
+    rows,records = {}, read_records() if records is None else records
+    verdicts = judged_print(records)
+    for e,of,printed,which in _at_printed_size(records):
+        title,runs = experiments[e].title,all_runs(of)
+        done = {n: r['best'][which] for n,r in of.items() if r['status'] == 'finished'}
+        runs = runs.assign(score=runs.name.map(done))
+        rows[title, 'paper'] = {labels[m]: text(e, v) for m,v in printed.items()}
+        rows[title, 'ours'] = {labels[m]: _middle(e, r, of, text) for m,r in runs.groupby('memory', sort=False)}
+        rows[title, 'verdict'] = {} if verdicts is None else verdicts.loc[title].dropna().to_dict()
+    return pd.DataFrame(rows).T.fillna('')
