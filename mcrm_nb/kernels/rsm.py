@@ -438,6 +438,8 @@ def sparse_linear(
     bias=None,  # Biases, (outputs,)
 ):              # Sums, (rows, outputs)
     "`x @ weight + bias` by the rows of the weights that count"
+    if x.shape[-1] != weight.shape[0]:
+        raise ValueError(f'x of width {x.shape[-1]}: expected {weight.shape[0]}, the number of rows of the weights')
     y = _Linear.apply(x, weight) if sparse_usable(x, weight) else x @ weight
     return y if bias is None else y + bias
 

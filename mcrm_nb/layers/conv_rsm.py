@@ -246,8 +246,12 @@ def weight_shapes(self:ConvRSM):
 @patch
 def _weights(self:ConvRSM):
     "Weights by their names; a parametrised or tied one is read like any other"
-    if '_names' not in self.__dict__: self._names = list(self.weight_shapes())
-    return {k: getattr(self, k) for k in self._names}
+    if '_shapes' not in self.__dict__: self._shapes = self.weight_shapes()
+    weights = {k: getattr(self, k) for k in self._shapes}
+    for k,w in weights.items():
+        if tuple(w.shape) != self._shapes[k]:
+            raise RuntimeError(f'{k}: expected size {self._shapes[k]}, got {tuple(w.shape)}')
+    return weights
 
 @patch
 def reset_parameters(self:ConvRSM):
@@ -259,19 +263,26 @@ def reset_parameters(self:ConvRSM):
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #50c9122e
 @patch
-def zero_state(self:ConvRSM,
+def state_shapes(self:ConvRSM,
     batch:int,   # Number of streams
-)->dict:         # State: name -> (batch, ...)
-    "State before the first picture"
-    w,state = self.decoder_bias_l0,{}
+)->dict:         # Shape of every tensor of the state, by name
+    "Names and shapes of the state"
+    found = {}
     for k,(size, at) in enumerate(self.sizes()):
         n,fed = self.per_layer['hidden_size'][k], self.feedback and k+1 < self.num_layers
         shapes = dict(previous=size, code=(*at, n), inhibition=(*at, n))
         if self.options['epsilon']:
             shapes['trace'] = (*at, n)
             if fed: shapes['feedback_trace'] = (*at, self.per_layer['hidden_size'][k+1])
-        state.update({f'{name}_l{k}': w.new_zeros(batch, *shape) for name,shape in shapes.items()})
-    return state
+        found.update({f'{name}_l{k}': (batch, *shape) for name,shape in shapes.items()})
+    return found
+
+@patch
+def zero_state(self:ConvRSM,
+    batch:int,   # Number of streams
+)->dict:         # State: name -> (batch, ...)
+    "State before the first picture"
+    return {k: self.decoder_bias_l0.new_zeros(shape) for k,shape in self.state_shapes(batch).items()}
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #6f1a0fa1
 @patch
@@ -306,12 +317,16 @@ def _layer(self:ConvRSM, k, state):
     return {**parts, 'logits': logits, 'prediction': decoders[per['decode']](logits)}
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #12p00001
-def _check_picture(x, size, state):
-    "Raise a `ValueError` unless there is a picture of finite numbers for every stream of the state"
+def _check_picture(x, layer, state):
+    "Raise a `ValueError` unless the state is whole and there is a picture of finite numbers for each of its streams"
     if not isinstance(state, dict) or 'previous_l0' not in state:
         raise ValueError(f'state of type {type(state).__name__}: expected a dict from `zero_state` or the last step')
-    want = state['previous_l0'].shape[:1] + torch.Size(size)
-    if x.shape != want: raise ValueError(f'x of shape {tuple(x.shape)}: expected {tuple(want)}')
+    for k,want in layer.state_shapes(len(state['previous_l0'])).items():
+        if k not in state: raise ValueError(f'state: expected a tensor {k}, got only {", ".join(state)}')
+        if tuple(state[k].shape) != want: raise ValueError(f'{k} of shape {tuple(state[k].shape)}: expected {want}')
+    if x is None: return
+    want = len(state['previous_l0']),*layer.input_size
+    if x.shape != want: raise ValueError(f'x of shape {tuple(x.shape)}: expected {want}')
     check_numbers('x', x)
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #a3e7fa09
@@ -322,7 +337,7 @@ def step(self:ConvRSM,
 )->tuple:        # Parts of every layer by name, `loss` among them, and the next state
     "Predict the picture from the state, compare the two, and store the picture"
     layers,new = [], {}
-    if x is not None: _check_picture(x, self.input_size, state)
+    _check_picture(x, self, state)
     for k in range(self.num_layers):
         parts = self._layer(k, state)
         if k == 0 and x is None: x = parts['prediction'].detach()

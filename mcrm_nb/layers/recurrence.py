@@ -122,6 +122,7 @@ def _add_weights(self:Memory, cell, input_size, end='', device=None, dtype=None)
     shapes = cell.weight_shapes(input_size, self.hidden_size, **self.options)
     names = [k for k in shapes if self.bias or 'bias' not in k]
     for k in names: self.register_parameter(k+end, nn.Parameter(torch.empty(shapes[k], device=device, dtype=dtype)))
+    self._shapes = {**getattr(self, '_shapes', {}), **{k+end: tuple(shapes[k]) for k in names}}
     return names
 
 # %% ../../nbs/layers/01_recurrence.ipynb #34701074
@@ -488,6 +489,9 @@ def _check_weights(self:Recurrent, x, weights):
     for end,named in zip(self.ends, weights):
         same_device(x, {k+end: w for k,w in named.items()})
         for k,w in named.items():
+            want = self._shapes[k+end]
+            if not torch.jit.is_tracing() and tuple(w.shape) != want:
+                raise RuntimeError(f'{k+end}: expected size {want}, got {tuple(w.shape)}')
             if w.dtype == x.dtype or autocasts(x.device): continue
             raise ValueError(f'RNN input dtype ({x.dtype}) does not match weight dtype ({w.dtype}) of {k+end}. '
                              f'Convert input: input.to({w.dtype}), or convert model: model.to({x.dtype})')

@@ -144,13 +144,14 @@ def hidden_size_for(
 )->int:            # Number of units
     "Hidden size whose parameter count comes closest to `n_params`; a `ValueError` if one unit has more"
     check_budget(n_params)
-    count = lambda p: parameters_of(memory, input_size, p, readout, **options)
-    if count(1) > n_params:
-        name = getattr(memory, '__name__', memory)
-        raise ValueError(f'n_params={n_params}: expected at least {count(1)}, the size of {name} with one unit')
-    low,high = 1,2
+    step,least = options.get('cells', 1),options.get('k') or 1   # an RSM has whole groups of cells, and at least k
+    count = lambda p: parameters_of(memory, input_size, p*step, readout, **options)
+    if count(least) > n_params:
+        name,units = getattr(memory, '__name__', memory),'one unit' if step*least == 1 else f'{step*least} units'
+        raise ValueError(f'n_params={n_params}: expected at least {count(least)}, the size of {name} with {units}')
+    low,high = least,2*least
     while count(high) < n_params: low,high = high,2*high
     while high-low > 1:
         mid = (low+high)//2
         low,high = (mid, high) if count(mid) <= n_params else (low, mid)
-    return min(low, high, key=lambda p: abs(count(p)-n_params))
+    return step*min(low, high, key=lambda p: abs(count(p)-n_params))

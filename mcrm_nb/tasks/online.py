@@ -16,9 +16,9 @@ from typing import Callable
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-from ..layers.recurrence import output_width   # ours first: the package quietens a warning of fastai's import
-from ..layers.registry import memories
+from ..layers.registry import memories   # ours first: the package quietens a warning of fastai's import
 from .contract import Question, StreamData, StreamLoader, checksum
+from .heads import batch_first_width, one_direction
 from fastai.data.core import DataLoaders
 from fastai.learner import Metric
 from fastcore.basics import patch
@@ -224,7 +224,8 @@ class StreamModel(nn.Module):
         part:str='classification', # Name of the part of the answer
     ):
         super().__init__()
-        self.rnn,self.head = rnn,nn.Linear(output_width(rnn), n_out)
+        one_direction(rnn)
+        self.rnn,self.head = rnn,nn.Linear(batch_first_width(rnn), n_out)
         self.part = part
         if std is not None: nn.init.normal_(self.head.weight, 0, std)
 

@@ -95,8 +95,11 @@ def window_of(
 )->tuple:           # Both numbers
     "Steps of a window, and from one window to the next"
     one_of('unit', unit, text_units)
-    if window is not None: return window,stride or window
-    return (80, stride or 40) if unit == 'word' else (400, stride or 320)
+    whole_or_none(window=window, stride=stride)
+    usual = (80, 40) if unit == 'word' else (400, 320)
+    steps,gets = (window or usual[0], stride or window or usual[1])
+    if gets > steps: raise ValueError(f'stride={gets}: expected at most window={steps}')
+    return steps,gets
 
 # %% ../../nbs/tasks/13_penn_treebank.ipynb #135c6288
 def penn_treebank_question(

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from ..options import one_of
+from ..options import one_of, whole, whole_or_none
 from .contract import Data, Question, Task
 from .files import data_bytes
 from .scores import accuracy
@@ -63,6 +63,8 @@ def pixel_mnist_question(
     permute_seed:int=None,  # Random seed of a fixed shuffling of the pixels; None: line after line
 )->Question:
     "The question of sequential MNIST: the class of the image, after the last pixel"
+    whole(pool=pool)
+    if 28 % pool: raise ValueError(f'pool={pool}: expected a divisor of 28')
     kind,how = ('pixel', '') if permute_seed is None else ('permuted', ', permuted')
     return Question(f'{kind}_mnist', f'Sequential MNIST, {(28//pool)**2} steps{how}', input_size=1, n_out=10,
                     every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats', baseline=math.log(10),
@@ -80,6 +82,10 @@ def pixel_mnist(
 )->Task:
     "Sequential MNIST, one pixel per step; permuted with `permute_seed`"
     one_of('split', split, ('last', 'cornn'))
+    whole_or_none(n_train=n_train, n_test=n_test)
+    whole(0, n_valid=n_valid)
+    if n_valid >= 60_000: raise ValueError(f'n_valid={n_valid}: expected less than 60,000, the number of images')
+    question = pixel_mnist_question(pool, permute_seed)
     def part(name, rows):
         images,labels = (read_idx(data_bytes(f'MNIST/raw/{name}-{k}-ubyte.gz'))[rows]
                          for k in ('images-idx3', 'labels-idx1'))
@@ -90,6 +96,7 @@ def pixel_mnist(
     valid = part('train', held) if n_valid else tuple(t[:1000] for t in train)
     other = dict(split=split, normalise=normalise)   # records of the default do not name them
     if split == 'last' and normalise: other = {}
+    test = part('t10k', slice(0, n_test))
     settings = dict(pool=pool, permute_seed=permute_seed, n_train=len(train[0]), n_valid=n_valid,
-                    n_test=n_test or 10_000, **other)
-    return Task(pixel_mnist_question(pool, permute_seed), Data(train, valid, part('t10k', slice(0, n_test)), settings))
+                    n_test=len(test[0]), **other)
+    return Task(question, Data(train, valid, test, settings))
