@@ -402,9 +402,12 @@ def _say_run(spec, out, device):
     source = dict(recorded=', by recorded runs', nearest=', by the nearest run on record')
     _say(f'time on {device}: {say_time(p.seconds)}' + source.get(p.source, ' (there is no record of such a run)'))
 
+# %% ../nbs/tool/00_command_line.ipynb #9e1d0027
 def _likely(device):
-    "The device that will be used"
+    "The device that will be used; it need not be here"
     import torch
+    try: torch.device(device or 'cpu')
+    except RuntimeError: raise ValueError(f'device={device!r}: expected cpu, or cuda or cuda:N for a GPU') from None
     return device or ('cuda' if torch.cuda.is_available() else 'cpu')
 
 # %% ../nbs/tool/00_command_line.ipynb #7e873e20
@@ -541,7 +544,7 @@ def _say_plan(p, out):
 def estimate_plan(
     plan:PlanName, out:Out=Path('runs'), jobs:Jobs=None,
     budget:Annotated[Optional[float], typer.Option(
-        help='Also say how many runs are likely to end within this many seconds.', min=0)]=None,
+        help='Also say how many runs are likely to end within this many seconds.', min=1)]=None,
     device:Device=None, together:Together=None, measure:Measure=False, list_runs:ListRuns=False,
 ):
     """Say how many runs of a plan are left to do and how long they may take.
@@ -675,7 +678,7 @@ def _lacks_weights(record, spec, out):
     from mcrm_nb.runs.records import weights_of
     at = out/f'{spec.name}.json'
     if not spec.keep_weights or record['status'] != 'finished' or weights_of(at).exists(): return ''
-    return f'; its weights were not kept: delete {at} and do the run again to keep them'
+    return f'; its weights are not in this folder: copy them here, or delete {at} and do the run again to keep them'
 
 # %% ../nbs/tool/00_command_line.ipynb #ecf65083
 def _conclude(done, only_bad=False):

@@ -393,10 +393,11 @@ def _contents(source):
 
 # %% ../../nbs/runs/01_records.ipynb #9dbcc1e4
 def merge_records(
-    sources,  # Records, folders of records, or ZIP archives of records
+    sources,  # Records, folders of records, or ZIP archives of records: one or several
     folder,   # Folder that they are written to
 )->dict:      # Each run's 'new', 'known' or 'other' (the folder has another record of it, which stays)
-    "Take over records from elsewhere"
+    "Take over records from elsewhere, without checkpoints and weights"
+    if isinstance(sources, (str, Path)): sources = [sources]
     found,there = {},lambda name: Path(folder)/f'{name}.json'
     for source in map(Path, sources):
         for path,content in _contents(source):

@@ -85,6 +85,9 @@ def _given(experiment, memory, protocol, scale, change):
     given = {k: s.value for k,s in settings.of(experiment, protocol, memory, scale).items()}
     if 'n_params' in change:
         check_budget(change['n_params'])
+        if 'hidden_size' in change:
+            both = ', '.join(f'{k}={change[k]!r}' for k in ('hidden_size', 'n_params'))
+            raise ValueError(f'{both}: expected at most one of the two')
         given |= dict(n_params=change.pop('n_params'), hidden_size=None)
     given['reference'] = study_of(experiment).reference
     of_reference = settings.of(experiment, protocol, given['reference'], scale)
@@ -98,6 +101,7 @@ def check(experiment, memory, protocol, scale):
                              ('scale', scale, scales)): one_of(name, value, known)
     memories[memory]
 
+# %% ../../nbs/studies/01_registry.ipynb #908653af
 @contextmanager
 def _taken_by(memory, options):
     "A memory that does not know an option is an error that names the options and the memory"

@@ -222,7 +222,7 @@ def scheduled_lr(
     if not schedule: return lr
     s,losses = dict(schedule),list(losses)
     if 'every' in s: return lr*s['factor']**(len(losses)//s['every'])
-    for k in range(s['after'], len(losses)):
+    for k in range(max(1, s['after']), len(losses)):   # the first epoch has no losses before it
         worst = max(losses[max(0, k-s['window']):k])
         if losses[k] > worst or (s['ties'] and losses[k] == worst): lr *= s['factor']
     return lr
