@@ -711,6 +711,9 @@ def _known_word(what, word):
     return word if word is None else one_of(what, word, dict(protocol=protocols, scale=scales)[what])
 
 # %% ../nbs/tool/00_command_line.ipynb #c8988f74
+def _no_records(where):
+    return f'{where}: no records; make some with mcrm_nb run or mcrm_nb sweep, or name their folder: --records'
+
 @app.command('table')
 def show_table(
     task:Annotated[Optional[str], typer.Option('--task', '--experiment', help='Experiment to show in detail (default: '
@@ -742,8 +745,7 @@ def show_table(
         if plan: mine,whose = _of_plan(plan, shipped | mine),''
         else: whose = 'yours: '
     if (own or runs or plan) and not mine:
-        _say(f'{plan or records}: no records; make some with mcrm_nb run or mcrm_nb sweep, or name their folder: '
-             '--records')
+        _say(_no_records(plan or records))
     elif runs: _show(_run_list(mine, task, scale, protocol, format), format)
     elif task and not (own or plan): _show_detail(task, protocol or 'fair', scale or 'quick', shipped, mine, format)
     else: _show_table1(task, protocol, scale, shipped, mine, format, own or plan, whose)
@@ -962,6 +964,7 @@ def draw_figures(
         matplotlib.use('Agg')
         from mcrm_nb.analysis.inside import example, figure_8, figure_neurons, readers
         ((found,mine,bad)),there = _read(records),[] if own else readers(seed=1)
+        if own and not mine: return _say(_no_records(records))
         _writable(out)
         if not own: _draw_paper(found, out)
         for name,f in ('figure_8', figure_8), ('figure_8_neurons', figure_neurons):

@@ -212,7 +212,8 @@ def sweep(
                           # (spec, 'end', (status, reason))
     **options,            # Options of the engine
 )->dict:                  # Status and reason by name of the run
-    "Do every run of a plan that is not done yet; raises `CannotWrite` if the folder cannot be written"
+    """Do every run of a plan that is not done yet; raises `CannotWrite` if the folder cannot be written. A script that
+    calls it needs `if __name__ == '__main__':`, because the processes import the script."""
     engine = engines[one_of('engine', engine, engines)]
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     if jobs is not None and jobs < 1: raise ValueError(f'jobs={jobs}: expected a positive whole number')
