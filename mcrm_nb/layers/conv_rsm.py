@@ -317,15 +317,21 @@ def _layer(self:ConvRSM, k, state):
     return {**parts, 'logits': logits, 'prediction': decoders[per['decode']](logits)}
 
 # %% ../../nbs/layers/12_conv_rsm.ipynb #12p00001
-def _check_picture(x, layer, state):
-    "Raise a `ValueError` unless the state is whole and there is a picture of finite numbers for each of its streams"
-    if not isinstance(state, dict) or 'previous_l0' not in state:
-        raise ValueError(f'state of type {type(state).__name__}: expected a dict from `zero_state` or the last step')
-    for k,want in layer.state_shapes(len(state['previous_l0'])).items():
-        if k not in state: raise ValueError(f'state: expected a tensor {k}, got only {", ".join(state)}')
-        if tuple(state[k].shape) != want: raise ValueError(f'{k} of shape {tuple(state[k].shape)}: expected {want}')
-    if x is None: return
-    want = len(state['previous_l0']),*layer.input_size
+def _check_state(state, layer, batch, name):
+    "Raise a `ValueError` unless a state has the tensors that a layer has for so many streams"
+    like,shapes = layer.decoder_bias_l0,layer.state_shapes(batch)
+    if not isinstance(state, dict) or set(state) != set(shapes):
+        told = f'keys {", ".join(map(str, state))}' if isinstance(state, dict) else type(state).__name__
+        raise ValueError(f'{name}: expected a dict with the keys {", ".join(shapes)}, got {told}')
+    for k,shape in shapes.items():
+        t = state[k]
+        if (t.shape, t.dtype, t.device) == (shape, like.dtype, like.device): continue
+        raise ValueError(f'{name}[{k!r}]: expected {shape}, {like.dtype} on {like.device}, '
+                         f'got {tuple(t.shape)}, {t.dtype} on {t.device}')
+
+def _check_picture(x, layer):
+    "Raise a `ValueError` unless there is a picture of finite numbers for every stream"
+    want = len(x),*layer.input_size
     if x.shape != want: raise ValueError(f'x of shape {tuple(x.shape)}: expected {want}')
     check_numbers('x', x)
 
@@ -337,7 +343,8 @@ def step(self:ConvRSM,
 )->tuple:        # Parts of every layer by name, `loss` among them, and the next state
     "Predict the picture from the state, compare the two, and store the picture"
     layers,new = [], {}
-    _check_picture(x, self, state)
+    _check_state(state, self, len(state['previous_l0'] if x is None else x), 'state')
+    if x is not None: _check_picture(x, self)
     for k in range(self.num_layers):
         parts = self._layer(k, state)
         if k == 0 and x is None: x = parts['prediction'].detach()
@@ -371,19 +378,6 @@ def forward(self:ConvRSM,
     predictions,_,state = self.losses(input, hx)
     return predictions, state
 
-# %% ../../nbs/layers/12_conv_rsm.ipynb #12c00002
-def _check_film(film, start, hx):
-    "Raise an error unless film and state have the type of the weights, and the state the shapes of `start`"
-    like = next(iter(start.values()))
-    if film.dtype != like.dtype: raise ValueError(f'input of type {film.dtype}: expected {like.dtype}, as the weights')
-    if hx is None: return
-    if not isinstance(hx, dict) or set(hx) != set(start):
-        told = f'keys {", ".join(map(str, hx))}' if isinstance(hx, dict) else type(hx).__name__
-        raise ValueError(f'hx: expected a dict with the keys {", ".join(start)}, got {told}')
-    said = lambda t: f'{tuple(t.shape)}, {t.dtype} on {t.device}'
-    for k,v in start.items():
-        if said(hx[k]) != said(v): raise ValueError(f'hx[{k!r}]: expected {said(v)}, got {said(hx[k])}')
-
 # %% ../../nbs/layers/12_conv_rsm.ipynb #abff1226
 @patch
 def losses(self:ConvRSM,
@@ -397,9 +391,10 @@ def losses(self:ConvRSM,
     if not input.numel():
         raise ValueError(f'input of shape {tuple(input.shape)}: expected at least one step of one stream')
     check_numbers('input', input)
-    start = self.zero_state(input.shape[1])
-    _check_film(input, start, hx)
-    state,seen = start if hx is None else hx,[]
+    if input.dtype != (kind := self.decoder_bias_l0.dtype):
+        raise ValueError(f'input of type {input.dtype}: expected {kind}, as the weights')
+    state,seen = self.zero_state(input.shape[1]) if hx is None else hx,[]
+    _check_state(state, self, input.shape[1], 'hx')
     losses = []
     for x in input:
         layers,state = self.step(x, state)

@@ -133,6 +133,11 @@ class CellShapes:
         "Name and shape of every weight; a name with 'bias' in it is a bias"
         raise NotImplementedError
 
+    @staticmethod
+    def sizes_step(**options)->tuple:
+        "Smallest hidden size, and the step from one possible size to the next"
+        return 1, 1
+
     @classmethod
     def state_shapes(cls, hidden_size, **options)->dict:
         "Name and shape of every state, for one row of a batch"

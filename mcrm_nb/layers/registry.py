@@ -135,6 +135,13 @@ def check_budget(
     if isinstance(n_params, bool) or not isinstance(n_params, Real) or not 0 < n_params < 1e15:
         raise ValueError(f'n_params={n_params!r}: expected a positive number below 1e15')
 
+def _sizes_step(memory, options):
+    "Smallest hidden size of a memory, and the step between two sizes"
+    make = memories[memory] if isinstance(memory, str) else memory
+    cell = getattr(getattr(make, 'layer', make), 'cell', None)   # torch's layers have none
+    given = {**getattr(cell, 'options', {}), **getattr(make, 'options', {}), **options}
+    return cell.sizes_step(**given) if cell else (1, 1)
+
 def hidden_size_for(
     memory,        # Key of `memories`, or anything called like `nn.LSTM`
     input_size,    # Number of features per step; None: as wide as the output (a tied embedding)
@@ -144,14 +151,14 @@ def hidden_size_for(
 )->int:            # Number of units
     "Hidden size whose parameter count comes closest to `n_params`; a `ValueError` if one unit has more"
     check_budget(n_params)
-    step,least = options.get('cells', 1),options.get('k') or 1   # an RSM has whole groups of cells, and at least k
-    count = lambda p: parameters_of(memory, input_size, p*step, readout, **options)
-    if count(least) > n_params:
-        name,units = getattr(memory, '__name__', memory),'one unit' if step*least == 1 else f'{step*least} units'
-        raise ValueError(f'n_params={n_params}: expected at least {count(least)}, the size of {name} with {units}')
-    low,high = least,2*least
+    count = lambda p: parameters_of(memory, input_size, p, readout, **options)
+    low,step = _sizes_step(memory, options)
+    if count(low) > n_params:
+        name,units = getattr(memory, '__name__', memory),'one unit' if low == 1 else f'{low} units'
+        raise ValueError(f'n_params={n_params}: expected at least {count(low)}, the size of {name} with {units}')
+    high = 2*low
     while count(high) < n_params: low,high = high,2*high
-    while high-low > 1:
-        mid = (low+high)//2
+    while high-low > step:
+        mid = low + (high-low)//(2*step)*step
         low,high = (mid, high) if count(mid) <= n_params else (low, mid)
-    return step*min(low, high, key=lambda p: abs(count(p)-n_params))
+    return min(low, high, key=lambda p: abs(count(p)-n_params))

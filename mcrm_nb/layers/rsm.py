@@ -273,6 +273,8 @@ class _RSMShapes(RecurrentCell):
     def weight_shapes(input_size, hidden_size, **options):
         return rsm_weight_shapes(input_size, hidden_size, **check_rsm_options(options))
     @staticmethod
+    def sizes_step(cells=1, k=None, **options): return cells*(k or 1), cells   # whole groups, and at least k of them
+    @staticmethod
     def state_shapes(hidden_size, epsilon=0., **options):
         return {k: (hidden_size,) for k in ('code', 'inhibition') + ('trace',)*bool(epsilon)}
     @staticmethod

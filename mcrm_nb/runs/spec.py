@@ -54,7 +54,8 @@ class RunSpec:
         put = partial(object.__setattr__, self)
         for k,known in dict(task=tasks, memory=memories, opt=optimizers).items(): one_of(k, getattr(self, k), known)
         for k in (*whole_settings, *real_settings, *yes_or_no):
-            check_training(**{k: (v := getattr(self, k))})
+            v = getattr(self, k)
+            check_training(**{k: v})
             if v is not None and k not in yes_or_no: put(k, int(v) if k in whole_settings else float(v))
         for k in mapping_fields: put(k, _pairs(k, getattr(self, k)))
         _check_words(self)

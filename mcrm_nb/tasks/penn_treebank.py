@@ -97,9 +97,10 @@ def window_of(
     one_of('unit', unit, text_units)
     whole_or_none(window=window, stride=stride)
     usual = (80, 40) if unit == 'word' else (400, 320)
-    steps,gets = (window or usual[0], stride or window or usual[1])
-    if gets > steps: raise ValueError(f'stride={gets}: expected at most window={steps}')
-    return steps,gets
+    if window is None: window,stride = usual[0],stride or usual[1]
+    else: stride = stride or window
+    if stride > window: raise ValueError(f'stride={stride}: expected at most window={window}')
+    return window,stride
 
 # %% ../../nbs/tasks/13_penn_treebank.ipynb #135c6288
 def penn_treebank_question(

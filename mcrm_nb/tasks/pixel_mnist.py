@@ -29,6 +29,10 @@ def read_idx(
         return read_sn3_pascalvincent_tensor(str(path))
 
 # %% ../../nbs/tasks/12_pixel_mnist.ipynb #0e099782
+def _check_pool(pool):
+    whole(pool=pool)
+    if 28 % pool: raise ValueError(f'pool={pool}: expected a divisor of 28')
+
 def to_sequences(
     images,                 # Images of shape (n, 28, 28), uint8
     pool:int=1,             # Side of the squares that are averaged, a divisor of 28
@@ -36,7 +40,7 @@ def to_sequences(
     normalise:bool=True,    # Whether to normalise by mean and standard deviation, or only to scale to [0, 1]
 ):                          # Sequences of shape (n, (28/pool)**2, 1), float32
     "Images as sequences of normalised pixels"
-    if 28 % pool: raise ValueError(f'pool={pool}: expected a divisor of 28')
+    _check_pool(pool)
     x = images[:,None].float()/255
     if normalise: x = (x - .1307)/.3081
     x = F.avg_pool2d(x, pool).flatten(1)[...,None]
@@ -63,8 +67,7 @@ def pixel_mnist_question(
     permute_seed:int=None,  # Random seed of a fixed shuffling of the pixels; None: line after line
 )->Question:
     "The question of sequential MNIST: the class of the image, after the last pixel"
-    whole(pool=pool)
-    if 28 % pool: raise ValueError(f'pool={pool}: expected a divisor of 28')
+    _check_pool(pool)
     kind,how = ('pixel', '') if permute_seed is None else ('permuted', ', permuted')
     return Question(f'{kind}_mnist', f'Sequential MNIST, {(28//pool)**2} steps{how}', input_size=1, n_out=10,
                     every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats', baseline=math.log(10),
