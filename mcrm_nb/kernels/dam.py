@@ -301,8 +301,13 @@ template <class R> struct Args : Sizes {
   R *h, *c, *Mend, *u, *w, *rw, *r, *Lend, *p,                 // states: usage, write and read weights, words read
     *cw, *cr, *left, *norms, *dots,                            // for the backward pass: content weights, allocation,
     *past, *acts, *q, *face, *rstd, *pastL;                    // lengths of slots, dot products with all keys
-  const I* lengths;
+  const I *lengths, *first;        // steps of each row; rows before each step, in a packed batch
   R* y; const R* mask;             // output; what multiplies its normalised part, if anything
+  I row(I t) const { return first ? first[t] : t*this->B; }
+  I rows(I t, I r0, I n) const {   // of the n rows from r0 on, those that have a step t
+    return first ? std::max<I>(0, std::min(n, first[t+1] - first[t] - r0)) : n;
+  }
+  I end(I i) const { return (lengths ? lengths[i] : this->T) - 1; }   // last step of a row
   I tiles() const { return (this->N + L - 1)/L; }
   I block() const { return tiles()*this->W*L; }    // numbers of a block in tiles
   I late_row() const { return 2*tiles()*L + (this->W + L - 1)/L*L; }   // what a write key leaves for the step before
@@ -619,47 +624,49 @@ _forward += r"""
 # %% ../../nbs/kernels/05_dam_loop.ipynb #42d8327f
 _forward += r"""
     for (I t = 0; t < a.T; t++) {
-      const I now = t*a.B + r0, last = now - a.B, kept = a.keep ? now : r0;   // first row of this step and the last one
+      const I now = a.row(t) + r0, last = t ? a.row(t-1) + r0 : 0, kept = a.keep ? now : r0,   // their first rows
+        here = a.rows(t, r0, M);   // rows that are left
+      if (!here) break;
       const R *h0 = t ? a.h + last*H : a.h0 + r0*H, *c0 = t ? a.c + last*H : a.c0 + r0*H, *x = a.x + now*a.m,
               *w0 = t ? a.w + last*KN : a.w0 + r0*KN, *u0 = t ? a.u + last*KN : a.u0 + r0*KN,
               *rw0 = t ? a.rw + last*KN*a.heads : a.rw0 + r0*KN*a.heads, *words = t ? a.r + last*RW : a.r0 + r0*RW;
       R *A = a.acts + kept*4*H, *q = a.q + kept*H, *f = a.face + kept*S;
-      if (a.keep && t % a.every == 0) std::memcpy(a.past + (t/a.every*a.B + r0)*Kb, mem, M*Kb*sizeof(R));
+      if (a.keep && t % a.every == 0) std::memcpy(a.past + (t/a.every*a.B + r0)*Kb, mem, here*Kb*sizeof(R));
       if (KNN && a.keep && t % a.every == 0)
-        std::memcpy(a.pastL + (t/a.every*a.B + r0)*KNN, links, M*KNN*sizeof(R));
+        std::memcpy(a.pastL + (t/a.every*a.B + r0)*KNN, links, here*KNN*sizeof(R));
       const R *p0 = t ? a.p + last*KN : a.p0 + r0*KN, *norms0 = t ? a.norms + (a.keep ? last : r0)*KP : norms;
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #4961cb11
 _forward += r"""
-      for (I i = 0; i < M; i++) {
+      for (I i = 0; i < here; i++) {
         R* to = z + i*Z;
         std::copy(x + i*a.m, x + (i+1)*a.m, to);
         std::copy(words + i*RW, words + (i+1)*RW, to + a.m);
         std::copy(h0 + i*H, h0 + (i+1)*H, to + a.m + RW);
       }
-      C.times(t || any(M*RW, words) || any(M*H, h0) ? Z : a.m, M, z, Z, A, 4*H, false);
-      for (I i = 0; i < M; i++) {
+      C.times(t || any(here*RW, words) || any(here*H, h0) ? Z : a.m, here, z, Z, A, 4*H, false);
+      for (I i = 0; i < here; i++) {
         R* h = a.h + (now + i)*H;
         controller_row(a, a.bias, A + i*4*H, c0 + i*H, h, a.c + (now + i)*H);
         a.rstd[kept + i] = norm_row(a, h, a.gamma, a.beta, q + i*H);
         std::memcpy(f + i*S, a.bi, S*sizeof(R));
       }
-      F.times(M, q, H, f, S, true);
+      F.times(here, q, H, f, S, true);
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #25c0ca6f
 _forward += r"""
-      for (I i = 0; i < M; i++) {
+      for (I i = 0; i < here; i++) {
         const I n = now + i, p = kept + i;
         activate(a, at, room.s, f + i*S);
         slots_row(a, at, room, f + i*S, mem + i*Kb, norms0 + i*KP, a.norms + p*KP, a.dots + p*KP*(1 + a.heads),
                   a.left + p*KP, u0 + i*KN, w0 + i*KN, rw0 + i*KN*a.heads, a.u + n*KN, a.w + n*KN, a.rw + n*KN*a.heads,
                   a.r + n*RW, a.cw + p*KP, a.cr + p*KP*a.heads, links + i*KNN, p0 + i*KN, a.p + n*KN);
         output_row(a, q + i*H, a.mask ? a.mask + n*H : 0, a.r + n*RW, a.y + n*(H + RW));
-        if (t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++)
+        if (t == a.end(r0 + i)) for (I k = 0; k < K; k++)
           from_tiles(N, W, mem + i*Kb + k*a.block(), a.Mend + ((r0 + i)*K + k)*N*W);
-        if (KNN && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
+        if (KNN && t == a.end(r0 + i))
           std::memcpy(a.Lend + (r0 + i)*KNN, links + i*KNN, KNN*sizeof(R));
       }
     }     // of the steps
@@ -1025,12 +1032,12 @@ _backward += r"""
       auto memory = [&](I s, I i) { return (s ? mem + (s-1)*M*Kb : kept) + i*Kb; };
       if (!start) for (I b = 0; b < M*K*tiles; b++) tile_squares(W, kept + b*W*L, norms + b*L);
       if (KNN) std::memcpy(links, a.pastL + (start/a.every*a.B + r0)*KNN, M*KNN*sizeof(R));
-      for (I i = 0; i < M; i++) for (I t = start; t < end; t++) {
-        const I n = t*a.B + r0 + i, from = (t-start)*M + i, to = from + M;   // places before and after the step
+      for (I i = 0; i < M; i++) for (I t = start; t < end && i < a.rows(t, r0, M); t++) {
+        const I n = a.row(t) + r0 + i, from = (t-start)*M + i, to = from + M;   // places before and after the step
         const R* old = memory(t-start, i); R* fresh = memory(t-start+1, i);
         if (KNN) {
           std::memcpy(links + to*KNN, links + from*KNN, KNN*sizeof(R));
-          const R* p0 = t ? a.p + (n - a.B)*KN : a.p0 + (r0 + i)*KN;
+          const R* p0 = t ? a.p + (a.row(t-1) + r0 + i)*KN : a.p0 + (r0 + i)*KN;
           for (I k = 0; k < K; k++)
             links_row(N, a.w + n*KN + k*N, p0 + k*N, (R*)0, links + to*KNN + k*N*N);
         }
@@ -1047,46 +1054,48 @@ _backward += r"""
 # %% ../../nbs/kernels/05_dam_loop.ipynb #90c4f748
 _backward += r"""
       for (I t = end-1; t >= start; t--) {
-        const I now = t*a.B + r0, last = now - a.B;
+        const I now = a.row(t) + r0, last = t ? a.row(t-1) + r0 : 0, here = a.rows(t, r0, M);
+        if (!here) continue;
         const R *c0 = t ? a.c + last*H : a.c0 + r0*H, *w0 = t ? a.w + last*KN : a.w0 + r0*KN,
                 *u0 = t ? a.u + last*KN : a.u0 + r0*KN, *rw0 = t ? a.rw + last*KRN : a.rw0 + r0*KRN;
         R *A = g.acts + now*4*H, *f = g.face + now*S;   // their gradients
         const R* p0 = t ? a.p + last*KN : a.p0 + r0*KN;
-        if (KNN) add_(M*KN, g.p ? g.p + now*KN : 0, dp);
-        add_(M*H, g.h ? g.h + now*H : 0, dh);
-        add_(M*H, g.c ? g.c + now*H : 0, dc);
-        if (g.u) for (I b = 0; b < M*K; b++) add_(N, g.u + now*KN + b*N, du + b*P);
-        if (g.rw) for (I b = 0; b < M*K*a.heads; b++) add_(N, g.rw + now*KRN + b*N, drw + b*P);
-        add_(M*RW, g.r ? g.r + now*RW : 0, dr);
-        if (g.y) for (I i = 0; i < M; i++)
+        if (KNN) add_(here*KN, g.p ? g.p + now*KN : 0, dp);
+        add_(here*H, g.h ? g.h + now*H : 0, dh);
+        add_(here*H, g.c ? g.c + now*H : 0, dc);
+        if (g.u) for (I b = 0; b < here*K; b++) add_(N, g.u + now*KN + b*N, du + b*P);
+        if (g.rw) for (I b = 0; b < here*K*a.heads; b++) add_(N, g.rw + now*KRN + b*N, drw + b*P);
+        add_(here*RW, g.r ? g.r + now*RW : 0, dr);
+        if (g.y) for (I i = 0; i < here; i++)
           output_back(a, g.y + (now + i)*(H + RW), a.mask ? a.mask + (now + i)*H : 0, dq + i*H, dr + i*RW);
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #ae031490
 _backward += r"""
-        auto soon = [&](I n) {
+        auto soon = [&](I t, I i) {
+          const I n = a.row(t) + r0 + i;
           ahead(a.face + n*S, S); ahead(a.norms + n*KP, KP); ahead(a.dots + n*KP*(1 + a.heads), KP*(1 + a.heads));
           ahead(a.left + n*KP, KP); ahead(a.u + n*KN, KN); ahead(a.w + n*KN, KN); ahead(a.cw + n*KP, KP);
           ahead(a.cr + n*KRP, KRP); ahead(g.face + n*S, S);
-          if (n < a.B) return;
-          const I b = n - a.B;   // the same row, a step before
+          if (!t) return;
+          const I b = a.row(t-1) + r0 + i;   // the same row, a step before
           ahead(a.u + b*KN, KN); ahead(a.w + b*KN, KN); ahead(a.rw + b*KRN, KRN); ahead(a.norms + b*KP, KP);
         };
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #cf4c0859
 _backward += r"""
-        for (I i = 0; i < M; i++) {
+        for (I i = 0; i < here; i++) {
           const I n = now + i; R* dm = dM + i*Kb;
-          if (i + 1 < M) soon(n + 1); else if (t) soon(last);
-          if (g.Mend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1) for (I k = 0; k < K; k++) {
+          if (i + 1 < here) soon(t, i + 1); else if (t) soon(t - 1, 0);
+          if (g.Mend && t == a.end(r0 + i)) for (I k = 0; k < K; k++) {
             std::vector<R> tile(a.block());
             to_tiles(N, W, g.Mend + ((r0 + i)*K + k)*N*W, tile.data());
             add_(a.block(), tile.data(), dm + k*a.block());
           }
           const I s = t-start, before = s*M + i, after = before + M;
-          const R* norms0 = t ? a.norms + (n - a.B)*KP : norms + i*KP;
-          if (KNN && g.Lend && t == (a.lengths ? a.lengths[r0 + i] : a.T) - 1)
+          const R* norms0 = t ? a.norms + (last + i)*KP : norms + i*KP;
+          if (KNN && g.Lend && t == a.end(r0 + i))
             add_(KNN, g.Lend + (r0 + i)*KNN, dL + i*KNN);
           slots_back(a, at, room, a.face + n*S, f + i*S, memory(s+1, i), a.norms + n*KP, a.dots + n*KP*(1 + a.heads),
                      memory(s, i), norms0, dm, later + i*late, a.left + n*KP, u0 + i*KN, w0 + i*KN, rw0 + i*KRN,
@@ -1097,16 +1106,16 @@ _backward += r"""
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #7da0df89
 _backward += r"""
-        ahead(a.acts + now*4*H, M*4*H); ahead(A, M*4*H); ahead(c0, M*H); ahead(a.h + now*H, M*H);
-        F.times(M, f, S, dq, H, g.y);
-        for (I i = 0; i < M; i++) {
+        ahead(a.acts + now*4*H, here*4*H); ahead(A, here*4*H); ahead(c0, here*H); ahead(a.h + now*H, here*H);
+        F.times(here, f, S, dq, H, g.y);
+        for (I i = 0; i < here; i++) {
           R* hidden = dh + i*H;
           norm_back(a, a.h + (now + i)*H, a.rstd[now + i], a.gamma, dq + i*H, hidden, dgamma, dgamma + H);
           controller_back(a, a.acts + (now + i)*4*H, c0 + i*H, hidden, dc + i*H, A + i*4*H);
         }
         if (!t && !g.start) break;
-        Rd.times(M, A, 4*H, dr, RW, false);
-        Hh.times(M, A, 4*H, dh, H, false);
+        Rd.times(here, A, 4*H, dr, RW, false);
+        Hh.times(here, A, 4*H, dh, H, false);
       } }   // of the eight steps, and of all of them
 """
 
@@ -1132,6 +1141,7 @@ _backward += r"""
 # %% ../../nbs/kernels/05_dam_loop.ipynb #0a9b9847
 _products = r"""
 template <class R> struct Products {
+  const Args<R>& of;                          // where the steps begin
   I rows, B, k, sources, zero;                // rows of all steps and of one; whether all that is in `first` is zero
   const R* sums; const R *now[3], *first[3];
   I width[3]; R *total[3], *bias;             // the gradients of weights (k, width) and of the bias
@@ -1142,11 +1152,20 @@ template <class R> struct Products {
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e1b6cc53
 _products += r"""
 enum { deep = 256, many = 2048 };   // rows of a piece, and of those that are turned at once
+template <class R> static I step_of(const Args<R>& a, I r) {   // step of a row
+  return a.first ? std::upper_bound(a.first, a.first + a.T + 1, r) - a.first - 1 : r/a.B;
+}
 template <class R> static void turn(const Products<R>& a, I r, I n, R* turned) {   // n rows from r on
   for (I s = 0; s < a.sources; turned += n*a.width[s++]) {
-    const I m = a.width[s], early = a.first[s] ? std::max<I>(0, std::min(n, a.B - r)) : 0;   // rows of the first step
-    if (early) turn_rows(early, m, a.first[s] + r*m, m, turned, n);
-    turn_rows(n - early, m, a.now[s] + (r + early - (a.first[s] ? a.B : 0))*m, m, turned + early, n);
+    const I m = a.width[s];
+    if (!a.first[s]) { turn_rows(n, m, a.now[s] + r*m, m, turned, n); continue; }
+    for (I q = r, t = step_of(a.of, r), end; q < r + n; q = end) {   // rows whose rows before lie side by side
+      const I back = t ? a.of.row(t) - a.of.row(t-1) : 0;
+      const R* from = t ? a.now[s] + (q - back)*m : a.first[s] + q*m;
+      do end = a.of.row(++t); while (back && end < r + n && a.of.row(t) - a.of.row(t-1) == back);
+      end = std::min(end, r + n);
+      turn_rows(end - q, m, from, m, turned + (q - r), n);
+    }
   }
 }
 template <class R> static I piece_of(const Products<R>& a, I r, I end) {   // rows of the piece that begins at r
@@ -1210,10 +1229,10 @@ template <class R> static void weight_products(Products<R>& a, I threads) {
 # %% ../../nbs/kernels/05_dam_loop.ipynb #f5bd1fe8
 _products += r"""
 template <class R> static void backward_all(const Args<R>& a, const Grads<R>& g, I threads) {
-  const I H = a.H, RW = a.heads*a.W, rows = a.T*a.B;
-  Products<R> controller = {rows, a.B, 4*H, 3, 0, g.acts, {a.x, a.r, a.h}, {0, a.r0, a.h0}, {a.m, RW, H},
+  const I H = a.H, RW = a.heads*a.W, rows = a.row(a.T);
+  Products<R> controller = {a, rows, a.B, 4*H, 3, 0, g.acts, {a.x, a.r, a.h}, {0, a.r0, a.h0}, {a.m, RW, H},
                             {g.dwx, g.dwr, g.dwh}, g.dbias};
-  Products<R> interface = {rows, a.B, Face(a).size, 1, 0, g.face, {a.q}, {}, {H}, {g.dwi}, g.dbi};
+  Products<R> interface = {a, rows, a.B, Face(a).size, 1, 0, g.face, {a.q}, {}, {H}, {g.dwi}, g.dbi};
   backward_loop(a, g, threads);
   weight_products(controller, threads);
   weight_products(interface, threads);
@@ -1253,7 +1272,7 @@ class _Sizes(ctypes.Structure):
 _groups = lambda **sizes: [(k, ctypes.c_void_p*n) for k,n in sizes.items()]
 
 class _Args(ctypes.Structure):
-    _fields_ = [('sizes', _Sizes), *_groups(x=1, weights=8, initial=9, states=9, room=11, lengths=1, output=2)]
+    _fields_ = [('sizes', _Sizes), *_groups(x=1, weights=8, initial=9, states=9, room=11, rows=2, output=2)]
 
 class _Grads(ctypes.Structure):
     _fields_ = [*_groups(states=9, output=1, initial=9, weights=8, sums=2), ('start', ctypes.c_int64)]
@@ -1261,20 +1280,24 @@ class _Grads(ctypes.Structure):
 _every = 8   # steps between two kept memories
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3be72eec
-def _numbers(x, initial): return *x.shape[:2], initial[0].shape[1], *initial[2].shape[1:], initial[6].shape[1]
+def _numbers(x, initial, lengths):
+    "Steps, rows, units, blocks, slots, width of a slot and read heads"
+    steps = len(x) if x.dim() > 2 else int(lengths[0])
+    return steps, *initial[0].shape, *initial[2].shape[1:], initial[6].shape[1]
 
-def _shapes(T, B, H, K, N, W, R, linked):
+def _shapes(rows, B, H, K, N, W, R, linked):
     "Shapes of the states, of which the memory and the links are the last ones of each row, and of the output"
-    slots = T,B,K,N
+    slots = *rows,K,N
     more = [(B, K, N, N), slots] if linked else []
-    return [(T, B, H), (T, B, H), (B, K, N, W), slots, slots, (T, B, K, R, N), (T, B, R, W), *more, (T, B, H + R*W)]
+    return [(*rows, H), (*rows, H), (B, K, N, W), slots, slots, (*rows, K, R, N), (*rows, R, W), *more,
+            (*rows, H + R*W)]
 
-def _room(T, B, H, K, N, W, R, keep, linked):
-    "Places of what the loop keeps, and the size of the room of all"
-    n,pasts = (T, -(-T//_every)) if keep else (1, 0)
+def _room(rows, T, B, H, K, N, W, R, keep, linked):
+    "Places of what the loop keeps of all rows at all steps, and the size of the room of all"
+    n,pasts = (rows, -(-T//_every)*B) if keep else (B, 0)
     KP = K*-(-N//16)*16   # slots of all blocks, in whole tiles
-    content,links = [n*B*KP, n*B*R*KP, n*B*KP, n*B*KP, n*B*(1+R)*KP, pasts*B*KP*W],pasts*B*K*N*N*linked
-    *places,size = accumulate([*content, n*B*4*H, n*B*H, n*B*interface_size(K, W, R, linked), n*B, links], initial=0)
+    content,links = [n*KP, n*R*KP, n*KP, n*KP, n*(1+R)*KP, pasts*KP*W],pasts*K*N*N*linked
+    *places,size = accumulate([*content, n*4*H, n*H, n*interface_size(K, W, R, linked), n, links], initial=0)
     return places,size
 
 _places = lru_cache(maxsize=64)(_room)
@@ -1299,32 +1322,48 @@ def _memory(x, n):
     weakref.finalize(held, _spare.append, piece)
     return torch.frombuffer(held, dtype=x.dtype, count=n)
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #05d0ac03
+def _first(x, initial, lengths):
+    "Number of rows before each step of a packed batch, and after its last one; of a padded batch None"
+    if x.dim() > 2: return None
+    first = torch.nn.functional.pad(_left(lengths).sum(1).cumsum(0), (1, 0))
+    if first[-1] != len(x) or len(lengths) != len(initial[0]) or (lengths.diff() > 0).any():
+        raise ValueError(f'lengths={lengths.tolist()}: expected those of {len(initial[0])} rows with {len(x)} steps '
+                         'in all, the longest first')
+    return first
+
+def _left(lengths):
+    "Whether a row is there at a step, (steps, rows)"
+    return torch.arange(int(lengths.max()), device=lengths.device)[:,None] < lengths
+
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a9a31bd9
 def _addresses(tensors, n): return *map(_at, tensors), *[None]*(n - len(tensors))
 
-def _arguments(x, initial, weights, lengths, mask, states, y, room, keep, clip, gated):
+def _arguments(x, initial, weights, lengths, first, mask, states, y, room, keep, clip, gated):
     "Structure of the loop's arguments"
-    (T, B, *more),linked = _numbers(x, initial),len(initial) > 7
-    sizes = _Sizes(T, B, x.shape[2], *more, _every, gated, weights[6].numel() > 0, keep, linked, clip)
+    (T, B, *more),linked = _numbers(x, initial, lengths),len(initial) > 7
+    sizes = _Sizes(T, B, x.shape[-1], *more, _every, gated, weights[6].numel() > 0, keep, linked, clip)
     start,each = room.data_ptr(),room.element_size()
-    parts = tuple(start + each*n for n in _places(T, B, *more, keep, linked)[0])
+    parts = tuple(start + each*n for n in _places(x.shape[:-1].numel(), T, B, *more, keep, linked)[0])
     return _Args(sizes, (_at(x),), _addresses(weights, 8), _addresses(initial, 9), _addresses(states, 9), parts,
-                 (_at(lengths),), (_at(y), _at(mask)))
+                 (_at(lengths), _at(first)), (_at(y), _at(mask)))
 
 def _call(name, dtype, *structures):
     getattr(_kernel(), f'dam_{name}_{str(dtype).removeprefix("torch.")}')(
         *map(ctypes.byref, structures), ctypes.c_int64(torch.get_num_threads()))
 
+# %% ../../nbs/kernels/05_dam_loop.ipynb #05d0ac02
 def forward(x, initial, weights, lengths, mask, clip, gated, keep):
     "Run all steps: states by step (the memory only at each row's end), output, and room for the backward pass"
     _check(x, *initial, *weights)
     x,mask = x.contiguous(),mask.contiguous()
     initial,weights = _plain(initial),_plain(weights)
-    sizes,linked = _numbers(x, initial),len(initial) > 7
-    *states,y = map(x.new_empty, _shapes(*sizes, linked))
-    room = _memory(x, _places(*sizes, keep, linked)[1])
-    if x.shape[1]: _call('forward', x.dtype,
-                         _arguments(x, initial, weights, lengths, mask, states, y, room, keep, clip, gated))
+    (T, B, *more),linked = _numbers(x, initial, lengths),len(initial) > 7
+    rows,first = x.shape[:-1],_first(x, initial, lengths)
+    *states,y = map(x.new_empty, _shapes(rows, B, *more, linked))
+    room = _memory(x, _places(rows.numel(), T, B, *more, keep, linked)[1])
+    if B: _call('forward', x.dtype,
+                _arguments(x, initial, weights, lengths, first, mask, states, y, room, keep, clip, gated))
     return states, y, room if keep else x.new_empty(0)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8be15caf
@@ -1332,14 +1371,15 @@ def backward(x, initial, weights, lengths, mask, clip, gated, states, room, grad
     "Gradients of `x`, initial states and weights; those that are not needed are None"
     x,mask = x.contiguous(),mask.contiguous()
     initial,weights = _plain(initial),_plain(weights)
-    grads,make = _plain(grads),torch.empty_like if x.shape[1] else torch.zeros_like
+    grads,make = _plain(grads),torch.empty_like if len(initial[0]) else torch.zeros_like
     dw = [make(w) for w in weights]
     d = [torch.zeros_like(s) for s in initial[:None if need_initial or len(initial) > 7 else 0]]
-    acts,face = (_memory(x, x.shape[0]*x.shape[1]*len(w)).view(*x.shape[:2], len(w)) for w in (weights[0], weights[4]))
-    if x.shape[1]: _call('backward', x.dtype,
-                         _arguments(x, initial, weights, lengths, mask, states, None, room, True, clip, gated),
-                         _Grads(_addresses(grads[:-1], 9), (_at(grads[-1]),), _addresses(d, 9), _addresses(dw, 8),
-                                (_at(acts), _at(face)), need_initial))
+    rows,first = x.shape[:-1],_first(x, initial, lengths)
+    acts,face = (_memory(x, rows.numel()*len(w)).view(*rows, len(w)) for w in (weights[0], weights[4]))
+    if len(initial[0]): _call('backward', x.dtype,
+        _arguments(x, initial, weights, lengths, first, mask, states, None, room, True, clip, gated),
+        _Grads(_addresses(grads[:-1], 9), (_at(grads[-1]),), _addresses(d, 9), _addresses(dw, 8),
+               (_at(acts), _at(face)), need_initial))
     return acts @ weights[0] if need_x else None, d if need_initial else [None]*len(initial), dw
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #e6cc7534
@@ -1355,8 +1395,9 @@ def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tenso
 
 @dam_loop.register_fake
 def _(x, initial, weights, lengths, mask, clip, gated, keep):
-    sizes,linked = _numbers(x, initial),len(initial) > 7
-    return [*map(x.new_empty, _shapes(*sizes, linked)), x.new_empty(_room(*sizes, keep, linked)[1] if keep else 0)]
+    (T, B, *more),linked = _numbers(x, initial, lengths),len(initial) > 7
+    room = _room(T*B, T, B, *more, keep, linked)[1] if keep else 0   # compilers see padded batches only
+    return [*map(x.new_empty, _shapes(x.shape[:-1], B, *more, linked)), x.new_empty(room)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
@@ -1421,12 +1462,18 @@ def _slowly(x, initial, weights, lengths, mask, clip, gated):
                'clip': None if clip == float('inf') else clip, 'free_gate': 'gated' if gated else 'plain',
                'links': len(initial) > 7}
     given = {k: w for k,w in zip(_layer_names, weights) if w.numel()}
+    packed,mask = x.dim() < 3,mask if mask.numel() else None
+    if packed:
+        there = _left(lengths)
+        x,mask = (t if t is None else t.new_zeros(*there.shape, t.shape[-1]).masked_scatter(there[...,None], t)
+                  for t in (x, mask))
     states = reference(DAMCell, x, tuple(initial), given, options)
-    y = DAMCell.output(states, **given, **options, bypass_mask=mask if mask.numel() else None)
+    y = DAMCell.output(states, **given, **options, bypass_mask=mask)
     rows = torch.arange(x.shape[1], device=x.device)
     last = lengths-1 if lengths.numel() else torch.full_like(rows, len(x)-1)
     ends = 2,7   # memory and links
-    return [*(s[last, rows] if k in ends else s for k,s in enumerate(states)), y]
+    of = lambda s: s[there] if packed else s
+    return [*(s[last, rows] if k in ends else of(s) for k,s in enumerate(states)), of(y)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #59a5742d
 dam_loop.register_autograd(_gradients, setup_context=_remember)
@@ -1471,19 +1518,20 @@ _layer_names = ('weight_ih', 'weight_rh', 'weight_hh', 'bias_ih', 'interface_wei
                 'norm_bias')
 _rows_of = dict(bias_ih='weight_ih', interface_bias='interface_weight', norm_bias='norm_weight')
 
-def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None):
+def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None, sizes=()):
     "Backend of `DAM` from the compiled loop: states, of which the memory at every step is each row's last, and output"
     if not _usable(): raise RuntimeError("backend='cpu': the compiled loop is not available here, see the warning")
     none = x.new_empty(0)
     missing = lambda k: x.new_zeros(len(weights[_rows_of[k]])) if _rows_of.get(k) in weights else none
     full = [weights[k] if k in weights else missing(k) for k in _layer_names]
     clip = float('inf') if options['clip'] is None else float(options['clip'])
-    lengths = x.new_empty(0, dtype=torch.int64) if lengths is None else lengths
+    if sizes: lengths = (torch.tensor(sizes, device='cpu')[:,None] > torch.arange(sizes[0], device='cpu')).sum(0)
+    elif lengths is None: lengths = x.new_empty(0, dtype=torch.int64)
     how = lengths,noise.get('bypass_mask', none),clip,options['free_gate'] == 'gated',torch.is_grad_enabled()
     out = _Loop.apply(len(state), *how, x, *state, *full) if _plainly(x) else dam_loop(x, [*state], full, *how)
-    each = lambda k, s: s.expand(len(x), *s.shape) if k in (2, 7) else s   # memory and links: the last ones
+    each = lambda k, s: s.expand(len(x), *s.shape) if k in (2, 7) and not sizes else s   # memory, links: the last ones
     return tuple(each(k, s) for k,s in enumerate(out[:len(state)])),out[len(state)]
-cpu.takes_lengths = cpu.gives_output = True
+cpu.ragged = cpu.takes_lengths = cpu.gives_output = True
 
 @constant
 def _usable(): return available()

@@ -410,7 +410,8 @@ def at_end(
 ):
     "State of every row after its own last step, (batch, *shape)"
     if lengths is None: return states[-1]
-    if isinstance(lengths, Ragged): return states.index_select(0, lengths.last)
+    if isinstance(lengths, Ragged):   # a backend may return the last states alone
+        return states if len(states) == len(lengths.last) else states.index_select(0, lengths.last)
     return states[lengths-1, torch.arange(states.shape[1], device=states.device)]
 
 # %% ../../nbs/layers/01_recurrence.ipynb #1ada0e76

@@ -16,7 +16,9 @@ from pathlib import Path, PurePath
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from ..options import one_of, whole, whole_or_none
+from ..layers.recurrence import Recurrent
 from ..layers.registry import memories
 from .contract import Task, checksum
 from .files import DataError, DataFile, data_bytes, data_home
@@ -211,8 +213,12 @@ class WordModel(RecallModel):
         self.embedding = nn.Embedding(n_out, rnn.input_size)
         nn.init.xavier_uniform_(self.embedding.weight)
     def forward(self, x, hx=None, with_state=False):
-        "Scores of every word at every step, see `RecallModel`"
-        return super().forward(self.embedding(x), hx, with_state)
+        "Scores of every word at every step, see `RecallModel`; those of padding mean nothing"
+        if with_state or x.is_cuda or not isinstance(self.rnn, Recurrent):
+            return super().forward(self.embedding(x), hx, with_state)
+        lengths = (torch.arange(1, x.shape[1]+1)*(x != 0)).amax(1).clamp_min(1)
+        y,_ = self.rnn(pack_padded_sequence(self.embedding(x), lengths, batch_first=True, enforce_sorted=False), hx)
+        return pad_packed_sequence(y._replace(data=self.head(y.data)), batch_first=True, total_length=x.shape[1])[0]
     def state_after(self, x, hx=None):
         "The state after a batch of stories, with no scores computed"
         return super().state_after(self.embedding(x), hx)
