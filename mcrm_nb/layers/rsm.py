@@ -266,6 +266,12 @@ def check_numbers(
         bad = int((~x.isfinite()).sum())
         raise ValueError(f'{name}: expected finite numbers, got {bad} of {x.numel()} that are NaN or infinite')
 
+def _check_call(input, hx, states):
+    "Raise a `ValueError` if the input or one of the given `states` is not finite"
+    check_numbers('input', input.data if isinstance(input, PackedSequence) else input)
+    for name,s in zip(states, hx if isinstance(hx, (tuple, list)) else ()):
+        if torch.is_tensor(s): check_numbers(f'hx, {name}', s)
+
 # %% ../../nbs/layers/07_rsm.ipynb #2b51afda
 class _RSMShapes(RecurrentCell):
     "Weights, state and noise of an RSM"
@@ -306,7 +312,7 @@ class RSMCell(_RSMShapes):
         _start(self, [''])
     def forward(self, input, hx=None):
         "Run one step: see `RecurrentCell`"
-        check_numbers('input', input)
+        _check_call(input, hx, self.states)
         return super().forward(input, hx)
 
 # %% ../../nbs/layers/07_rsm.ipynb #488585d4
@@ -317,8 +323,8 @@ class RSM(Recurrent):
     Of `hidden_size = groups * cells` cells, `k` are active: the best cell of each of the `k` best groups, by potential
     and freedom from inhibition. Cells of a group share weights on the input and have recurrent weights of their own.
     The output is the code, (..., hidden_size). No gradient goes back to the input or to an earlier step: train with a
-    loss at every step (`predict`, `prediction_loss`) and one step of the optimiser per time step. An input that is not
-    finite raises a ValueError.
+    loss at every step (`predict`, `prediction_loss`) and one step of the optimiser per time step. An input or a state
+    that is not finite raises a ValueError.
 
     Arguments as for `nn.LSTM` without `proj_size`. Options, as keywords:
       cells=6                    cells of a group; `hidden_size` must be a multiple
@@ -353,7 +359,7 @@ def reset_parameters(self:RSM):
 @patch
 def forward(self:RSM, input, hx=None):
     "Run the layer: see the class, and `nn.LSTM`"
-    check_numbers('input', input.data if isinstance(input, PackedSequence) else input)
+    _check_call(input, hx, self.state_shapes)
     return super(RSM, self).forward(input, hx)
 
 # %% ../../nbs/layers/07_rsm.ipynb #833ecb02
