@@ -97,12 +97,12 @@ def shipped_units()->pd.DataFrame:
     return _shipped('units')
 
 # %% ../../nbs/analysis/03_time_scales.ipynb #57bc75ed
-min_spread = .01   # a unit with a spread below this hardly moves
+min_spread = .01   # a unit with a smaller spread is still
 
 def active_units(
     units:pd.DataFrame, # Units as from `unit_times`
-)->pd.DataFrame:        # Rows of the units that move
-    "Select the units that move"
+)->pd.DataFrame:        # Rows of the active units
+    "Select the active units, whose spread is `min_spread` or more"
     return units[units.spread >= min_spread]
 
 def unit_name(
@@ -170,12 +170,12 @@ def silverman(
 # %% ../../nbs/analysis/03_time_scales.ipynb #7972f892
 def peak_tests(
     units:pd.DataFrame,   # Units as from `unit_times`
-    still_too:bool=False, # Whether to include the units that do not move
+    still_too:bool=False, # Whether to include the still units
 )->pd.DataFrame:          # A row by memory, part and seed; p-values of each measure
-    "Apply `silverman` to the logarithms of memory time, run and hold of the units that move, or of all"
+    "Apply `silverman` to the logarithms of memory time, run and hold of the active units, or of all"
     each = (units if still_too else active_units(units)).groupby(['memory', 'part', 'seed'], sort=False)
     def p(t):
-        t = t[np.isfinite(t) & (t > 0)]   # a unit that never moves may have no such number
+        t = t[np.isfinite(t) & (t > 0)]   # a unit that is constant may have no such number
         return silverman(np.log(t)) if len(t) > 10 else np.nan
     return pd.DataFrame({k: each[k].apply(p) for k in ('time', 'run', 'hold')})
 
@@ -230,7 +230,7 @@ def shipped_followers()->pd.DataFrame:
 def two_kinds(
     units:pd.DataFrame,      # Units as from `unit_times`
     tests:pd.DataFrame=None, # Result of `peak_tests`; None: tested here
-    whole:pd.DataFrame=None, # Result of `peak_tests` with the units that do not move; None: tested here
+    whole:pd.DataFrame=None, # Result of `peak_tests` with the still units; None: tested here
 )->pd.DataFrame:             # A row per memory
     "Judge the paper's claim about MCRM's memory: slow and still units by seed, and whether there are two kinds"
     tests = peak_tests(units) if tests is None else tests
@@ -245,7 +245,7 @@ def two_kinds(
         name = unit_name(*k)
         rows[name] = {'active units with a memory time above ten characters, % by seed':
                           by_seed(active_units(r), lambda u: 100*(u.time > 10).mean()),
-                      'units that hardly move, % by seed': by_seed(r, lambda u: 100*(u.spread < min_spread).mean()),
+                      'still units, % by seed': by_seed(r, lambda u: 100*(u.spread < min_spread).mean()),
                       'two kinds among active units': word(name),
                       'two kinds among all units': 'yes' if name in also else 'no'}
     return pd.DataFrame(rows).T.rename_axis('memory')
