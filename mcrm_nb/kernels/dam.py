@@ -586,13 +586,26 @@ template <class R> static inline void output_row(const Sizes& a, const R* q, con
 }
 """
 
-# %% ../../nbs/kernels/05_dam_loop.ipynb #508871df
+# %% ../../nbs/kernels/05_dam_loop.ipynb #05d0ac06
 _forward = r"""
 static I rows_of(const Sizes& a, I threads, I each, I weights) {   // rows of a piece
   const I share = (a.B + threads - 1)/threads, most = std::max<I>(4, std::min<I>(64, weights/each));
   const I pieces = (share + most - 1)/most;
   return (share + pieces - 1)/pieces;
 }
+template <class R> static std::vector<I> cuts_of(const Args<R>& a, I rows) {   // first rows of the pieces, and all rows
+  const I n = (a.B + rows - 1)/rows; I done = 0;
+  std::vector<I> cuts = {0};
+  for (I i = 0; i < a.B; i++) {
+    done += a.first ? a.lengths[i] : 0;
+    if (a.first ? done*n >= (I)cuts.size()*a.row(a.T) : (i + 1)%rows == 0 || i + 1 == a.B) cuts.push_back(i + 1);
+  }
+  return cuts;
+}
+"""
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #508871df
+_forward += r"""
 template <class R> static void forward_loop(const Args<R>& a, I threads) {
   const I H = a.H, K = a.K, N = a.N, W = a.W, RW = a.heads*W, KN = K*N, tiles = a.tiles();
   const Face at(a); const I S = at.size;
@@ -601,13 +614,14 @@ template <class R> static void forward_loop(const Args<R>& a, I threads) {
   C.size(Z, 4*H); C.rows(0, a.m, a.wx, 1, a.m); C.rows(a.m, RW, a.wr, 1, RW); C.rows(a.m + RW, H, a.wh, 1, H);
   F.pack(a.wi, H, S, 1, H);
   const I rows = rows_of(a, threads, a.K*a.block(), 4*H*Z + H*S);
-  slices((a.B + rows - 1)/rows, threads, [&](I first, I count) {
+  const std::vector<I> cuts = cuts_of(a, rows);
+  slices(cuts.size() - 1, threads, [&](I first, I count) {
   for (I piece = first; piece < first + count; piece++) {
 """
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #164fd5b2
 _forward += r"""
-    const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();   // Kb: numbers of a row's memory
+    const I r0 = cuts[piece], M = cuts[piece+1] - r0, Kb = K*a.block();   // Kb: numbers of a row's memory
     const I KNN = a.links ? KN*N : 0;                                          // and of its links
     const I P = tiles*L, KP = K*P;
     R *mem = scratch<R>(0, M*Kb), *norms = scratch<R>(1, M*KP), *z = scratch<R>(2, M*Z);
@@ -1001,11 +1015,12 @@ template <class R> static void backward_loop(const Args<R>& a, const Grads<R>& g
   Mat<R> &Rd = packed<R>(1), &Hh = packed<R>(2), &F = packed<R>(3);
   Rd.pack(a.wr, 4*H, RW, RW, 1); Hh.pack(a.wh, 4*H, H, H, 1); F.pack(a.wi, S, H, H, 1);
   const I rows = rows_of(a, threads, (a.every + 2)*K*a.block(), 4*H*(RW + H) + H*S);
-  const I pieces = (a.B + rows - 1)/rows;
+  const std::vector<I> cuts = cuts_of(a, rows);
+  const I pieces = cuts.size() - 1;
   Vec<R> of_norm(2*pieces*H, R(0));   // gradients of the layer norm by piece
   slices(pieces, threads, [&](I first, I count) {
   for (I piece = first; piece < first + count; piece++) {
-    const I r0 = piece*rows, M = std::min(rows, a.B - r0), Kb = K*a.block();
+    const I r0 = cuts[piece], M = cuts[piece+1] - r0, Kb = K*a.block();
     R *mem = scratch<R>(0, a.every*M*Kb), *dM = scratch<R>(1, M*Kb), *dq = scratch<R>(2, M*H),
       *norms = scratch<R>(3, M*K*tiles*L);
     const I P = tiles*L, KP = K*P, KRP = KP*a.heads, late = K*a.late_row();
@@ -1142,7 +1157,7 @@ _backward += r"""
 _products = r"""
 template <class R> struct Products {
   const Args<R>& of;                          // where the steps begin
-  I rows, B, k, sources, zero;                // rows of all steps and of one; whether all that is in `first` is zero
+  I rows, B, k, sources, zero;                // all rows, those of a step; whether all that is in `first` is zero
   const R* sums; const R *now[3], *first[3];
   I width[3]; R *total[3], *bias;             // the gradients of weights (k, width) and of the bias
   I all() const { return width[0] + (sources > 1 ? width[1] + width[2] : 0); }
@@ -1327,7 +1342,7 @@ def _first(x, initial, lengths):
     "Number of rows before each step of a packed batch, and after its last one; of a padded batch None"
     if x.dim() > 2: return None
     first = torch.nn.functional.pad(_left(lengths).sum(1).cumsum(0), (1, 0))
-    if first[-1] != len(x) or len(lengths) != len(initial[0]) or (lengths.diff() > 0).any():
+    if first[-1] != len(x) or len(lengths) != len(initial[0]) or (lengths.diff() > 0).any() or lengths[-1] < 1:
         raise ValueError(f'lengths={lengths.tolist()}: expected those of {len(initial[0])} rows with {len(x)} steps '
                          'in all, the longest first')
     return first
@@ -1357,6 +1372,7 @@ def forward(x, initial, weights, lengths, mask, clip, gated, keep):
     "Run all steps: states by step (the memory only at each row's end), output, and room for the backward pass"
     _check(x, *initial, *weights)
     x,mask = x.contiguous(),mask.contiguous()
+    lengths = lengths.long().contiguous()
     initial,weights = _plain(initial),_plain(weights)
     (T, B, *more),linked = _numbers(x, initial, lengths),len(initial) > 7
     rows,first = x.shape[:-1],_first(x, initial, lengths)
@@ -1370,6 +1386,7 @@ def forward(x, initial, weights, lengths, mask, clip, gated, keep):
 def backward(x, initial, weights, lengths, mask, clip, gated, states, room, grads, need_x=True, need_initial=True):
     "Gradients of `x`, initial states and weights; those that are not needed are None"
     x,mask = x.contiguous(),mask.contiguous()
+    lengths = lengths.long().contiguous()
     initial,weights = _plain(initial),_plain(weights)
     grads,make = _plain(grads),torch.empty_like if len(initial[0]) else torch.zeros_like
     dw = [make(w) for w in weights]
@@ -1396,7 +1413,7 @@ def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tenso
 @dam_loop.register_fake
 def _(x, initial, weights, lengths, mask, clip, gated, keep):
     (T, B, *more),linked = _numbers(x, initial, lengths),len(initial) > 7
-    room = _room(T*B, T, B, *more, keep, linked)[1] if keep else 0   # compilers see padded batches only
+    room = _room(T*B, T, B, *more, keep, linked)[1] if keep else 0   # of a padded batch
     return [*map(x.new_empty, _shapes(x.shape[:-1], B, *more, linked)), x.new_empty(room)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
@@ -1532,6 +1549,7 @@ def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None
     each = lambda k, s: s.expand(len(x), *s.shape) if k in (2, 7) and not sizes else s   # memory, links: the last ones
     return tuple(each(k, s) for k,s in enumerate(out[:len(state)])),out[len(state)]
 cpu.ragged = cpu.takes_lengths = cpu.gives_output = True
+cpu.ended = 2,7   # states of which a packed batch has only the last ones
 
 @constant
 def _usable(): return available()

@@ -410,16 +410,16 @@ def at_end(
 ):
     "State of every row after its own last step, (batch, *shape)"
     if lengths is None: return states[-1]
-    if isinstance(lengths, Ragged):   # a backend may return the last states alone
-        return states if len(states) == len(lengths.last) else states.index_select(0, lengths.last)
+    if isinstance(lengths, Ragged): return states.index_select(0, lengths.last)
     return states[lengths-1, torch.arange(states.shape[1], device=states.device)]
 
 # %% ../../nbs/layers/01_recurrence.ipynb #1ada0e76
 @patch
-def _run(self:Recurrent, x, state, weights, back, lengths):
+def _run(self:Recurrent, x, state, weights, back, lengths, order=None):
     "Run one direction of one layer: outputs (steps, batch, output_size), final state"
     cell,more = self.cell,{}
     noise = cell.noise(_full(x, lengths), self.hidden_size, self.training, **self.options)
+    if order is not None: noise = {k: v.index_select(1, order) for k,v in noise.items()}   # drawn before sorting
     if isinstance(lengths, Ragged):
         noise = {k: v[lengths.step,lengths.row] for k,v in noise.items()}
         more = dict(sizes=lengths.sizes)
@@ -430,7 +430,9 @@ def _run(self:Recurrent, x, state, weights, back, lengths):
     states = compute(cell, x, state, weights, self.options, self.recompute, **more)
     if getattr(compute, 'gives_output', False): states,y = states
     else: y = cell.output(states, **weights, **self.options, **noise)
-    return reverse_time(y, lengths) if back else y, tuple(at_end(s, lengths) for s in states)
+    ended = getattr(compute, 'ended', ()) if isinstance(lengths, Ragged) else ()
+    final = tuple(s if k in ended else at_end(s, lengths) for k,s in enumerate(states))
+    return reverse_time(y, lengths) if back else y, final
 
 # %% ../../nbs/layers/01_recurrence.ipynb #27fa19cb
 def _full(x, lengths):
@@ -440,13 +442,13 @@ def _full(x, lengths):
 
 # %% ../../nbs/layers/01_recurrence.ipynb #2fb498d3
 @patch
-def _run_all(self:Recurrent, x, state, weights, lengths):
+def _run_all(self:Recurrent, x, state, weights, lengths, order=None):
     "Run all layers: outputs (steps, batch, output_size * ways), final states (layers * ways, batch, *shape)"
     ways,finals = 1+self.bidirectional, []
     for k in range(self.num_layers):
         outs = []
         for i in range(k*ways, (k+1)*ways):
-            y,final = self._run(x, tuple(s[i] for s in state), weights[i], i > k*ways, lengths)
+            y,final = self._run(x, tuple(s[i] for s in state), weights[i], i > k*ways, lengths, order)
             outs.append(y)
             finals.append(final)
         x = torch.cat(outs, -1)
@@ -527,7 +529,7 @@ def _forward_packed(self:Recurrent, packed, hx):
     else:
         x,lengths = pad_packed_sequence(PackedSequence(data, sizes))
         lengths = lengths.to(x.device)
-    y,state = self._run_all(x, self._state(_full(x, lengths), hx, weights, order), weights, lengths)
+    y,state = self._run_all(x, self._state(_full(x, lengths), hx, weights, order), weights, lengths, order)
     if x is not data: y = pack_padded_sequence(y, lengths.cpu()).data
     return (PackedSequence(y, sizes, order, back),
             state if back is None else tuple(s.index_select(1, back) for s in state))

@@ -18,6 +18,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from ..options import one_of, whole, whole_or_none
+from ..torch_private import transformed
+from ..layers.backends import being_made
 from ..layers.recurrence import Recurrent
 from ..layers.registry import memories
 from .contract import Task, checksum
@@ -206,6 +208,12 @@ def babi_stories(
     return parts, lexicon, dict(said, dropped=dropped)
 
 # %% ../../nbs/tasks/46_babi.ipynb #df0e0ce2
+def _pays(layer, x):
+    "Whether it pays to pack `x`: not on a GPU, nor with layers of torch, nor where a program is made or transformed"
+    plain = not (torch.compiler.is_compiling() or being_made() or transformed(vmap=True))
+    return (x.device.type == 'cpu' and x.dim() == 2 and x.numel() > 0 and plain and isinstance(layer, Recurrent)
+            and not layer.bidirectional)
+
 class WordModel(RecallModel):
     "A recurrent layer that reads embedded words, with a score for every word at every step"
     def __init__(self, rnn, n_out, layers=(), bound=20., std=None):
@@ -214,9 +222,8 @@ class WordModel(RecallModel):
         nn.init.xavier_uniform_(self.embedding.weight)
     def forward(self, x, hx=None, with_state=False):
         "Scores of every word at every step, see `RecallModel`; those of padding mean nothing"
-        if with_state or x.is_cuda or not isinstance(self.rnn, Recurrent):
-            return super().forward(self.embedding(x), hx, with_state)
-        lengths = (torch.arange(1, x.shape[1]+1)*(x != 0)).amax(1).clamp_min(1)
+        if with_state or not _pays(self.rnn, x): return super().forward(self.embedding(x), hx, with_state)
+        lengths = (torch.arange(1, x.shape[1]+1, device=x.device)*(x != 0)).amax(1).clamp_min(1)
         y,_ = self.rnn(pack_padded_sequence(self.embedding(x), lengths, batch_first=True, enforce_sorted=False), hx)
         return pad_packed_sequence(y._replace(data=self.head(y.data)), batch_first=True, total_length=x.shape[1])[0]
     def state_after(self, x, hx=None):
