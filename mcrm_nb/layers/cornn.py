@@ -105,8 +105,10 @@ def largest_dt(
     gamma:float,            # Strength of the spring
     epsilon:float,          # Strength of the friction
     damping:str='explicit', # Form of the friction, 'explicit' or 'implicit'
-)->float:                   # Largest step; 0 if the condition holds for none, infinity if it holds for all
-    "Largest step with which the energy of coRNN is bounded, whatever the weights and the input"
+)->float:                   # Largest step in time; 0 if the condition holds for none, infinity if it holds for all
+    """Largest step for which the bound of coRNN's energy, `gamma*|y|^2 + |z|^2 <= units*steps*dt`, is proven, whatever
+    the weights and the input. With a larger step the energy may stay finite all the same. A `ValueError` names an
+    argument that makes no sense."""
     for name,v in ('gamma', gamma), ('epsilon', epsilon): _number(name, v)
     against = gamma + epsilon**2*(one_of('damping', damping, dampings) == 'explicit')
     if 2*epsilon <= 1: return 0.

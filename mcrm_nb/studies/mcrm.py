@@ -101,7 +101,7 @@ def state_and_order(settings, experiments):
             if text or e == 'adding': say(e, 'code', f'{_CODE}: evaluated from zero', memory, carry_eval=False)
         for memory in 'nested_lstm','mcrm':
             say(e, 'code', f'{_CODE}: gates as nn.Linear (A17)', memory, options=dict(init='linear'))
-        say(e, 'paper fair', f'{_OURS}: silent in the text; usual practice', shuffle=True)
+        say(e, 'paper fair', f'{_OURS}: no source says; usual practice', shuffle=True)
 
 state_and_order(_settings, _experiments)
 
