@@ -84,7 +84,8 @@ def read_checkpoint(
 # %% ../../nbs/runs/02_run.ipynb #4e2f0111
 def unpack_checkpoint(
     at:Path,      # File of the checkpoint, for error messages
-    tensors, info, # Result of `read_checkpoint`
+    tensors:dict, # Tensors of the checkpoint, from `read_checkpoint`
+    info:dict,    # Its other contents, from `read_checkpoint`
     weights:dict, # Weights of the model that they are for
     params:list,  # Parameters of the optimiser that they are for
 )->tuple:         # Weights, the optimiser's state, best weights

@@ -25,8 +25,8 @@ from fastai.basics import Callback, Recorder   # after ours: the package quieten
 # %% ../../nbs/runs/03_seeds.ipynb #e4ce6f72
 def without_seed(
     spec:RunSpec, # Description of a run
-)->RunSpec:       # The same for all runs that can be trained together
-    "The run without its seed, nor that of its data if it is the same"
+)->RunSpec:       # Description that all runs that can be trained together share
+    "The run without its seed, and without the seed of its data where that is equal"
     own = ('seed', spec.seed)
     return replace(spec, seed=0, data=tuple(('seed', 'run') if pair == own else pair for pair in spec.data))
 

@@ -51,10 +51,11 @@ def check_opt_options(
 
 # %% ../../nbs/training/00_learner.ipynb #26002b9a
 class Objective:
-    "The loss of a question in the form that a Learner calls; `terms` holds the terms of the last batch"
+    """The loss of a question in the form that a Learner calls; `terms` holds the terms of the last batch. On reproduced
+    steps see `mcrm_nb.training.refreshing`."""
     def __init__(self,
         question,       # A `Question` or `Task`
-        refresh=0.,     # Probability that an eligible step is reproduced; `Refreshing` sets it during training
+        refresh=0.,     # Probability that a step which the task marks must be reproduced; `Refreshing` sets it
     ):
         if not 0 <= refresh <= 1: raise ValueError(f'refresh={refresh!r}: expected a probability from 0 to 1')
         if refresh and getattr(question, 'of_input', None) is None:

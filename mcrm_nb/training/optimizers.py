@@ -38,7 +38,8 @@ class _Stepper(Optimizer):
 # %% ../../nbs/training/02_optimizers.ipynb #47d19d3e
 class TFRMSprop(_Stepper):
     """RMSProp as in TensorFlow 1: the mean square starts at one, epsilon is inside the root, and the learning rate is
-    inside the momentum. The steps are about `lr/(1-momentum)` long."""
+    inside the momentum. The steps are about `lr/(1-momentum)` long. A `ValueError`
+    names a setting that makes no sense. Source: `tensorflow.train.RMSPropOptimizer`, TensorFlow 1."""
     def __init__(self,
         params,             # Parameters, or groups of parameters
         lr:float=1e-3,      # Learning rate
@@ -58,7 +59,8 @@ class TFRMSprop(_Stepper):
 
 # %% ../../nbs/training/02_optimizers.ipynb #e670ec6b
 class TFAdam(_Stepper):
-    "Adam as in TensorFlow: epsilon is added before the bias correction"
+    """Adam as in TensorFlow: epsilon is added before the bias correction. A `ValueError` names a setting that makes no
+    sense. Source: `tensorflow.train.AdamOptimizer`, TensorFlow 1."""
     def __init__(self,
         params,               # Parameters, or groups of parameters
         lr:float=1e-3,        # Learning rate
