@@ -508,7 +508,7 @@ portable = engine('auto')   # whichever loops are the fastest where the operator
 
 # %% ../../nbs/kernels/00_backward.ipynb #b237addf
 def compare_engines(layer, x, one, other, tol, sizes=()):
-    "Compare values and gradients of two backends; returns the largest difference, relative to 1 plus the number's size"
+    "Compare values and gradients of two backends; returns the largest `|a-b|/(1+|b|)`"
     from mcrm_nb.testing import test_same
     names,more = layer.names,dict(sizes=sizes) if sizes else {}
     random = lambda *at: [torch.randn(*at, layer.hidden_size, dtype=x.dtype, device=x.device) for _ in layer.states]

@@ -33,7 +33,7 @@ def _numbers(kind, units, memory_feeds, streamed):
 
 # %% ../../nbs/kernels/07_gpu_clusters.ipynb #c1a5113f
 def _product(threads, least, units, inner, *counts):
-    "Columns of a product, for so many sums per unit; how threads share it, each with `least` inner numbers or more"
+    "Columns of a product of `counts` sums per unit, and its division among threads, each with `least` numbers or more"
     widths = [-(-n*units//4)*4 for n in counts]
     N = sum(widths)
     parts = max(1, min(inner//least, threads//(N//4)))
@@ -851,5 +851,6 @@ def available()->bool:
 _compute = engine('cluster')
 def clusters(cell, x, state, weights, options, recompute=None):
     "Backend of layers from the kernels of this page, for float32 on a GPU"
-    if not available(): raise RuntimeError("backend='cluster': expected a GPU of compute capability 9.0 or more")
+    if not available(): raise RuntimeError("backend='cluster': expected a GPU of compute capability 9.0 or more whose "
+                                           'kernels pass their self-test (a warning says if they do not)')
     return _compute(cell, x, state, weights, options, recompute)

@@ -640,7 +640,7 @@ def interpreted()->bool:
     "Whether Triton's interpreter is active (`TRITON_INTERPRET=1`)"
     return triton is not None and not isinstance(forward_all, triton.runtime.JITFunction)
 
-CHUNK = 2**28   # activations worked on at a time, 1 GB: a GPU has room
+CHUNK = 2**28   # activations worked on at a time, 1 GiB: a GPU has room
 def loops_by(way): return Loops(partial(_forward, way), partial(_backward, way), lambda n: CHUNK//n)
 loops,loops_at_once = loops_by(LaunchOptions()),loops_by(LaunchOptions(one_kernel=True))
 loops_tf32x3 = loops_by(LaunchOptions(precision='tf32x3'))

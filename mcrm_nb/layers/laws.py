@@ -89,7 +89,7 @@ def obeys(
     make,                # Function that builds a layer from `nn.LSTM`'s arguments: a class, or a registry entry
     law,                 # Law: a function of (make, case) that raises if the law is broken
     max_examples:int=15, # Number of cases to draw
-    shrink:bool=True,    # Whether to search for the simplest counterexample (seconds) or raise at the first
+    shrink:bool=True,    # Whether to search for the simplest counterexample, which takes seconds
 )->int:                  # Number of cases tried
     "Try `law` on random cases; raise at the simplest counterexample"
     h, tried = _hypothesis(), []
@@ -135,8 +135,9 @@ def starts_at_zero(make, case):
     layer,x = case.layer(make), case.input()
     y,h = layer(x)
     zeros = in_form_of(h, [torch.zeros_like(s) for s in as_tuple(h)])
-    test_same(layer(x, zeros)[0], y, 1e-12)
-    if case.steps*case.batch > 1:
+    y0,h0 = layer(x, zeros)
+    test_same([y0, *as_tuple(h0)], [y, *as_tuple(h)], 1e-12)
+    if case.steps*case.batch > 1:   # a single number could be the same by chance
         assert not torch.allclose(layer(x, random_state(layer, x, case.seed))[0], y), 'the initial state is ignored'
 
 # %% ../../nbs/layers/00_laws.ipynb #428aebd2
@@ -261,7 +262,9 @@ def check_slope(
     "Assert that the slope of a random mixture of `f`'s results, in a random direction, equals its finite difference"
     gen = torch.Generator().manual_seed(0)
     ways,eps = [torch.randn(t.shape, dtype=t.dtype, generator=gen) for t in leaves],1e-6
-    mixed = lambda outs: sum((o*torch.randn(o.shape, dtype=o.dtype, generator=gen.manual_seed(1))).sum() for o in outs)
+    def mixed(outs):
+        gen.manual_seed(1)   # the same weights in every call, others for every result
+        return sum((o*torch.randn(o.shape, dtype=o.dtype, generator=gen)).sum() for o in outs)
     gs = torch.autograd.grad(mixed(f(*leaves)), leaves, materialize_grads=True)
     slope = sum((g*v).sum() for g,v in zip(gs, ways))
     up,down = (mixed(f(*(t+s*eps*v for t,v in zip(leaves, ways)))).detach() for s in (1, -1))
@@ -345,7 +348,7 @@ def speaks_every_dtype(make, case):
     "float32 and bfloat16 give the float64 numbers up to their precision, in their own type"
     layer,x = case.layer(make), case.input()
     y,h = layer(x)
-    for dtype,tol in (torch.float32, 1e-5), (torch.bfloat16, .1):
+    for dtype,tol in (torch.float32, 1e-5), (torch.bfloat16, .03):
         yd,hd = copy.deepcopy(layer).to(dtype)(x.to(dtype))
         assert yd.dtype == dtype and all(s.dtype == dtype for s in as_tuple(hd)), f'{dtype} in, {yd.dtype} out'
         test_same([yd.double(), *(s.double() for s in as_tuple(hd))], [y, *as_tuple(h)], tol)
