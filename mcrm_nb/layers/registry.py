@@ -83,7 +83,8 @@ own_classes = dict(RNN='own_rnn', GRU='own_gru', LSTM='own_lstm')   # torch's cl
 def own_layer(
     rnn, # Recurrent layer
 ):       # Our layer with its weights, if it is one of torch's; else the layer itself
-    "Ours for a layer of torch, in its mode, the same weights frozen; a `ValueError` for a projection or a rectifier"
+    """Our layer with the weights, the mode and the frozen weights of a layer of torch; any other layer is returned as
+    it is. Raises a `ValueError` for `proj_size` and for `nonlinearity='relu'`."""
     import torch
     if (name := type(rnn).__name__) not in own_classes or type(rnn) is not getattr(torch.nn, name): return rnn
     if getattr(rnn, 'nonlinearity', 'tanh') != 'tanh' or getattr(rnn, 'proj_size', 0):
@@ -111,13 +112,13 @@ def compiled_layer(
 
 # %% ../../nbs/layers/10_registry.ipynb #bebd80aa
 def parameters_of(
-    memory,        # Key of `memories`, or anything called like `nn.LSTM`
+    memory,        # Key of `memories`, or a callable with the arguments of `nn.LSTM`
     input_size,    # Number of features per step; None: as wide as the output (a tied embedding)
     hidden_size,   # Number of units
     readout=None,  # Function of the width of the output that returns the number of further parameters
     **options,     # Options of the memory; options of its head do not count
 )->int:            # Number of parameters
-    "Number of parameters of a one-layer memory, with its readout"
+    "Count the parameters of a one-layer memory, with its readout"
     from mcrm_nb.layers.recurrence import count_parameters, output_width   # imported here, because it imports torch
     make = memories[memory] if isinstance(memory, str) else memory
     known = getattr(getattr(make, 'layer', None), 'options', options)
