@@ -98,7 +98,7 @@ def backend_for(
     elif name not in ('reference', 'scan') and being_made() in ('onnx', 'old_onnx'):
         raise ValueError(f"backend={name!r}: an ONNX file cannot hold its operator; expected 'auto' or 'reference'")
     elif name != 'reference' and not being_made() and _transformed():
-        raise ValueError(f"backend={name!r}: torch.func and forward-mode differentiation need backend='reference'")
+        raise ValueError(f"backend={name!r}: torch.func and forward-mode differentiation need 'auto' or 'reference'")
     if being_made() == 'old_onnx':
         warnings.warn('torch.onnx.export(dynamo=False) writes every step down, so the file takes sequences of this '
                       'length and no others; with dynamo=True it takes any length')

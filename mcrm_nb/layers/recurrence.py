@@ -559,7 +559,7 @@ def _forward_padded(self:Recurrent, input, hx):
 @patch
 def forward(self:Recurrent,
     input,    # Input, (steps, batch, input_size), batch first if so built, (steps, input_size), or a PackedSequence
-    hx=None,  # Initial state: tensors of (layers * directions, batch, *shape); by default zeros
+    hx=None,  # Initial state: tensors of (layers * directions, batch, *shape); None: zeros, or the memory's own
 )->tuple:     # Outputs in the form of `input`, (..., output_size * directions); final state in the form of `hx`
     """Run the layer. `input`: (steps, batch, input_size), or batch first if so built, (steps, input_size), or a
     `PackedSequence`. `hx`: one tensor per state, (layers * directions, batch, *shape) with the shapes of
