@@ -38,6 +38,19 @@ def balls_at_start(
     return x, v
 
 # %% ../../nbs/tasks/33_bouncing_balls.ipynb #188de62e
+def _exchange(x, v):
+    "Velocities after every overlapping pair has exchanged its velocities along the line between them"
+    for i,j in ball_pairs:
+        d = x[:,i]-x[:,j]
+        far = d.norm(dim=-1, keepdim=True)
+        if not (hit := far < 2*ball_radius).any(): continue
+        along = d/far
+        push = torch.where(hit, ((v[:,j]-v[:,i])*along).sum(-1, keepdim=True)*along, 0.)
+        v = v.clone()
+        v[:,i] += push
+        v[:,j] -= push
+    return v
+
 def next_balls(
     x, # Positions of shape (n, 3, 2)
     v, # Velocities of shape (n, 3, 2)
@@ -45,16 +58,7 @@ def next_balls(
     "One frame of motion"
     for _ in range(2):
         x = x + .5*v
-        v = torch.where(x < ball_radius, v.abs(), torch.where(x > box_side-ball_radius, -v.abs(), v))
-        for i,j in ball_pairs:
-            d = x[:,i]-x[:,j]
-            far = d.norm(dim=-1, keepdim=True)
-            if not (hit := far < 2*ball_radius).any(): continue
-            along = d/far
-            push = torch.where(hit, ((v[:,j]-v[:,i])*along).sum(-1, keepdim=True)*along, 0.)
-            v = v.clone()
-            v[:,i] += push
-            v[:,j] -= push
+        v = _exchange(x, torch.where(x < ball_radius, v.abs(), torch.where(x > box_side-ball_radius, -v.abs(), v)))
     return x, v
 
 # %% ../../nbs/tasks/33_bouncing_balls.ipynb #2cea57c0

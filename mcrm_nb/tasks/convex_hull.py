@@ -96,7 +96,7 @@ def _from_files(path, most, tested):
         name,at = hull_files[part],home/hull_files[part]
         if not at.is_file():
             raise DataError(f"{name}: not in {home}; put the pointer networks' file there, name another folder by "
-                            "path=..., or take generated data: source='made'")
+                            "path=FOLDER, or take generated data: source='made'")
         content = at.read_bytes()
         sums[name] = hashlib.sha256(content).hexdigest()
         found[part] = read_hulls(content.decode('utf-8', 'replace').splitlines(), most, str(at))
@@ -142,7 +142,7 @@ def convex_hull_question(
     exact = [Ratio('exact' + ('' if n is None else f'_{n}'), partial(_whole_list, n)) for n in (None, *tested)]
     return RecallQuestion('convex_hull', f'Convex hulls of up to {most} points', input_size=most+3, n_out=2*most+4,
         every_step=True, loss=None, loss_unit='cross-entropy in nats per step',
-        trivial_description='any label at every step',
+        trivial_description='the same probability for every label',
         metric=exact[0], further=tuple(exact[1:]), score_name='share of whole lists', better='higher',
         of_answer=class_loss,
         of_input=values_loss, width=most+3, layers=tuple(layers))

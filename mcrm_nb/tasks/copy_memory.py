@@ -32,7 +32,7 @@ def copy_memory_question(
     "The question of copy memory: zeros while nothing is asked, then the ten digits"
     return Question('copy', f'Copy memory, {blank} silent steps', input_size=1, n_out=10, every_step=True,
                     loss=step_cross_entropy, loss_unit='cross-entropy in nats', baseline=10*math.log(8)/(blank+20),
-                    trivial_description='zeros, then any digit')
+                    trivial_description='zero, then the same probability for every digit')
 
 def copy_memory(
     blank:int=1000,      # Steps between the last digit shown and the first digit asked for

@@ -34,7 +34,7 @@ def digits_question(
     "The question of the digits: the class of the image, after the last pixel"
     return Question('digits', 'Digits, 64 steps' + ('' if permute_seed is None else ', permuted'), input_size=1,
                     n_out=10, every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats',
-                    baseline=math.log(10), trivial_description='any class', metric=accuracy,
+                    baseline=math.log(10), trivial_description='the same probability for every class', metric=accuracy,
                     score_name='accuracy', better='higher')
 
 def digits(

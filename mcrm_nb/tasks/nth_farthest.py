@@ -55,7 +55,7 @@ def nth_farthest_question(
     width = dims+3*vectors
     return RecallQuestion('nth_farthest', f'Nth farthest of {vectors} vectors', input_size=width, n_out=width+vectors,
         every_step=True, loss=None, loss_unit='cross-entropy in nats per step',
-        trivial_description='n and m, but no distances',
+        trivial_description='the same probability for all answers that n and m leave open',
         metric=Ratio('accuracy', _right), score_name='accuracy', better='higher', of_answer=class_loss,
         of_input=values_loss,
         width=width, layers=tuple(layers), references={'n and m, but no distances': 2/vectors, 'any label': 1/vectors})

@@ -71,7 +71,8 @@ def pixel_mnist_question(
     kind,how = ('pixel', '') if permute_seed is None else ('permuted', ', permuted')
     return Question(f'{kind}_mnist', f'Sequential MNIST, {(28//pool)**2} steps{how}', input_size=1, n_out=10,
                     every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats', baseline=math.log(10),
-                    trivial_description='any class', metric=accuracy, score_name='accuracy', better='higher')
+                    trivial_description='the same probability for every class', metric=accuracy,
+                    score_name='accuracy', better='higher')
 
 # %% ../../nbs/tasks/12_pixel_mnist.ipynb #77bfb827
 def pixel_mnist(

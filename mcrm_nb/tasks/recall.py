@@ -254,7 +254,7 @@ def bit_question(
     known = {'flags, and no bit': flags_only(bits)} if flags else {}
     return RecallQuestion(name, title, input_size=input_size, n_out=bits + 2*flags, every_step=True, loss=None,
         loss_unit='cross-entropy in nats per step', metric=likelihood, further=tuple(others),
-        trivial_description='the flags, and no bit' if flags else 'no bit is known',
+        trivial_description='flags right, probability 1/2 for every bit' if flags else 'probability 1/2 for every bit',
         score_name='likelihood of a channel', better='higher', of_input=bits_loss if flags else None,
         references={**known, 'nothing': .5})
 

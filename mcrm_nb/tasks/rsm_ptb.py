@@ -86,6 +86,7 @@ class MixedPerplexity(StreamPerplexity):
         super().reset()
         self.cache = None
     def accumulate(self, learn):
+        if 'classification' not in learn.pred: return   # the model does not answer that part
         label,logits = learn.yb[1],learn.pred['classification'].detach()
         for t in range(label.shape[1]):
             p = logits[:,t].softmax(-1)
