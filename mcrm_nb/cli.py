@@ -797,6 +797,8 @@ def _show_table1(task, protocol, scale, shipped, mine, format, own, whose):
     if format != 'text': return _show(_with_units(t), format)
     for title in dict.fromkeys(t.index.get_level_values(0)): _print_block(title, t.loc[title])
     _notes(t)
+    if not own: _say('Runs with settings of their own, among them the adding problem at the size of the paper: '
+                     'mcrm_nb table --plan evidence')
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000d
 def _unit(title):
@@ -835,7 +837,8 @@ def _say_scores(cells, small):
     example = next((c for c in cells if re.search(r'\d\(\d', str(c))), None)
     if example:
         _say(f'{example}: the brackets hold half of the 95 % interval of the mean, in units of its last digit; '
-              'a wide interval stands after ±.')
+              'a wide interval stands after ±; where it would reach beyond all possible scores, the lowest and the '
+             'highest one stand there.')
     if small: _say('The scales quick and hour are smaller tasks: compare memories there, but never with the paper.')
 
 def _say_settings(texts):

@@ -83,9 +83,9 @@ def share_interval(
 
 # %% ../nbs/04_statistics.ipynb #bc803743
 def logrank(
-    a, b,                  # results of `epochs_to` of two memories, one per run
-    n_resamples:int=20_000,# ways to deal the runs that are tried, if there are more than that
-)->tuple:                  # observed minus expected number of solutions of `a` (positive: `a` is faster), p-value
+    a, b,                  # Results of `epochs_to` of two memories, one per run
+    n_resamples:int=200_000, # Number of ways to deal the runs that are tried, if there are more
+)->tuple:                  # Observed minus expected number of solutions of `a` (positive: `a` is faster), p-value
     "Log-rank test for the time to solve, its p-value by permutation (Peto and Peto 1972); NaN with too few runs"
     if not len(a) or not len(b): return np.nan,np.nan
     t,solved = (np.array(v, float) for v in zip(*a, *b))
@@ -96,7 +96,7 @@ def logrank(
     if min(map(len, parts)) < 2: return parts[0].sum(),np.nan
     if np.ptp(scores) == 0: return 0.,1.
     p = stats.permutation_test(parts, lambda x, y, axis: x.mean(axis)-y.mean(axis), vectorized=True,
-                               n_resamples=n_resamples, rng=np.random.default_rng(0)).pvalue
+                               batch=20_000, n_resamples=n_resamples, rng=np.random.default_rng(0)).pvalue
     return parts[0].sum(),min(1., p)
 
 # %% ../nbs/04_statistics.ipynb #501d1ed9

@@ -11,11 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 # %% ../nbs/02_testing.ipynb #d2d40e57
 def test_same(
-    a,               # tensor, array, number, or a tuple or list of these
-    b,               # what it should equal, in the same structure
-    tol:float=1e-6,  # absolute and relative tolerance
+    a,               # Tensor, array, number, or a tuple or list of these
+    b,               # Value that it should equal, in the same structure
+    tol:float=1e-6,  # Tolerance
 ):
-    "Same structure, same shapes, and close both absolutely and relatively"
+    "Assert the same structure, the same shapes, and `|a-b| <= tol*(1+|b|)` for every number"
     if isinstance(a, (tuple, list)):
         assert isinstance(b, (tuple, list)) and len(a) == len(b), f'{len(a)} parts against {b!r}'
         for x,y in zip(a, b): test_same(x, y, tol)
@@ -23,14 +23,14 @@ def test_same(
 
 # %% ../nbs/02_testing.ipynb #e56fdd52
 def as_tuple(
-    state, # what a layer returns as its state
+    state, # State as a layer returns it
 )->tuple:
     "A state as a tuple of tensors, each (layers * directions, batch, units), or of another shape after the batch"
     return tuple(state) if isinstance(state, (tuple, list)) else (state,)
 
 def in_form_of(
-    state, # a state in the memory's own form
-    parts, # tensors to put in that form
+    state, # State in the memory's own form
+    parts, # Tensors to put in that form
 ):
     "`parts` in the form of `state`: a tuple stays a tuple, a tensor a tensor"
     return tuple(parts) if isinstance(state, (tuple, list)) else parts[0]
@@ -55,13 +55,13 @@ def everything(
 
 # %% ../nbs/02_testing.ipynb #ab3ed4bf
 def test_twins(
-    a,                # a layer
-    b,                # another with the same weight names and shapes: it gets `a`'s weights
-    x,                # input
-    hx=None,          # initial state, or None
-    tol:float=1e-12,  # absolute and relative tolerance
+    a,                # Layer
+    b,                # Layer with the same weight names and shapes; it gets `a`'s weights
+    x,                # Input
+    hx=None,          # Initial state; None: none is given
+    tol:float=1e-12,  # Tolerance, see `test_same`
 ):
-    "`b` with the weights of `a` gives the same outputs, states and gradients"
+    "Assert that `b` with the weights of `a` gives the same outputs, states and gradients"
     b.load_state_dict(a.state_dict())
     ours,theirs = everything(a, x, hx), everything(b, x, hx)
     assert ours.keys() == theirs.keys()

@@ -124,7 +124,7 @@ def plan_times(
     device:str='cpu',  # Device of the runs
     together:int=None, # Number of seeds trained at once; None: 16 on a GPU, else 1, as in `sweep`
     records:dict=None, # Records to learn from; None: those of the package
-    measure:bool=False,# Whether to measure the runs that have no record
+    measure:bool=False,# Whether to measure runs without a record, one seed alone: an upper bound for seeds at once
 )->list:               # `Piece`s in order
     "Split a plan into its pieces and give each its time"
     known,out = known_times(read_records() if records is None else records, device),[]

@@ -348,7 +348,8 @@ def check_runs(
                 assert 'ended' in o or len(losses) == o['spec']['epochs'], f'{n}: {len(losses)} epochs'
                 assert losses[o['best']['epoch']-1] == min(losses), f'{n}: the best epoch is another'
             off = (r.parameters/r.parameters.median() - 1).abs().max() if len(r) else 0   # whole units allow no less
-            assert p != 'fair' or off < .025, f'{p}, {s}: unequal sizes'
+            most = .05 if experiment in ('har2', 'imdb', 'noisy_cifar') else .025   # small networks
+            assert p != 'fair' or off < most, f'{p}, {s}: unequal sizes'
             names |= set(of)
     return len(names)
 

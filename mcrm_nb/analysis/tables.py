@@ -108,17 +108,23 @@ class TableScore(NamedTuple):
     half:float=np.nan # Half-width of the 95 % interval of the mean
     runs:int=None     # Number of finished runs; None for a published score
     diverged:int=0    # Number of runs that diverged
+    lowest:float=np.nan  # Lowest score of these runs
+    highest:float=np.nan # Highest score
 
 def _mean_score(runs):
     "The mean score of some runs"
     known = runs.score.dropna()
-    return TableScore(*interval(known), len(known), int((runs.status == 'diverged').sum()))
+    return TableScore(*interval(known), len(known), int((runs.status == 'diverged').sum()), known.min(), known.max())
 
 # %% ../../nbs/analysis/01_tables.ipynb #4356afd4
 def _written(experiment, cell, text):
     "Write a cell as text"
     if cell.runs is None: return as_printed(experiment, cell.score)
-    return text(experiment, cell.score, cell.half) + f' ({cell.diverged} diverged)'*(cell.diverged > 0)
+    room = min(cell.score, 1-cell.score) if experiments[experiment].better == 'higher' else cell.score
+    if cell.half > room and cell.lowest < cell.highest:   # the interval would reach where no score can be
+        said = f'{text(experiment, cell.lowest)} to {text(experiment, cell.highest)}'
+    else: said = text(experiment, cell.score, cell.half)
+    return said + f' ({cell.diverged} diverged)'*(cell.diverged > 0)
 
 def _table(rows, memories, text):
     "Put rows under their experiment, with a column per memory and three on how the runs were made"
@@ -188,9 +194,6 @@ def _cell(e, runs, records, text):
     cell = _mean_score(runs)
     if not text: return cell
     if e in plateau: return _middle(e, runs, records, text)
-    share = experiments[e].better == 'higher'
-    if share and cell.half > min(cell.score, 1-cell.score) and runs.score.nunique() > 1:
-        return f'{100*runs.score.min():.1f} to {100*runs.score.max():.1f} %'
     return _written(e, cell, text)
 
 # %% ../../nbs/analysis/01_tables.ipynb #ee3882e0

@@ -380,6 +380,7 @@ def _contents(source):
     try:
         with zipfile.ZipFile(source) as z:
             parts = [i for i in z.infolist() if i.filename.endswith('.json')]
+            if not parts: raise RecordError(f'{source}: expected records, found none')
             if sum(i.file_size for i in parts) > largest_archive:
                 raise RecordError(f'{source}: its records have more than {largest_archive//2**20} MB unpacked; '
                                   'nothing was taken from it')

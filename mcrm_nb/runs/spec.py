@@ -34,7 +34,7 @@ class RunSpec:
     opt:str='adam'     # Key of `optimizers`
     opt_options:tuple=()  # Options of the optimiser beside the learning rate: pairs of name and value
     clip:float=None    # Largest norm of the gradient; None: no clipping
-    clip_acts:bool=True   # Whether clipping acts; False clips before there is a gradient
+    clip_acts:bool=True   # Whether clipping acts; False: clipping before the backward pass, without effect
     bs:int=32          # Rows per batch in training
     eval_bs:int=None   # Rows per batch in validation and test; None: the task's own number
     shuffle:bool=True  # Whether to draw a new order of the training data every epoch, if the task allows it

@@ -41,7 +41,7 @@ class Setting(NamedTuple):
     experiment:str  # Key of `experiments`
     protocols:str   # Names of protocols, separated by blanks
     memory:str      # Key of `memories`, or '' for all
-    scale:str       # Scale, 'quick', 'hour', or '' for all
+    scale:str       # Scale, 'quick', 'hour' or 'full', or '' for all
     name:str        # Field of `RunSpec`, a setting of the task as 'data.name', or 'n_params'
     value:object    # Value of the setting
     source:str      # Source of the value
