@@ -95,32 +95,42 @@ def operands(w, wx, bias, wu=None, wc=None, numbers=None):
     return Operands(wx, w['weight_hh'], *(none if t is None else t for t in (wu, wc)), bias,
                     none if numbers is None else numbers)
 
-def arrange_lstm(w): return operands(w, w['weight_ih'], w['bias_ih']+w['bias_hh'])
-def arrange_gru(w): return operands(w, nrz(w['weight_ih']), gru_bias(w, 'bias_ih', 'bias_hh'))
+def arrange_lstm(w):
+    "Operands of an LSTM"
+    return operands(w, w['weight_ih'], w['bias_ih']+w['bias_hh'])
+def arrange_gru(w):
+    "Operands of a GRU"
+    return operands(w, nrz(w['weight_ih']), gru_bias(w, 'bias_ih', 'bias_hh'))
 def arrange_mcrm(w):
+    "Operands of MCRM"
     bias = torch.cat([w['bias_ih'], gru_bias(w, 'inner_bias_ih', 'inner_bias_hh')])
     return operands(w, w['weight_ih'], bias, nrz(w['inner_weight_ih']), w['inner_weight_hh'])
 
 def arrange_nested(w, inner_input='concat'):
+    "Operands of a nested LSTM"
     wu,wc = w['inner_weight_ih'],w['inner_weight_hh']
     if inner_input == 'split': wu,wc = torch.cat([wc, wu], 1),wc.new_empty(0)
     return operands(w, w['weight_ih'], torch.cat([w['bias_ih'], w['inner_bias_ih']]), wu, wc)
 
 def arrange_cornn(w, **numbers):
+    "Operands of coRNN"
     k = oscillator_numbers(w['weight_hh'], **numbers)
     return operands(w, w['weight_ih'], w['bias_ih'], wc=w['weight_zh'], numbers=k)
 
 # %% ../../nbs/kernels/00_backward.ipynb #7c616fa0
 def step_rnn(a, state, w):
+    "Step of the simple RNN: activations and new states"
     h = (a + state[0] @ w.wh.mT).tanh()
     return (h,),(h,)
 
 def step_cornn(a, state, w):
+    "Step of coRNN: activations and new states"
     (h, z),fed = state, state[0] @ w.wh.mT
     force,*state = oscillator(a + fed + z @ w.wc.mT, h, z, w.numbers)
     return (force,),(*state,)
 
 def step_gru(a, state, w):
+    "Step of a GRU: activations and new states"
     ((h,)),p = state,w.wh.shape[-1]
     fed = state[0] @ w.wh.mT
     nh = fed[...,2*p:] + w.bias[...,None,3*p:]
@@ -128,11 +138,13 @@ def step_gru(a, state, w):
     return acts,(h,)
 
 def step_lstm(a, state, w):
+    "Step of an LSTM: activations and new states"
     acts,c,h = lstm_core(a + state[0] @ w.wh.mT, state[1])
     return acts,(h, c)
 
 # %% ../../nbs/kernels/00_backward.ipynb #20e7544e
 def inside_mcrm(u, state, w):
+    "Step of MCRM's GRU on the arteries `u`: activations and new memory"
     c,p = state[1],state[1].shape[-1]
     sums = u @ w.wu.mT
     fed = c @ w.wc.mT
@@ -141,12 +153,14 @@ def inside_mcrm(u, state, w):
     return core,(c,)
 
 def inside_nested(u, state, w):
+    "Step of the nested LSTM's inner LSTM on the arteries `u`: activations and new memory"
     _,c,inner = state
     sums = u @ w.wu.mT + w.bias[...,None,4*c.shape[-1]:] + (c @ w.wc.mT if w.wc.numel() else 0)
     core,inner,c = lstm_core(sums, inner)
     return core,(c, inner)
 
 def step_nested(inside, a, state, w):
+    "Step of a nested memory with the inner step `inside`: activations and new states"
     p,c = w.wh.shape[-1],state[1]
     sums = a + state[0] @ w.wh.mT
     (i, f, g),o = sums[...,:3*p].chunk(3, -1),sums[...,3*p:].sigmoid()
@@ -182,32 +196,39 @@ def forward(
 
 # %% ../../nbs/kernels/00_backward.ipynb #53c3a562
 def back_rnn(acts, now, new, d, w):
+    "Step back of the simple RNN: gradients of the sums, arteries if any, and gradients of the old states"
     da = d[0]*(1-acts[0]**2)
     return (da,),None,[da @ w.wh]
 
 def back_cornn(acts, now, new, d, w):
+    "Step back of coRNN: gradients of the sums, arteries if any, and gradients of the old states"
     da,dy,dz = oscillator_back(acts[0], *d, w.numbers)
     return (da,),None,[dy + da @ w.wh, dz + da @ w.wc]
 
 def back_gru(acts, now, new, d, w):
+    "Step back of a GRU: gradients of the sums, arteries if any, and gradients of the old states"
     sums,dh = gru_core_back(acts, now[0], d[0])
     return sums,None,[dh + torch.cat(sums[1:], -1) @ w.wh]
 
 def back_lstm(acts, now, new, d, w):
+    "Step back of an LSTM: gradients of the sums, arteries if any, and gradients of the old states"
     sums,dc = lstm_core_back(acts, now[1], new[1], *d)
     return sums,None,[torch.cat(sums, -1) @ w.wh, dc]
 
 # %% ../../nbs/kernels/00_backward.ipynb #ec5be79e
 def inside_mcrm_back(acts, now, new, d, w):
+    "Step back of MCRM's GRU: gradients of its sums, of the arteries, of the memory, and of its own state"
     inner,dc = gru_core_back(acts, now[1], d[0])
     return inner, torch.cat(inner[:3], -1) @ w.wu, dc + torch.cat(inner[1:], -1) @ w.wc, []
 
 def inside_nested_back(acts, now, new, d, w):
+    "Step back of the inner LSTM: gradients of its sums, of the arteries, of the memory, and of its own state"
     inner,de = lstm_core_back(acts, now[2], new[2], *d)
     sums = torch.cat(inner, -1)
     return inner, sums @ w.wu, sums @ w.wc if w.wc.numel() else 0, [de]
 
 def back_nested(inside_back, acts, now, new, d, w):
+    "Step back of a nested memory: gradients of the sums, arteries if any, and gradients of the old states"
     ((i, f, g, o)),c = acts[:4],now[1]
     tanh_c = new[1].tanh()
     do,dc = d[0]*tanh_c*o*(1-o), d[1] + d[0]*o*(1-tanh_c**2)
