@@ -94,7 +94,7 @@ whole_map = (-3, -2, -1)
 def drop_entries(
     v,               # Tensor of any shape
     keep:float=None, # Share that is kept; None: all
-    own:bool=False,  # True: `v` may be changed in place
+    own:bool=False,  # Whether `v` may be changed in place
 ):                   # Tensor like `v`; kept values are divided by `keep`
     "Dropout that draws random numbers only for entries that are not zero"
     if keep is None: return v
@@ -289,7 +289,7 @@ def zero_state(self:ConvRSM,
 def fast_path(self:ConvRSM):
     "Functions for a step and for a prediction: `conv_parts` and `conv_decode`, or equal sparse ones"
     if self.backend == 'reference': return conv_parts, conv_decode
-    kernels = import_module('mcrm_nb.kernels.conv_rsm')   # a later room: it is looked up when a step is made
+    kernels = import_module('mcrm_nb.kernels.conv_rsm')   # here, because that module imports this one
     return kernels.conv_step, kernels.sparse_decode
 
 @patch

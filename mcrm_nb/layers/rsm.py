@@ -57,7 +57,7 @@ def recurrent_input(
     epsilon:float,                   # Decay of the trace per step
     floor:float=0.,                  # Floor of the trace
     norm:str='sum',                  # Kind of norm: see `normalise`
-    trace_order:str='trace_first',   # Which comes first, the trace or the normalisation ('norm_first')
+    trace_order:str='trace_first',   # Order of trace and normalisation: 'trace_first' or 'norm_first'
     stored_trace:str='plain',        # Trace that is stored, 'plain' or 'normalised'
     dims=-1,                         # Axes of one sum
 ):                                   # Input of the recurrent weights, and the new trace
@@ -221,7 +221,7 @@ def adam_step(
 reset_orders = 'after','before'
 
 def reset_streams(
-    state:dict,                  # State before the step's code was stored: name -> (batch, ...)
+    state:dict,                  # State whose names are returned; its values are not used
     new:dict,                    # State after the step: name -> (batch, ...)
     keep,                        # Mask of the streams, (batch,): 1 to go on, 0 to start anew
     reset_order:str='after',     # Order of reset and storing: reset 'after' the new code is stored, or 'before'
