@@ -568,19 +568,28 @@ def _evaluations(theirs, ours):
         rows += [dict(epoch=e+1, part=k, theirs=v, ours=w[e], apart=apart(v, w[e])) for k,v,w in pairs]
     return rows
 
-def _reasons(c, tolerance, control):
+# %% ../../nbs/studies/19_parity.ipynb #19a00001
+def _allowed(c, tolerance):
+    "Largest differences that a pair may have: of the weights, and of each evaluation; a control allows its own"
+    if not (control := c.get('control')): return tolerance, [tolerance]*len(c['evaluation'])
+    n = sum(r['part'] == 'validation' for r in c['evaluation'])   # the control has them first, then the tests
+    of = lambda r: control['evaluation_apart'][r['epoch']-1 + n*(r['part'] == 'test')]
+    return (max(tolerance, slack*control['weights_apart']),
+            [max(tolerance, slack*of(r)) for r in c['evaluation']])
+
+def _reasons(c, tolerance):
     "Why a pair is different, in words"
     ((p,q)),((b,d)) = c['parameters'],c['batches']
     at,evaluation = c['first_apart'],c['evaluation']
-    if control: tolerance = max(tolerance, *(slack*v for v in (control['weights_apart'], *control['evaluation_apart'])))
+    for_weights,for_each = _allowed(c, tolerance)
     if p != q: yield f'{p:,} parameters there, {q:,} here'
     if b != d: yield f'batches per epoch: {b} there, {d} here'
     both = lambda r: f"{r['theirs']:.9g} there, {r['ours']:.9g} here"
     if at: yield f"the training loss of epoch {at['epoch']}, batch {at['batch']}: {both(at)}"
-    elif c['weights_apart'] is not None and c['weights_apart'] > tolerance:
+    elif c['weights_apart'] is not None and c['weights_apart'] > for_weights:
         yield f"the last weights, by {c['weights_apart']:.1e}"
-    for r in evaluation:
-        if not at and r['apart'] > tolerance:
+    for r,allowed in zip(evaluation, for_each):
+        if not at and r['apart'] > allowed:
             yield f"the {r['part']} loss after epoch {r['epoch']}: {both(r)}"
     if c['data_apart'] > 1e-6: yield f"the data, by {c['data_apart']:.1e}"
 
@@ -634,9 +643,14 @@ def _compared(theirs, ours, memory, tolerance, c, control=None):
               first_apart=first_apart(*r['losses'].values(), tolerance, control and control.losses),
               weights_apart=weights_apart(our_weights(theirs.last, memory), ours.last) if ours else None,
               evaluation=_evaluations(theirs, ours) if ours else [])
-    why = list(_reasons(c | r, tolerance, r.get('control')))
-    verdict = 'different' if why else 'same up to rounding' if control else 'same'
-    return r | dict(same=not why, verdict=verdict, why=why)
+    return r | _judged(c | r, tolerance)
+
+def _judged(c, tolerance):
+    "The verdict on a pair, with the reasons if it is different"
+    why,control = list(_reasons(c, tolerance)),c.get('control')
+    undecided = not why and control and slack*control['loss_apart'] >= 1   # any two numbers are so close
+    verdict = ('different' if why else 'not decidable' if undecided else 'same up to rounding' if control else 'same')
+    return dict(same=not why and not undecided, verdict=verdict, why=why)
 
 def _largest(x, y): return max(apart(*p) for a,b in zip(x, y) for p in zip(a, b))
 
@@ -705,12 +719,14 @@ def read_parity(
 
 def shipped_parity(
     precision:str='double', # Precision, 'double' or 'single'
-)->dict:                    # None: there is none
-    "The record that the package brings"
+)->dict:                    # Record, or None if the package ships none
+    "Read the record that the package brings; its verdicts are by the present rule"
     import mcrm_nb
     name = dict(double='parity.json', single='parity_single.json')[one_of('precision', precision, tolerances)]
     path = Path(mcrm_nb.__file__).parent/'records'/'parity'/name
-    return read_parity(path) if path.exists() else None
+    if not path.exists(): return None
+    record = read_parity(path)
+    return record | dict(pairs=[c | _judged(c, record['tolerance']) for c in record['pairs']])
 
 def other_files(
     record:dict,    # Record from `parity`
