@@ -301,15 +301,15 @@ template <class R> struct Args : Sizes {
   R *h, *c, *Mend, *u, *w, *rw, *r, *Lend, *p,                 // states: usage, write and read weights, words read
     *cw, *cr, *left, *norms, *dots,                            // for the backward pass: content weights, allocation,
     *past, *acts, *q, *face, *rstd, *pastL;                    // lengths of slots, dot products with all keys
-  const I *lengths, *first;        // steps of each row; rows before each step, in a packed batch
+  const I *lengths, *first, *kept; // steps of each row; in a packed batch, rows before each step and each kept memory
   R* y; const R* mask;             // output; what multiplies its normalised part, if anything
   I row(I t) const { return first ? first[t] : t*this->B; }
   I rows(I t, I r0, I n) const {   // of the n rows from r0 on, those that have a step t
     return first ? std::max<I>(0, std::min(n, first[t+1] - first[t] - r0)) : n;
   }
+  I past_row(I t) const { return kept ? kept[t/this->every] : t/this->every*this->B; }   // place of a kept memory
   I end(I i) const { return (lengths ? lengths[i] : this->T) - 1; }   // last step of a row
-  I tiles() const { return (this->N + L - 1)/L; }
-  I block() const { return tiles()*this->W*L; }    // numbers of a block in tiles
+  I tiles() const { return (this->N + L - 1)/L; } I block() const { return tiles()*this->W*L; }   // numbers in tiles
   I late_row() const { return 2*tiles()*L + (this->W + L - 1)/L*L; }   // what a write key leaves for the step before
 };
 """
@@ -571,7 +571,7 @@ template <class R> static inline R norm_row(const Sizes& a, const R* h, const R*
   mean /= H;
   _Pragma("omp simd reduction(+:var)") for (I j = 0; j < H; j++) var += (h[j] - mean)*(h[j] - mean);
   const R by = 1/std::sqrt(var/H + R(1e-6));
-  _Pragma("omp simd") for (I j = 0; j < H; j++) q[j] = (h[j] - mean)*by*gamma[j] + (beta ? beta[j] : R(0));
+  _Pragma("omp simd") for (I j = 0; j < H; j++) q[j] = (h[j] - mean)*by*gamma[j] + beta[j];
   return by;
 }
 """
@@ -645,9 +645,9 @@ _forward += r"""
               *w0 = t ? a.w + last*KN : a.w0 + r0*KN, *u0 = t ? a.u + last*KN : a.u0 + r0*KN,
               *rw0 = t ? a.rw + last*KN*a.heads : a.rw0 + r0*KN*a.heads, *words = t ? a.r + last*RW : a.r0 + r0*RW;
       R *A = a.acts + kept*4*H, *q = a.q + kept*H, *f = a.face + kept*S;
-      if (a.keep && t % a.every == 0) std::memcpy(a.past + (t/a.every*a.B + r0)*Kb, mem, here*Kb*sizeof(R));
+      if (a.keep && t % a.every == 0) std::memcpy(a.past + (a.past_row(t) + r0)*Kb, mem, here*Kb*sizeof(R));
       if (KNN && a.keep && t % a.every == 0)
-        std::memcpy(a.pastL + (t/a.every*a.B + r0)*KNN, links, here*KNN*sizeof(R));
+        std::memcpy(a.pastL + (a.past_row(t) + r0)*KNN, links, here*KNN*sizeof(R));
       const R *p0 = t ? a.p + last*KN : a.p0 + r0*KN, *norms0 = t ? a.norms + (a.keep ? last : r0)*KP : norms;
 """
 
@@ -1043,18 +1043,18 @@ _backward += r"""
 _backward += r"""
     for (I end = a.T, start; end > 0; end = start) {
       start = (end - 1)/a.every*a.every;
-      R* kept = a.past + (start/a.every*a.B + r0)*Kb;
+      const I there = a.rows(start, r0, M); if (!there) continue;
+      R* kept = a.past + (a.past_row(start) + r0)*Kb;
       auto memory = [&](I s, I i) { return (s ? mem + (s-1)*M*Kb : kept) + i*Kb; };
       if (!start) for (I b = 0; b < M*K*tiles; b++) tile_squares(W, kept + b*W*L, norms + b*L);
-      if (KNN) std::memcpy(links, a.pastL + (start/a.every*a.B + r0)*KNN, M*KNN*sizeof(R));
-      for (I i = 0; i < M; i++) for (I t = start; t < end && i < a.rows(t, r0, M); t++) {
+      if (KNN) std::memcpy(links, a.pastL + (a.past_row(start) + r0)*KNN, there*KNN*sizeof(R));
+      for (I i = 0; i < there; i++) for (I t = start; t < end && i < a.rows(t, r0, M); t++) {
         const I n = a.row(t) + r0 + i, from = (t-start)*M + i, to = from + M;   // places before and after the step
         const R* old = memory(t-start, i); R* fresh = memory(t-start+1, i);
         if (KNN) {
           std::memcpy(links + to*KNN, links + from*KNN, KNN*sizeof(R));
           const R* p0 = t ? a.p + (a.row(t-1) + r0 + i)*KN : a.p0 + (r0 + i)*KN;
-          for (I k = 0; k < K; k++)
-            links_row(N, a.w + n*KN + k*N, p0 + k*N, (R*)0, links + to*KNN + k*N*N);
+          for (I k = 0; k < K; k++) links_row(N, a.w + n*KN + k*N, p0 + k*N, (R*)0, links + to*KNN + k*N*N);
         }
         for (I k = 0; k < K; k++) {
           const R* f = a.face + n*S + k*W;
@@ -1275,8 +1275,8 @@ def available()->bool:
 
 def _check(*tensors):
     for t in tensors:
-        if t.dtype not in (torch.float32, torch.float64) or t.device.type != 'cpu':
-            raise ValueError("backend='cpu': expected float32 or float64 tensors on a CPU, "
+        if t.dtype not in (torch.float32, torch.float64) or t.device.type != 'cpu' or t.dtype != tensors[0].dtype:
+            raise ValueError("backend='cpu': expected float32 or float64 tensors of one type on a CPU, "
                              f'got {t.dtype} on {t.device}')
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #5a6b9e56
@@ -1287,7 +1287,7 @@ class _Sizes(ctypes.Structure):
 _groups = lambda **sizes: [(k, ctypes.c_void_p*n) for k,n in sizes.items()]
 
 class _Args(ctypes.Structure):
-    _fields_ = [('sizes', _Sizes), *_groups(x=1, weights=8, initial=9, states=9, room=11, rows=2, output=2)]
+    _fields_ = [('sizes', _Sizes), *_groups(x=1, weights=8, initial=9, states=9, room=11, rows=3, output=2)]
 
 class _Grads(ctypes.Structure):
     _fields_ = [*_groups(states=9, output=1, initial=9, weights=8, sums=2), ('start', ctypes.c_int64)]
@@ -1295,9 +1295,9 @@ class _Grads(ctypes.Structure):
 _every = 8   # steps between two kept memories
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #3be72eec
-def _numbers(x, initial, lengths):
+def _numbers(x, initial, counts):
     "Steps, rows, units, blocks, slots, width of a slot and read heads"
-    steps = len(x) if x.dim() > 2 else int(lengths[0])
+    steps = len(x) if x.dim() > 2 else len(counts)
     return steps, *initial[0].shape, *initial[2].shape[1:], initial[6].shape[1]
 
 def _shapes(rows, B, H, K, N, W, R, linked):
@@ -1307,9 +1307,9 @@ def _shapes(rows, B, H, K, N, W, R, linked):
     return [(*rows, H), (*rows, H), (B, K, N, W), slots, slots, (*rows, K, R, N), (*rows, R, W), *more,
             (*rows, H + R*W)]
 
-def _room(rows, T, B, H, K, N, W, R, keep, linked):
-    "Places of what the loop keeps of all rows at all steps, and the size of the room of all"
-    n,pasts = (rows, -(-T//_every)*B) if keep else (B, 0)
+def _room(rows, pasts, B, H, K, N, W, R, keep, linked):
+    "Places of what the loop keeps of all rows at all steps, with `pasts` memories, and the size of the room of all"
+    n,pasts = (rows, pasts) if keep else (B, 0)
     KP = K*-(-N//16)*16   # slots of all blocks, in whole tiles
     content,links = [n*KP, n*R*KP, n*KP, n*KP, n*(1+R)*KP, pasts*KP*W],pasts*K*N*N*linked
     *places,size = accumulate([*content, n*4*H, n*H, n*interface_size(K, W, R, linked), n, links], initial=0)
@@ -1338,63 +1338,89 @@ def _memory(x, n):
     return torch.frombuffer(held, dtype=x.dtype, count=n)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #05d0ac03
-def _first(x, initial, lengths):
-    "Number of rows before each step of a packed batch, and after its last one; of a padded batch None"
-    if x.dim() > 2: return None
-    first = torch.nn.functional.pad(_left(lengths).sum(1).cumsum(0), (1, 0))
-    if first[-1] != len(x) or len(lengths) != len(initial[0]) or (lengths.diff() > 0).any() or lengths[-1] < 1:
-        raise ValueError(f'lengths={lengths.tolist()}: expected those of {len(initial[0])} rows with {len(x)} steps '
-                         'in all, the longest first')
-    return first
+def _places_of(x, initial, counts):
+    "Steps of each row; of a packed batch also the rows before each step, and the kept memories before each kept step"
+    B = len(initial[0])
+    if x.dim() > 2:
+        if len(counts) and (len(counts) != B or counts.min() < 1 or counts.max() > len(x)):
+            raise ValueError(f'lengths={counts.tolist()}: expected those of {B} rows, from 1 to {len(x)}')
+        return counts,None,None
+    if not len(counts) or counts.sum() != len(x) or counts[0] != B or (counts.diff() > 0).any() or counts[-1] < 1:
+        raise ValueError(f'sizes={counts.tolist()}: expected those of {B} rows with {len(x)} steps in all, and never '
+                         'more rows than at the step before')
+    before = lambda n: torch.nn.functional.pad(n.cumsum(0), (1, 0))
+    return _there(counts).sum(0),before(counts),before(counts[::_every])
 
-def _left(lengths):
-    "Whether a row is there at a step, (steps, rows)"
-    return torch.arange(int(lengths.max()), device=lengths.device)[:,None] < lengths
+def _there(counts):
+    "Whether a row is there at a step, (steps, rows), from the number of rows at each step"
+    return torch.arange(int(counts[0]), device=counts.device) < counts[:,None]
+
+def _pasts(T, B, kept):
+    "Number of memories that are kept, of a padded batch (`kept` is None) or of a packed one"
+    return -(-T//_every)*B if kept is None else int(kept[-1])
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a9a31bd9
 def _addresses(tensors, n): return *map(_at, tensors), *[None]*(n - len(tensors))
 
-def _arguments(x, initial, weights, lengths, first, mask, states, y, room, keep, clip, gated):
-    "Structure of the loop's arguments"
-    (T, B, *more),linked = _numbers(x, initial, lengths),len(initial) > 7
+def _arguments(numbers, x, initial, weights, rows, mask, states, y, room, keep, clip, gated):
+    "Structure of the loop's arguments; it holds addresses, so its tensors must outlive it"
+    (T, B, *more),linked = numbers,len(initial) > 7
     sizes = _Sizes(T, B, x.shape[-1], *more, _every, gated, weights[6].numel() > 0, keep, linked, clip)
     start,each = room.data_ptr(),room.element_size()
-    parts = tuple(start + each*n for n in _places(x.shape[:-1].numel(), T, B, *more, keep, linked)[0])
+    places,_ = _places(x.shape[:-1].numel(), _pasts(T, B, rows[2]), B, *more, keep, linked)
+    parts = tuple(start + each*n for n in places)
     return _Args(sizes, (_at(x),), _addresses(weights, 8), _addresses(initial, 9), _addresses(states, 9), parts,
-                 (_at(lengths), _at(first)), (_at(y), _at(mask)))
+                 tuple(map(_at, rows)), (_at(y), _at(mask)))
 
 def _call(name, dtype, *structures):
     getattr(_kernel(), f'dam_{name}_{str(dtype).removeprefix("torch.")}')(
         *map(ctypes.byref, structures), ctypes.c_int64(torch.get_num_threads()))
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #05d0ac02
-def forward(x, initial, weights, lengths, mask, clip, gated, keep):
+def forward(
+    x,       # Input, (steps, batch, input_size), or (all rows, input_size) of a packed batch
+    initial, # Initial states, (batch, *shape) each: seven, or nine with links
+    weights, # Weights in the order of `_layer_names`; an empty tensor stands for one that is absent
+    counts,  # Steps of each row, empty if all have the same; in a packed batch the rows of each step
+    mask,    # Mask of the bypass dropout, in the shape of its part of the output; empty for none
+    clip,    # Largest size of the controller's states; `inf` for none
+    gated,   # Whether the free gate counts in the gated read weights
+    keep,    # Whether a backward pass follows
+):
     "Run all steps: states by step (the memory only at each row's end), output, and room for the backward pass"
     _check(x, *initial, *weights)
     x,mask = x.contiguous(),mask.contiguous()
-    lengths = lengths.long().contiguous()
+    counts = counts.long().contiguous()
     initial,weights = _plain(initial),_plain(weights)
-    (T, B, *more),linked = _numbers(x, initial, lengths),len(initial) > 7
-    rows,first = x.shape[:-1],_first(x, initial, lengths)
-    *states,y = map(x.new_empty, _shapes(rows, B, *more, linked))
-    room = _memory(x, _places(rows.numel(), T, B, *more, keep, linked)[1])
+    numbers,rows = _numbers(x, initial, counts),_places_of(x, initial, counts)
+    (T, B, *more),linked = numbers,len(initial) > 7
+    *states,y = map(x.new_empty, _shapes(x.shape[:-1], B, *more, linked))
+    room = _memory(x, _places(x.shape[:-1].numel(), _pasts(T, B, rows[2]), B, *more, keep, linked)[1])
     if B: _call('forward', x.dtype,
-                _arguments(x, initial, weights, lengths, first, mask, states, y, room, keep, clip, gated))
+                _arguments(numbers, x, initial, weights, rows, mask, states, y, room, keep, clip, gated))
     return states, y, room if keep else x.new_empty(0)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #8be15caf
-def backward(x, initial, weights, lengths, mask, clip, gated, states, room, grads, need_x=True, need_initial=True):
+def backward(
+    x, initial, weights, counts, mask, clip, gated, # As for `forward`
+    states,            # States that `forward` returned
+    room,              # Room that `forward` kept
+    grads,             # Gradients of the states and of the output; None for those that are missing
+    need_x=True,       # Whether the input needs a gradient
+    need_initial=True, # Whether the initial states need gradients
+):
     "Gradients of `x`, initial states and weights; those that are not needed are None"
     x,mask = x.contiguous(),mask.contiguous()
-    lengths = lengths.long().contiguous()
+    counts = counts.long().contiguous()
     initial,weights = _plain(initial),_plain(weights)
     grads,make = _plain(grads),torch.empty_like if len(initial[0]) else torch.zeros_like
     dw = [make(w) for w in weights]
     d = [torch.zeros_like(s) for s in initial[:None if need_initial or len(initial) > 7 else 0]]
-    rows,first = x.shape[:-1],_first(x, initial, lengths)
-    acts,face = (_memory(x, rows.numel()*len(w)).view(*rows, len(w)) for w in (weights[0], weights[4]))
+    at = x.shape[:-1]
+    numbers,rows = _numbers(x, initial, counts),_places_of(x, initial, counts)
+    acts,face = (_memory(x, at.numel()*len(w)).view(*at, len(w)) for w in (weights[0], weights[4]))
     if len(initial[0]): _call('backward', x.dtype,
-        _arguments(x, initial, weights, lengths, first, mask, states, None, room, True, clip, gated),
+        _arguments(numbers, x, initial, weights, rows, mask, states, None, room, True, clip, gated),
         _Grads(_addresses(grads[:-1], 9), (_at(grads[-1]),), _addresses(d, 9), _addresses(dw, 8),
                (_at(acts), _at(face)), need_initial))
     return acts @ weights[0] if need_x else None, d if need_initial else [None]*len(initial), dw
@@ -1404,40 +1430,40 @@ def backward(x, initial, weights, lengths, mask, clip, gated, states, room, grad
 _namespace = 'mcrm_nb' if __name__.startswith('mcrm_nb.') else 'mcrm_nb_notebook'
 
 @torch.library.custom_op(f'{_namespace}::dam_loop', mutates_args=())
-def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, mask:Tensor, clip:float,
+def dam_loop(x:Tensor, initial:list[Tensor], weights:list[Tensor], counts:Tensor, mask:Tensor, clip:float,
              gated:bool, keep:bool)->list[Tensor]:
     "States, output and the room for the backward pass, like `forward`"
-    states,y,room = forward(x, initial, weights, lengths, mask, clip, gated, keep)
+    states,y,room = forward(x, initial, weights, counts, mask, clip, gated, keep)
     return [*states, y, room]
 
 @dam_loop.register_fake
-def _(x, initial, weights, lengths, mask, clip, gated, keep):
-    (T, B, *more),linked = _numbers(x, initial, lengths),len(initial) > 7
-    room = _room(T*B, T, B, *more, keep, linked)[1] if keep else 0   # of a padded batch
+def _(x, initial, weights, counts, mask, clip, gated, keep):
+    (T, B, *more),linked = _numbers(x, initial, counts),len(initial) > 7
+    room = _room(T*B, _pasts(T, B, None), B, *more, keep, linked)[1] if keep else 0   # of a padded batch
     return [*map(x.new_empty, _shapes(x.shape[:-1], B, *more, linked)), x.new_empty(room)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #6e737c3a
 @torch.library.custom_op(f'{_namespace}::dam_loop_backward', mutates_args=())
-def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], lengths:Tensor, mask:Tensor, clip:float,
+def dam_loop_backward(x:Tensor, initial:list[Tensor], weights:list[Tensor], counts:Tensor, mask:Tensor, clip:float,
                       gated:bool, outputs:list[Tensor], grads:list[Tensor], need_x:bool,
                       need_initial:bool)->list[Tensor]:
     "Gradients like those of `backward`; an empty tensor stands for one that is missing or not needed"
     n = len(initial)
     grads = [g if g.numel() else None for g in grads]
-    dx,d,dw = backward(x, initial, weights, lengths, mask, clip, gated, outputs[:n], outputs[-1], grads, need_x,
+    dx,d,dw = backward(x, initial, weights, counts, mask, clip, gated, outputs[:n], outputs[-1], grads, need_x,
                        need_initial)
     return [x.new_empty(0) if g is None else g for g in (dx, *d, *dw)]
 
 @dam_loop_backward.register_fake
-def _(x, initial, weights, lengths, mask, clip, gated, outputs, grads, need_x, need_initial):
+def _(x, initial, weights, counts, mask, clip, gated, outputs, grads, need_x, need_initial):
     start = [t.new_empty(t.shape if need_initial else 0) for t in initial]
     return [x.new_empty(x.shape if need_x else 0), *start, *(t.new_empty(t.shape) for t in weights)]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #a485f615
 def _remember(ctx, inputs, output):
-    x,initial,weights,lengths,mask,*ctx.how,_ = inputs
+    x,initial,weights,counts,mask,*ctx.how,_ = inputs
     ctx.n = len(initial)
-    ctx.save_for_backward(x, *initial, *weights, lengths, mask, *output[:-2], output[-1])
+    ctx.save_for_backward(x, *initial, *weights, counts, mask, *output[:-2], output[-1])
     ctx.set_materialize_grads(False)
 
 def _gradients_of(ctx, grads, need_x, need_initial, back):
@@ -1445,33 +1471,44 @@ def _gradients_of(ctx, grads, need_x, need_initial, back):
     x,*rest = ctx.saved_tensors
     n = ctx.n
     initial,weights = rest[:n],rest[n:n+8]
-    lengths,mask,*outputs = rest[n+8:]
+    counts,mask,*outputs = rest[n+8:]
     grads = grads[:n+1]   # those of the states and of the output
-    if torch.is_grad_enabled(): dx,*d = _twice(ctx, x, initial, weights, lengths, mask, grads)
-    else: dx,*d = back(x, initial, weights, lengths, mask, *ctx.how, outputs, grads, need_x, any(need_initial))
+    by_autograd = lambda graph: _by_autograd(ctx, x, initial, weights, counts, mask, grads, graph)
+    if torch.is_grad_enabled(): dx,*d = by_autograd(True)
+    else:
+        try: dx,*d = back(x, initial, weights, counts, mask, *ctx.how, outputs, grads, need_x, any(need_initial))
+        except RuntimeError as e:
+            if not any(s in str(e) for s in ('Batching rule not implemented', 'Cannot access data pointer')): raise
+            dx,*d = by_autograd(False)   # many gradients at once
     return dx, d[:n], d[n:]
+
+# %% ../../nbs/kernels/05_dam_loop.ipynb #a485f616
+def _by_operator(x, initial, weights, counts, mask, clip, gated, outputs, grads, *need):
+    "The operator for the backward pass, with empty tensors for missing gradients"
+    grads = [x.new_empty(0) if g is None else g for g in grads]
+    return dam_loop_backward(x, initial, weights, counts, mask, clip, gated, outputs, grads, *need)
 
 def _gradients(ctx, grads):
     need_x,need_initial,need_weights,*_ = ctx.needs_input_grad
-    def back(x, initial, weights, lengths, mask, clip, gated, outputs, grads, *need):
-        grads = [x.new_empty(0) if g is None else g for g in grads]
-        return dam_loop_backward(x, initial, weights, lengths, mask, clip, gated, outputs, grads, *need)
-    dx,d,dw = _gradients_of(ctx, grads, need_x, need_initial, back)
+    dx,d,dw = _gradients_of(ctx, grads, need_x, need_initial, _by_operator)
     pick = lambda gs, need: [g if n else None for g,n in zip(gs, need)]
     return dx if need_x else None, pick(d, need_initial), pick(dw, need_weights), *[None]*5
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #0c264bac
-def _twice(ctx, x, initial, weights, lengths, mask, grads):
-    "Gradient that can be differentiated again: by autograd, through the literal loop"
-    slowly = _slowly(x, initial, weights, lengths, mask, *ctx.how)
-    outs,given = zip(*[(s, g) for s,g in zip(slowly, grads) if g is not None])
-    leaves = [x, *initial, *weights]
-    wanted = [t for t in leaves if t.requires_grad and t.numel()]
-    found = iter(torch.autograd.grad(outs, wanted, given, create_graph=True, materialize_grads=True))
+def _by_autograd(ctx, x, initial, weights, counts, mask, grads, graph):
+    "Gradient by autograd, through the literal loop; with `graph` it can be differentiated again"
+    leaves,n = [x, *initial, *weights],1 + len(initial)
+    if not graph: leaves = [t.detach().requires_grad_(t.requires_grad) for t in leaves]
+    with torch.enable_grad(): slowly = _slowly(leaves[0], leaves[1:n], leaves[n:], counts, mask, *ctx.how)
+    pairs = [(s, g) for s,g in zip(slowly, grads) if g is not None]
+    wanted = [t for t in leaves if t.requires_grad and t.numel()] if pairs else []
+    if not wanted: return [None]*len(leaves)
+    outs,given = zip(*pairs)
+    found = iter(torch.autograd.grad(outs, wanted, given, create_graph=graph, materialize_grads=True))
     return [next(found) if t.requires_grad and t.numel() else None for t in leaves]
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #1be3c723
-def _slowly(x, initial, weights, lengths, mask, clip, gated):
+def _slowly(x, initial, weights, counts, mask, clip, gated):
     "The same states and output from the literal loop"
     from mcrm_nb.layers.dam import DAMCell   # here, since the layer's module does not import this one
     (K, N, W),R = initial[2].shape[1:],initial[6].shape[1]
@@ -1480,8 +1517,10 @@ def _slowly(x, initial, weights, lengths, mask, clip, gated):
                'links': len(initial) > 7}
     given = {k: w for k,w in zip(_layer_names, weights) if w.numel()}
     packed,mask = x.dim() < 3,mask if mask.numel() else None
+    lengths = counts
     if packed:
-        there = _left(lengths)
+        there = _there(counts)
+        lengths = there.sum(0)
         x,mask = (t if t is None else t.new_zeros(*there.shape, t.shape[-1]).masked_scatter(there[...,None], t)
                   for t in (x, mask))
     states = reference(DAMCell, x, tuple(initial), given, options)
@@ -1496,31 +1535,36 @@ def _slowly(x, initial, weights, lengths, mask, clip, gated):
 dam_loop.register_autograd(_gradients, setup_context=_remember)
 dam_loop.register_autocast('cpu', torch.float32)
 
-@dam_loop.register_vmap
-def _(info, axes, x, initial, weights, lengths, mask, clip, gated, keep):
+def _in_turn(op):
+    "Let `torch.vmap` call an operator for one network after the other"
     def of(t, at, k):
         if isinstance(t, (list, tuple)): return [of(s, a, k) for s,a in zip(t, at)]
         return t if at is None else t.select(at, k)
-    given = [of((x, initial, weights, lengths, mask), axes[:5], k) for k in range(info.batch_size)]
-    outs = [dam_loop(*g, clip, gated, keep) for g in given]
-    return [torch.stack(o) for o in zip(*outs)],[0]*len(outs[0])
+    def turns(info, axes, *given):
+        outs = [op(*(of(t, at, k) for t,at in zip(given, axes))) for k in range(info.batch_size)]
+        return [torch.stack(o) for o in zip(*outs)],[0]*len(outs[0])
+    op.register_vmap(turns)
+
+for _op in dam_loop,dam_loop_backward: _in_turn(_op)
 
 # %% ../../nbs/kernels/05_dam_loop.ipynb #14cbd411
 class _Loop(torch.autograd.Function):
     "The loop as a function of autograd, without the operators"
     @staticmethod
-    def forward(ctx, n, lengths, mask, clip, gated, keep, x, *given):
-        states,y,room = forward(x, given[:n], given[n:], lengths, mask, clip, gated, keep)
+    def forward(ctx, n, counts, mask, clip, gated, keep, x, *given):
+        states,y,room = forward(x, given[:n], given[n:], counts, mask, clip, gated, keep)
         ctx.n,ctx.how = n,(clip, gated)
-        ctx.save_for_backward(x, *given, lengths, mask, *states, room)
+        ctx.save_for_backward(x, *given, counts, mask, *states, room)
         ctx.set_materialize_grads(False)
         return *states, y
 
     @staticmethod
     def backward(ctx, *grads):
         need_x,*need = ctx.needs_input_grad[6:]
-        def back(x, initial, weights, lengths, mask, clip, gated, outputs, grads, *need):
-            dx,d,dw = backward(x, initial, weights, lengths, mask, clip, gated, outputs[:-1], outputs[-1], grads, *need)
+        def back(x, initial, weights, counts, mask, clip, gated, outputs, grads, *need):
+            how = x,initial,weights,counts,mask,clip,gated
+            if not _plainly(x): return _by_operator(*how, outputs, grads, *need)
+            dx,d,dw = backward(*how, outputs[:-1], outputs[-1], grads, *need)
             return dx,*d,*dw
         dx,d,dw = _gradients_of(ctx, grads, need_x, need[:ctx.n], back)
         return *[None]*6, dx if need_x else None, *(g if n else None for g,n in zip([*d, *dw], need))
@@ -1535,21 +1579,25 @@ _layer_names = ('weight_ih', 'weight_rh', 'weight_hh', 'bias_ih', 'interface_wei
                 'norm_bias')
 _rows_of = dict(bias_ih='weight_ih', interface_bias='interface_weight', norm_bias='norm_weight')
 
-def cpu(cell, x, state, weights, options, recompute=None, noise={}, lengths=None, sizes=()):
-    "Backend of `DAM` from the compiled loop: states, of which the memory at every step is each row's last, and output"
+def cpu(
+    cell, x, state, weights, options, recompute=None, # As for any backend
+    noise={},     # Masks by name: `bypass_mask` of the bypass dropout
+    lengths=None, # Steps of each row of a padded batch; None if all have the same
+    sizes=(),     # Rows of each step of a packed batch
+):
+    "Backend of `DAM` from the compiled loop: states by step, of memory and links only each row's last, and output"
     if not _usable(): raise RuntimeError("backend='cpu': the compiled loop is not available here, see the warning")
     none = x.new_empty(0)
     missing = lambda k: x.new_zeros(len(weights[_rows_of[k]])) if _rows_of.get(k) in weights else none
     full = [weights[k] if k in weights else missing(k) for k in _layer_names]
     clip = float('inf') if options['clip'] is None else float(options['clip'])
-    if sizes: lengths = (torch.tensor(sizes, device='cpu')[:,None] > torch.arange(sizes[0], device='cpu')).sum(0)
-    elif lengths is None: lengths = x.new_empty(0, dtype=torch.int64)
-    how = lengths,noise.get('bypass_mask', none),clip,options['free_gate'] == 'gated',torch.is_grad_enabled()
+    if sizes: counts = torch.tensor(sizes, device='cpu')
+    else: counts = x.new_empty(0, dtype=torch.int64) if lengths is None else lengths
+    how = counts,noise.get('bypass_mask', none),clip,options['free_gate'] == 'gated',torch.is_grad_enabled()
     out = _Loop.apply(len(state), *how, x, *state, *full) if _plainly(x) else dam_loop(x, [*state], full, *how)
-    each = lambda k, s: s.expand(len(x), *s.shape) if k in (2, 7) and not sizes else s   # memory, links: the last ones
-    return tuple(each(k, s) for k,s in enumerate(out[:len(state)])),out[len(state)]
+    return tuple(out[:len(state)]),out[len(state)]
 cpu.ragged = cpu.takes_lengths = cpu.gives_output = True
-cpu.ended = 2,7   # states of which a packed batch has only the last ones
+cpu.ended = 2,7   # states of which only the last ones are returned: memory and links
 
 @constant
 def _usable(): return available()

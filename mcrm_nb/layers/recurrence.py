@@ -430,7 +430,7 @@ def _run(self:Recurrent, x, state, weights, back, lengths, order=None):
     states = compute(cell, x, state, weights, self.options, self.recompute, **more)
     if getattr(compute, 'gives_output', False): states,y = states
     else: y = cell.output(states, **weights, **self.options, **noise)
-    ended = getattr(compute, 'ended', ()) if isinstance(lengths, Ragged) else ()
+    ended = getattr(compute, 'ended', ())
     final = tuple(s if k in ended else at_end(s, lengths) for k,s in enumerate(states))
     return reverse_time(y, lengths) if back else y, final
 

@@ -209,7 +209,8 @@ def babi_stories(
 
 # %% ../../nbs/tasks/46_babi.ipynb #df0e0ce2
 def _pays(layer, x):
-    "Whether it pays to pack `x`: not on a GPU, nor with layers of torch, nor where a program is made or transformed"
+    """Whether packing `x` pays and changes nothing: not on a GPU, nor with layers of torch, nor in two directions (the
+    way back would not see the padding), nor where a program is made or transformed"""
     plain = not (torch.compiler.is_compiling() or being_made() or transformed(vmap=True))
     return (x.device.type == 'cpu' and x.dim() == 2 and x.numel() > 0 and plain and isinstance(layer, Recurrent)
             and not layer.bidirectional)
