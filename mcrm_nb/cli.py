@@ -837,8 +837,9 @@ def _say_scores(cells, small):
     example = next((c for c in cells if re.search(r'\d\(\d', str(c))), None)
     if example:
         _say(f'{example}: the brackets hold half of the 95 % interval of the mean, in units of its last digit; '
-              'a wide interval stands after ±; where it would reach beyond all possible scores, the lowest and the '
-             'highest one stand there.')
+              'a wide interval stands after ±.')
+    if extent := next((c for c in cells if re.search(r'\d to \d', str(c).replace(' %', ''))), None):
+        _say(f'{extent}: the lowest and the highest score, where the interval would reach beyond all possible scores.')
     if small: _say('The scales quick and hour are smaller tasks: compare memories there, but never with the paper.')
 
 def _say_settings(texts):
@@ -922,14 +923,15 @@ def _show_detail(task, protocol, scale, shipped, mine, format):
 # %% ../nbs/tool/00_command_line.ipynb #0b294244
 def _short_detail(task, t):
     "The details of an experiment in few columns"
-    from mcrm_nb.analysis.results import as_printed
+    from mcrm_nb.analysis.results import as_printed, mean_text
     from mcrm_nb.analysis.tables import short_score
     from mcrm_nb.studies.registry import reported, study_of
     sources,notes = [s for s in reported(task) if s in t], study_of(task).notes
+    measured = ['ours', '± 95 %', 'lowest', 'highest']
     out = t.assign(**{s: t[s].map(lambda v: as_printed(task, v)) for s in sources},
-                   ours=[short_score(task, m, h) for m,h in zip(t.ours, t['± 95 %'])],
+                   ours=[mean_text(task, *v, text=short_score) for v in zip(*(t[c] for c in measured))],
                    parameters=t.parameters.map('{:,}'.format), minutes=t.minutes.map('{:.1f}'.format))
-    one = [c for c in ('verdict', 'made on') if t[c].nunique() == 1] + ['± 95 %']
+    one = [c for c in ('verdict', 'made on') if t[c].nunique() == 1] + measured[1:]
     out = out.rename(columns={s: f'{s} ({notes[s, task]})' for s in sources if (s, task) in notes})
     return out.drop(columns=one + ['diverged']*(not t.diverged.any()))
 

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['score_of', 'devices_of', 'each_once', 'results', 'verdict', 'at_trivial_answer', 'against', 'compare_memories',
            'score_differences', 'table', 'curves', 'draw', 'worse_than_trivial', 'score_text', 'as_printed',
-           'protocol_differences', 'scale_differences', 'overview', 'check_runs', 'beside_trivial', 'comparisons',
-           'formatted', 'unusual_runs', 'display_experiment', 'experiment_of', 'changes_of', 'all_runs', 'draw_runs']
+           'mean_text', 'protocol_differences', 'scale_differences', 'overview', 'check_runs', 'beside_trivial',
+           'comparisons', 'formatted', 'unusual_runs', 'display_experiment', 'experiment_of', 'changes_of', 'all_runs',
+           'draw_runs']
 
 # %% ../../nbs/analysis/00_results.ipynb #ec5a026e
 import json, math, re
@@ -162,7 +163,7 @@ def table(
     records:dict=None,   # Records from `read_records`; default: those of the package
     **change,            # Fields of `RunSpec` to change
 )->pd.DataFrame:         # A row per memory
-    "Put our scores beside the paper's: mean, 95 % interval, seeds and verdict"
+    "Put our scores beside the paper's: mean, 95 % interval, lowest and highest score, seeds and verdict"
     runs,sources = results(experiment, protocol, scale, records, **change),reported(experiment)
     theirs,rows = sources.get('paper', {}), {}
     for m in study_of(experiment).memories:
@@ -170,7 +171,7 @@ def table(
         values,lost = r.score.dropna(),int((r.status == 'diverged').sum())
         mean,half = interval(values)
         rows[labels[m]] = {**{k: v.get(m) for k,v in sources.items()}, 'ours': mean, '± 95 %': half,
-                           'seeds': len(r), 'diverged': lost,
+                           'lowest': values.min(), 'highest': values.max(), 'seeds': len(r), 'diverged': lost,
                            'epochs': r.epochs.max() if len(r) else 0, 'parameters': r.parameters.max() if len(r) else 0,
                            'minutes': r.seconds.mean()/60, 'made on': each_once(r.device),
                            'verdict': verdict(experiment, values, theirs, m, scale, lost)}
@@ -267,6 +268,20 @@ def as_printed(
     "Write a published score with all of its digits"
     if value is None or pd.isna(value): return ''
     return f'{100*value:g} %' if _in_percent(experiment) else f'{value:g}'
+
+# %% ../../nbs/analysis/00_results.ipynb #33a3b0a2
+def mean_text(
+    experiment:str,  # Key of `experiments`, or another task
+    mean:float,      # Mean score of some runs
+    half:float,      # Half-width of its 95 % interval
+    lowest:float,    # Lowest score of these runs
+    highest:float,   # Highest score
+    text=score_text, # Writer of a score
+)->str:              # Text of the mean
+    "Write a mean with its interval, or the lowest and the highest score where that reaches beyond all possible ones"
+    room = min(mean, 1-mean) if _in_percent(experiment) else mean
+    if half > room and lowest < highest: return f'{text(experiment, lowest)} to {text(experiment, highest)}'
+    return text(experiment, mean, half)
 
 # %% ../../nbs/analysis/00_results.ipynb #817b3410
 def _settled(experiment, memory, protocol, scale):
@@ -402,13 +417,13 @@ def formatted(
     t:pd.DataFrame,       # Table from `table`
 )->pd.DataFrame:          # Table as text, without memories that have no run
     "Write the scores of an experiment's table as text, and leave out what is the same in all rows"
-    t = t[t.seeds > 0]
+    t,measured = t[t.seeds > 0],['ours', '± 95 %', 'lowest', 'highest']
     sources,notes = reported(experiment),study_of(experiment).notes
     t = t.assign(**{k: t[k].map(partial(as_printed, experiment)) for k in sources},
-                 ours=[score_text(experiment, *v) for v in zip(t.ours, t['± 95 %'])],
+                 ours=[mean_text(experiment, *v) for v in zip(*(t[c] for c in measured))],
                  parameters=t.parameters.map('{:,}'.format), minutes=t.minutes.map('{:.1f}'.format))
     same = ['verdict']*(t.verdict.nunique() < 2) + ['diverged']*(not t.diverged.any())
-    t = t.drop(columns=['± 95 %', *same])
+    t = t.drop(columns=[*measured[1:], *same])
     return t.rename(columns={k: f'{k} ({notes[k, experiment]})' for k in sources if (k, experiment) in notes})
 
 # %% ../../nbs/analysis/00_results.ipynb #ab9336e1
@@ -423,6 +438,9 @@ def unusual_runs(
     specs = {n: r['spec'] for n,r in records.items() if n not in usual}
     return [n for n,s in specs.items() if (s['protocol'], s['scale'], s['task']) == (
         protocol, scale, experiments[experiment].task) and experiment_of(RunSpec(**s)) == experiment]
+
+# %% ../../nbs/analysis/00_results.ipynb #ab9336e2
+_ranges = 'x to y: the lowest and the highest seed, where the interval would reach beyond all possible scores'
 
 def display_experiment(
     experiment:str,       # Key of `experiments`
@@ -443,7 +461,8 @@ def display_experiment(
             else:
                 draw(experiment, p, s, records)
                 plt.show()
-                display(formatted(experiment, table(experiment, p, s, records)))
+                display(t := formatted(experiment, table(experiment, p, s, records)))
+                if t.ours.str.contains(' to ').any(): print(_ranges)
                 baseline = next(records[n]['task'] for n in names)['baseline']
                 if len(t := worse_than_trivial(curves(experiment, p, s, records), baseline)): display(t)
     if gaps: print('\n'.join(gaps))

@@ -24,8 +24,8 @@ from ..studies.study import scales
 from ..studies.evidence import (best_rate, compare, final_scores, judge, part_of, plateau, solved_at,
                                       verdict_on_print)
 from ..studies.registry import experiments, reported, study_named, study_of
-from .results import (all_runs, as_printed, compare_memories, each_once, experiment_of, results,
-                                      score_text)
+from .results import (all_runs, as_printed, compare_memories, each_once, experiment_of, mean_text,
+                                      results, score_text)
 from ..studies.plans import read_plan
 
 # %% ../../nbs/analysis/01_tables.ipynb #bf3c11dd
@@ -120,10 +120,7 @@ def _mean_score(runs):
 def _written(experiment, cell, text):
     "Write a cell as text"
     if cell.runs is None: return as_printed(experiment, cell.score)
-    room = min(cell.score, 1-cell.score) if experiments[experiment].better == 'higher' else cell.score
-    if cell.half > room and cell.lowest < cell.highest:   # the interval would reach where no score can be
-        said = f'{text(experiment, cell.lowest)} to {text(experiment, cell.highest)}'
-    else: said = text(experiment, cell.score, cell.half)
+    said = mean_text(experiment, cell.score, cell.half, cell.lowest, cell.highest, text)
     return said + f' ({cell.diverged} diverged)'*(cell.diverged > 0)
 
 def _table(rows, memories, text):
