@@ -60,6 +60,13 @@ def _check_words(words, ask, told_answer, bad):
     if words[-1] not in '.?': raise bad("expected a sentence that ends with '.' or '?'")
     if ask != bool(told_answer): raise bad('expected an answer behind a question, and none elsewhere')
 
+def _check_support(fields, number, bad):
+    "Raise an error unless an answer is followed by the numbers of earlier lines of the story"
+    if len(fields) != 2 or not (support := fields[1].split()):
+        raise bad('expected an answer and the numbers of the lines that support it')
+    if not all(n.isdigit() and 0 < int(n) < number for n in support):
+        raise bad(f'expected numbers of earlier lines behind the answer, found {fields[1][:20]!r}')
+
 # %% ../../nbs/tasks/46_babi.ipynb #46r00001
 def read_stories(
     text:str,     # Content of a file
@@ -76,10 +83,11 @@ def read_stories(
         number,_,rest = line.strip().partition(' ')
         _check_number(number, story, last, bad)
         if number == '1': out.append(story := Story([], [], [], [], task))
-        told,_,answer = rest.partition('\t')
+        told,*fields = rest.split('\t')
         words,ask = _split(told),'?' in told
-        last,told_answer = int(number),_split(answer.split('\t')[0])
+        last,told_answer = int(number),_split(fields[0]) if fields else []
         _check_words(words, ask, told_answer, bad)
+        if ask: _check_support(fields, last, bad)
         number_of = lambda w: lexicon.setdefault(w, len(lexicon))
         story.words += [*map(number_of, words), *[3]*len(told_answer)]
         story.answers += map(number_of, told_answer)
@@ -87,6 +95,7 @@ def read_stories(
         story.question += [ask]*len(words) + [False]*len(told_answer)
     if not out: raise DataError(f'{file}: expected stories, found none')
     if not story.answers: raise bad('expected a question before the end of the file')
+    if text[-1] != '\n': raise bad('expected the end of a line; the file may be cut off')
     return out
 
 # %% ../../nbs/tasks/46_babi.ipynb #c0dba81b
@@ -175,6 +184,18 @@ def _read(texts, sha256):
         _last[sha256] = lexicon,read
     return _last[sha256]
 
+# %% ../../nbs/tasks/46_babi.ipynb #ba199f41
+def _cut(task, stories, short, valid_share, longest):
+    "Number of stories of a task to learn from, of those that are short enough; at least one"
+    if not short:
+        least = min(len(s.words) for s in stories)
+        raise ValueError(f'longest={longest!r}: expected at least {least}, the length of the shortest story '
+                         f'of task {task}')
+    if not (n := len(short)-round(valid_share*len(short))):
+        raise ValueError(f'valid_share={valid_share!r}: expected a share that leaves stories of task {task} to '
+                         'learn from')
+    return n
+
 # %% ../../nbs/tasks/46_babi.ipynb #ba199f42
 def babi_stories(
     path:str=None,          # Archive or folder, see `babi_texts`
@@ -192,6 +213,7 @@ def babi_stories(
     if not chosen: raise ValueError(f'tasks={tasks!r}: expected numbers from 1 to 20, or None')
     for t in chosen:
         if t not in range(1, 21): raise ValueError(f'tasks={tasks!r}: expected numbers from 1 to 20')
+    if len({*chosen}) < len(chosen): raise ValueError(f'tasks={tasks!r}: expected different numbers')
     ((lexicon, read)),parts = _read(texts, said['sha256']),(([], [], []))
     dropped = 0
     for t in chosen:
@@ -203,7 +225,7 @@ def babi_stories(
             k,n = next((k, len(s.words)) for k,s in zip(begins, both[0]) if len(s.words) > longest)
             raise DataError(f'{name}, line {k}: expected a story of at most {longest} words, found {n}')
         dropped += len(both[0])-len(train)
-        cut = len(train)-round(valid_share*len(train))
+        cut = _cut(t, both[0], train, valid_share, longest)
         for part,stories in zip(parts, (train[:cut], train[cut:], both[1])): part += stories
     return parts, lexicon, dict(said, dropped=dropped)
 
@@ -387,6 +409,7 @@ def babi(
     train,valid,test = (first(p, n) for p,n in zip(parts, (n_train, n_test, n_test)))
     settings = dict(said, valid_share=valid_share, longest=longest, tasks=list(tasks or range(1, 21)), width=width,
                     refreshed=refreshed, words=len(lexicon), n_train=len(train), n_valid=len(valid), n_test=len(test))
+    if not valid: settings['validation'] = 'the test stories, since nothing is held back'
     error,_ = trivial_babi(train, test)
     return Task(babi_question(width, tasks=tasks), StoryData(train, valid, test, settings, list(lexicon), refreshed),
                 n_out=len(lexicon),

@@ -137,8 +137,8 @@ def convex_hull_question(
 )->RecallQuestion:
     "The question of convex hulls: the labels on the hull, counter-clockwise, and the end"
     whole(3, most=most)
-    if not tested or not all(isinstance(n, int) and 3 <= n <= most for n in tested):
-        raise ValueError(f'tested={tested!r}: expected whole numbers from 3 to most={most}')
+    if not tested or not all(isinstance(n, int) and 3 <= n <= most for n in tested) or len({*tested}) < len(tested):
+        raise ValueError(f'tested={tested!r}: expected different whole numbers from 3 to most={most}')
     exact = [Ratio('exact' + ('' if n is None else f'_{n}'), partial(_whole_list, n)) for n in (None, *tested)]
     return RecallQuestion('convex_hull', f'Convex hulls of up to {most} points', input_size=most+3, n_out=2*most+4,
         every_step=True, loss=None, loss_unit='cross-entropy in nats per step',

@@ -121,6 +121,7 @@ class RecallQuestion(Question):
         return (answers*self.of_answer(self.split(output)[1], target)).mean()
 
     def __post_init__(self):
+        whole(**{f'layers[{k}]': n for k,n in enumerate(self.layers)})
         if getattr(self.loss, '__func__', None) in (None, RecallQuestion.plain_loss): self.loss = self.plain_loss
 
 # %% ../../nbs/tasks/40_recall.ipynb #3fc2f9ce
@@ -238,7 +239,8 @@ def range_of(
     most:int,  # Largest number
     name:str,  # Word for what is counted
 ):
-    "Raise a `ValueError` if a range of whole numbers is empty"
+    "Raise a `ValueError` if a range of whole numbers is empty, or its end is no whole number"
+    whole(most=most)
     if most < least: raise ValueError(f'least={least}, most={most}: expected a range of {name}, got an empty one')
 
 # %% ../../nbs/tasks/40_recall.ipynb #57db2e0c
