@@ -115,7 +115,8 @@ def data_bytes(
         _download(f, path, home)
     content = path.read_bytes()
     if wrong := data_problem(content, f):
-        raise DataError(f'{path}: {wrong}. ' + (f'Delete the file and get it again with: {_remedy(f)}' if f.urls else
+        again = f'Delete the file and get it again with: {_remedy(f)}'
+        raise DataError(f'{path}: {wrong}. ' + (again if f.path in files else
                                                 'Put a whole file there: the package does not download this one'))
     return content
 
