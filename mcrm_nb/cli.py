@@ -428,11 +428,14 @@ def _changes(given, experiment):
             out[k] = {**old, **v} if isinstance(v, dict) and isinstance(old, dict) else v
     return read_change(out, [experiment])
 
+# %% ../nbs/tool/00_command_line.ipynb #7e873e21
 def _of_python(value):
-    "A value that TOML would write otherwise: .01, True, False, None; anything else is a text"
+    "A value that TOML would write otherwise: .01, True, (1, 6), None; anything else is a text"
     words = {'True': True, 'False': False, 'None': None, 'null': None}
     if (text := value.strip()) in words: return words[text]
     try: return float(text)
+    except ValueError: pass
+    try: return json.loads(f'[{text[1:-1].rstrip(", ")}]') if text[:1]+text[-1:] == '()' else text
     except ValueError: return text
 
 def _with_value(found, value):
@@ -564,7 +567,8 @@ def _say_times(p, out, device, together, budget, jobs, list_runs=False, measure=
     if not todo: return
     device = _likely(device)
     jobs = min(jobs or processes(device), len(todo))
-    with _busy('Estimating'): pieces = plan_times(todo, device, together, _merged(out), measure)
+    with _busy('Estimating'): pieces = plan_times(todo, device, together, known := _merged(out), measure)
+    _say_known(todo, known)
     ends,fit = [0.]*jobs,0
     for piece in pieces:
         if piece.seconds == piece.seconds: ends[free := ends.index(min(ends))] += piece.seconds
@@ -578,6 +582,12 @@ def _say_times(p, out, device, together, budget, jobs, list_runs=False, measure=
     _fold(pieces)
     for piece in pieces if list_runs else ():
         for s in piece.specs: _say(f'  {s.name}  {_run_words(s)}: {say_time(piece.seconds/len(piece.specs))}')
+
+# %% ../nbs/tool/00_command_line.ipynb #9d856f41
+def _say_known(todo, known):
+    "Runs without a record in the folder may have one in the package"
+    if n := sum(s.name in known for s in todo):
+        _say(f'The package has records of {n} of them, which its tables show; a sweep makes them anew in its folder.')
 
 # %% ../nbs/tool/00_command_line.ipynb #9e1d000b
 def _basis(pieces):
@@ -875,12 +885,14 @@ def _left_out(task, mine, shown):
     return int((all_runs(mine).experiment == task).sum() - (0 if shown is None else shown.seeds.sum()))
 
 # %% ../nbs/tool/00_command_line.ipynb #00f00004
-def _say_part(title, task, scale, t):
+def _say_part(title, task, protocol, scale, t):
     "Print one block of an experiment's runs"
-    from mcrm_nb.studies.registry import experiments
+    from mcrm_nb.analysis.results import scored_at
+    from mcrm_nb.studies.registry import experiments, study_of
     _title(title, _unit(experiments[task].title))
     short = _short_detail(task, t)
     _print_frame(short)
+    _say(f"scores: {scored_at(protocol, study_of(task).reported_on.get(task, 'test'))}")
     _say_scores(short.ours, scale != 'full')
     for what,column in ('against the paper', 'verdict'), ('made on', 'made on'):
         if len(words := set(t[column])) == 1: _say(f'{what}: {words.pop()}')
@@ -912,7 +924,7 @@ def _show_detail(task, protocol, scale, shipped, mine, format):
         return _show(t if len(parts['yours']) else t.loc['package'], format)
     for who,t in parts.items():
         title = f'{experiments[task].title}, {protocol}, {scale}' + ', yours'*(who == 'yours')
-        if len(t): _say_part(title, task, scale, t)
+        if len(t): _say_part(title, task, protocol, scale, t)
         known = len(t) and _references(task, protocol, scale, mine if who == 'yours' else shipped)
         if known: _say(f'scores for comparison: {known}')
         if len(t): console.print()

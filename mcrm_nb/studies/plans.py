@@ -124,7 +124,8 @@ def read_plan(
     if not path.is_file():
         missing = 'no such file; ' if path.suffix == '.toml' else ''
         known = ', '.join(map(repr, shipped_plans()))
-        raise ValueError(f'plan={str(plan)!r}: {missing}expected one of {known}, or a file')
+        raise ValueError(f'plan={str(plan)!r}: {missing}expected one of {known}, or a file'
+                         + did_you_mean(plan, shipped_plans()))
     try: text = path.read_text(encoding='utf-8')
     except UnicodeDecodeError as e: raise ValueError(f'plan {path.stem}: not a text in UTF-8 ({e})') from None
     return parse_plan(text, path.stem, **instead)

@@ -7,9 +7,11 @@ __all__ = ['studies', 'experiments', 'settings', 'add_study', 'study_named', 'st
            'settings_table']
 
 # %% ../../nbs/studies/01_registry.ipynb #e936215a
+import re
 from contextlib import contextmanager
 from functools import cache
-from ..options import one_of
+from inspect import signature
+from ..options import did_you_mean, one_of
 from ..layers.registry import check_budget, hidden_size_for, labels, memories, parameters_of
 from .study import Setting, _question, protocols, scales
 
@@ -104,9 +106,15 @@ def check(experiment, memory, protocol, scale):
 # %% ../../nbs/studies/01_registry.ipynb #908653af
 @contextmanager
 def _taken_by(memory, options):
-    "A memory that does not know an option is an error that names the options and the memory"
+    "A memory that does not know an option is an error that names the option and those it knows"
     try: yield
-    except TypeError as e: raise ValueError(f'options={options}: {labels[memory]} does not take them ({e})') from e
+    except TypeError as e:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(e))
+        if not unknown or (k := unknown[1]) not in options:
+            raise ValueError(f'options={options}: {labels[memory]} does not take them ({e})') from e
+        names = [p.name for p in signature(memories[memory].layer).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        known = f'expected {", ".join(names)}' if names else 'which has no options of its own'
+        raise ValueError(f'options: {k!r} is unknown to {labels[memory]}, {known}' + did_you_mean(k, names)) from None
 
 @cache
 def _check_model(task, data, memory, hidden_size, options):

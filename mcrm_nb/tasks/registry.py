@@ -10,7 +10,7 @@ from importlib import import_module
 from inspect import signature
 from numbers import Integral, Real
 
-from ..options import one_of
+from ..options import did_you_mean, one_of
 from .contract import Question
 
 # %% ../../nbs/tasks/05_registry.ipynb #0ef7da1e
@@ -45,7 +45,9 @@ def task_maker(
     make = getattr(import_module(module), attr)
     known = signature(make).parameters
     for k in settings:
-        if k not in known: raise ValueError(f'data: {k!r} is unknown to {name!r}, expected {", ".join(known)}')
+        if k not in known:
+            expected = ', '.join(known)
+            raise ValueError(f'data: {k!r} is unknown to {name!r}, expected {expected}' + did_you_mean(k, known))
         if isinstance(settings, dict): _check_kind(k, settings[k], known[k])
     return make
 
