@@ -5,16 +5,17 @@
 
 Sets up what is missing from the wheels (nothing is fetched), runs the cells of the notebooks that want a GPU, records the
 benchmark, then works through a plan until the budget is over; what an OUT_BEFORE has already, tests that passed or a
-benchmark, is not done again. OUT gets at most seven files, none over 16 MB: the log of the tests, a report, bench.zip,
-records.zip for `mcrm_nb records merge`, and state-*.zip, from which --resume goes on. A checkpoint that does not fit is left
-behind: its run begins anew, so with more than two jobs much is lost. (Wheels: what `python -c "import mcrm_nb.runs.sweeps"`
+benchmark, is not done again. OUT gets at most eight files, none over 16 MB: the log of the tests, a report, bench.zip,
+records.zip for `mcrm_nb records merge`, and state-*, from which --resume goes on. Checkpoints beyond 60 MB are left behind,
+the largest ones, and their runs begin anew. Several jobs share one GPU: together they do more, but each takes longer (one
+with six others beside it took three times as long), so what must be finished comes alone. (Wheels: what `python -c "import mcrm_nb.runs.sweeps"`
 misses; fastprogress below 1.1 needs no web server.)"""
 import argparse, contextlib, io, json, linecache, os, shutil, subprocess, sys, tempfile, time, traceback, types, zipfile, zlib
 from pathlib import Path
 
 from project import directives, nbs, notebooks, read, root, src, why_skipped
 
-part_size, most_parts = 15*2**20, 2   # of what is kept to be gone on with
+part_size, most_parts = 15*2**20, 4   # of the checkpoints that are kept
 longest = dict(tests=220, bench=300)   # seconds
 
 
@@ -101,6 +102,7 @@ def kernels(env):
 def shared_gpu(env, jobs):
     "Let several processes use the GPU at the same time and not by turns, where NVIDIA's MPS is at hand; the environment for them"
     if jobs < 2 or not shutil.which('nvidia-cuda-mps-control'):
+        if jobs > 1: say('no MPS here: the processes take turns on the GPU')
         yield env
         return
     with tempfile.TemporaryDirectory() as at:
@@ -110,6 +112,7 @@ def shared_gpu(env, jobs):
             try: return subprocess.run(['nvidia-cuda-mps-control', *args], env=env, timeout=20, **kw).returncode == 0
             except (OSError, subprocess.TimeoutExpired): return False
         started = control('-d')
+        say('MPS', 'started' if started else 'does not start: the processes take turns')
         try: yield env if started else {k: v for k,v in env.items() if not k.startswith('CUDA_MPS')}
         finally:
             if started: control(input='quit', text=True)
@@ -120,20 +123,19 @@ def command(env, *args, timeout=None):
                           timeout=timeout).returncode
 
 def pack(runs, out):
-    "Records in one archive; checkpoints of what is not finished, the small ones first, in a few"
+    "Records in one archive; checkpoints of what is not finished, the small ones first, in another that is cut into parts"
     with zipfile.ZipFile(out/'records.zip', 'w', zipfile.ZIP_DEFLATED) as z:
         for p in sorted(runs.glob('*.json')): z.write(p, p.name)
-    part, used, left = 0, part_size, []
-    for p in sorted(runs.glob('*.safetensors'), key=lambda p: p.stat().st_size):
-        size = p.stat().st_size
-        if p.with_suffix('.json').exists(): continue
-        if used + size > part_size:
-            if part == most_parts or size > part_size:
-                left.append(p.name)
-                continue
-            part, used = part+1, 0
-        with zipfile.ZipFile(out/f'state-{part}.zip', 'w' if used == 0 else 'a') as z: z.write(p, p.name)
-        used += size
+    room, left, whole = part_size*most_parts - 2**20, [], io.BytesIO()   # with a margin for the archive itself
+    with zipfile.ZipFile(whole, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as z:
+        for p in sorted(runs.glob('*.safetensors'), key=lambda p: p.stat().st_size):
+            if p.with_suffix('.json').exists(): continue
+            room -= p.stat().st_size
+            if room < 0: left.append(p.name)
+            else: z.write(p, p.name)
+    for p in out.glob('state-*'): p.unlink()
+    kept = whole.getvalue()
+    for k in range(0, len(kept), part_size): (out/f'state-{k//part_size}').write_bytes(kept[k:k+part_size])
     if left: say('too large to be kept:', ', '.join(left))
 
 def unpack(folders, runs):
@@ -144,10 +146,12 @@ def unpack(folders, runs):
             raise SystemExit(f'--resume {f}: expected the output of an earlier piece, with report.json')
         reports[f] = json.loads(at.read_text())
     for f in sorted(reports, key=lambda f: reports[f]['at']):
-        for p in [*f.glob('records.zip'), *f.glob('state-*.zip')]:
+        state = b''.join(p.read_bytes() for p in sorted(f.glob('state-*')))
+        for name,archive in ('records.zip', f/'records.zip'), ('state-*', io.BytesIO(state)):
             try:
-                with zipfile.ZipFile(p) as z: z.extractall(runs)
-            except (zipfile.BadZipFile, zlib.error, EOFError) as e: raise SystemExit(f'{p}: a damaged archive ({e})')
+                with zipfile.ZipFile(archive) as z: z.extractall(runs)
+            except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as e:
+                raise SystemExit(f'{f/name}: missing or a damaged archive ({e})')
     return list(reports.values())
 
 def main():
