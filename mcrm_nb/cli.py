@@ -144,6 +144,7 @@ _words = dict(
     memory='mcrm_nb.layers.registry:memories', experiment='mcrm_nb.studies.registry:experiments',
     plan='mcrm_nb.studies.plans:shipped_plans', protocol='mcrm_nb.studies.study:protocols',
     scale='mcrm_nb.studies.study:scales', engine='mcrm_nb.runs.sweeps:engines', shape='mcrm_nb.runs.bench:shapes',
+    parity_task='mcrm_nb.studies.parity:parity_tasks', paper_memory='mcrm_nb.studies.mcrm:paper_memories',
     format=('text', 'md', 'csv', 'html'), device=('cpu', 'cuda'), precision=('double', 'single'))
 
 def _complete(kind):
@@ -353,7 +354,8 @@ def run_one(
     seed:Annotated[int, typer.Option(help='Random seed of the weights and of the order of batches.')]=1,
     keep_weights:Annotated[bool, typer.Option('--keep-weights', help='Also save the weights of the best epoch.')]=False,
     change:Change=None, out:Out=Path('runs'), device:Device=None,
-    dry_run:Annotated[bool, typer.Option('--dry-run', help='Print settings and expected time, and stop.')]=False,
+    dry_run:Annotated[bool, typer.Option('--dry-run', help='Print settings and expected time, and stop; the data are '
+                                                           'not checked.')]=False,
 ):
     """Do one run, or resume it, and keep its record.
 
@@ -1112,10 +1114,10 @@ def check_parity(
     path:Annotated[Path, typer.Argument(help="Clone of the authors' repository, GitHub abduallahmohamed/MCRM.")],
     task:Annotated[Optional[list[str]], typer.Option('--task', '--tasks', help='Task to compare: adding, copy, '
         'pixel_mnist, char_ptb, word_ptb or word_ptb_sgd; repeat the option for several (default: all).',
-        autocompletion=_complete('experiment'))]=None,
+        autocompletion=_complete('parity_task'))]=None,
     memory:Annotated[Optional[list[str]], typer.Option(help='Memory to compare: rnn, gru, lstm, nested_lstm or mcrm; '
                                                             'repeat the option for several (default: all).',
-                                                       autocompletion=_complete('memory'))]=None,
+                                                       autocompletion=_complete('paper_memory'))]=None,
     epochs:Annotated[int, typer.Option(help='Short passes over the data.', min=1)]=2,
     precision:Annotated[str, typer.Option(help='Precision of all numbers: double or single.',
                                            autocompletion=_complete('precision'))]='double',
@@ -1180,6 +1182,6 @@ def _unforeseen(e):
         return ('there is not enough memory' + f' ({first})'*bool(first) + '; take smaller batches (--change bs=...), '
                 'fewer processes (--jobs) or fewer seeds at a time (--together)')
     if isinstance(e, ImportError):
-        return f'a package is missing or broken ({first}); install it again: pip install --force-reinstall mcrm_nb'
+        return f'a package is missing or broken ({first}); install the package again'
     return (f'{kind}: {first}. If the command is right, this is a fault of mcrm_nb; with MCRM_NB_DEBUG=1 it shows '
             'where.')

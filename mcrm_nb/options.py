@@ -23,7 +23,9 @@ def one_of(
     choices,   # Values that it may take
 ):
     "`value` if it is one of `choices`, else a `ValueError` that names the argument, the value and the choices"
-    if value in choices: return value
+    try: known = value in choices
+    except TypeError: known = False   # a list, say, cannot be the key of a dict
+    if known: return value
     raise ValueError(f'{name}={value!r}: expected one of {", ".join(map(repr, choices))}'
                      + did_you_mean(value, choices))
 

@@ -246,7 +246,7 @@ def explore(
     "In JupyterLab: type a text, choose a reader and units, see the heat map and the coloured text"
     try: import ipywidgets as w
     except ImportError:
-        raise ImportError("explore: ipywidgets is missing. Get it with: pip install 'mcrm_nb[explore]'") from None
+        raise ImportError("explore: ipywidgets is missing. Get it with: pip install ipywidgets") from None
     there = {str(r): r for r in readers()}
     if not there: raise ValueError('explore: expected trained readers in the package, found none')
     who = w.Dropdown(options=list(there), description='reader', layout=w.Layout(width='32em'))

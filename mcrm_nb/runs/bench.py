@@ -71,7 +71,7 @@ def contestants(
     compiled=False, # Whether to include the literal loop over a compiled step, which takes half a minute to compile
     seeds=16,       # Number of networks at once, on a GPU
 )->dict:            # Layers by name
-    "The layers to compare: MCRM in every way it can be computed, and torch's own layers of equal parameters"
+    "MCRM in every way it can be computed, our nested LSTM and LSTM, and torch's LSTM and GRU, of equal parameters"
     make = lambda name, units, **kw: memories[name](shape.input_size, units, device=device, **kw)
     p,q = shape.units,equal_units('lstm', shape)
     gpu = str(device).startswith('cuda')
@@ -101,7 +101,8 @@ meanings = {   # row of a table -> meaning
     'MCRM, literal loop': 'the equations over nn.Linear and nn.GRUCell, derived by autograd',
     'MCRM, by hand in torch': 'the derivative by hand, in torch operations',
     'MCRM, compiled step': 'the literal loop over a step made by torch.compile',
-    'LSTM (ours)': 'computed by the same loops as MCRM', 'LSTM, GRU': "torch's own layers",
+    'LSTM (ours)': 'computed by the same loops as MCRM', 'Nested LSTM': 'computed by the same loops as MCRM',
+    'LSTM, GRU': "torch's own layers",
     'loop / MCRM': 'time of the literal loop over that of MCRM', 'MCRM / LSTM': 'time over that of nn.LSTM',
     'MCRM / products': 'time over that of its matrix products at full speed',
     'loop / products': 'time of the literal loop over that of the matrix products: the largest possible speed-up',

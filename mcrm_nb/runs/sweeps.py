@@ -432,7 +432,7 @@ class RayEngine:
     "Do runs as tasks of a Ray cluster, each with one CPU, and one GPU if the device is a GPU"
     def __init__(self, jobs, folder, device, deadline, address=None):
         if not find_spec('ray'):
-            raise ValueError("engine='ray': Ray is missing. Get it with: pip install 'mcrm_nb[ray]'")
+            raise ValueError("engine='ray': Ray is missing. Get it with: pip install 'ray>=2.9'")
         self.ours,self.head = True,_known_address(address)
         if self.head and (why := no_answer(self.head)):
             raise ConnectionError(f"engine='ray': no Ray cluster answers at {self.head} ({why}); is it running, and is "

@@ -72,7 +72,7 @@ for e in _experiments:
 for e in _reber:
     _say(e, _everyone, _JSON, epochs=40, data=dict(steps=1000))
     _say(e, _everyone, _TABLE, bs=400)
-    _say(e, _everyone, _TABLE, 'rsm', hidden_size=1200,
+    _say(e, _everyone, f'{_TABLE}; linear classifier: {_JSON}', 'rsm', hidden_size=1200,
          options=dict(cells=6, k=25, gamma=.98, epsilon=0., classifier=500, slope=1.))
     _say(e, 'code', f'{_JSON}; order of the reset: {_FIRST}', 'rsm', hidden_size=1600,
          options=dict(cells=8, k=25, gamma=.98, epsilon=0., classifier=500, slope=1., reset_order='before'))
@@ -87,7 +87,7 @@ for e in _digits:
 # %% ../../nbs/studies/30_rsm.ipynb #7acf673d
 _say('bouncing_balls', _everyone, _JSON, epochs=200, data=dict(steps=1000, eval_steps=100))
 _say('bouncing_balls', _everyone, _TABLE, bs=256)
-_say('bouncing_balls', _everyone, _TABLE, 'rsm', hidden_size=512,
+_say('bouncing_balls', _everyone, f'{_TABLE}; dropout: {_JSON}; start: the last program', 'rsm', hidden_size=512,
      options=dict(conv=True, upper=1024, cells=8, k=3, upper_k=5, gamma=0., epsilon=0., recurrent_dropout=.5,
                   start='glorot'))
 _say('rsm_ptb', _everyone, f'{_JSON}, 250,000 steps; {_ours}: epochs of 960, which windows of 30 divide', epochs=260,

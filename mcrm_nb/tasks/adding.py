@@ -36,7 +36,7 @@ def adding_question(
     marks:str='anywhere', # Steps that are marked, see `adding_data`
 )->Question:
     "The question of the adding problem: the sum of the two marked numbers, after the last step"
-    halves = '' if marks == 'anywhere' else ', one mark in each half'
+    halves = '' if one_of('marks', marks, ('anywhere', 'halves')) == 'anywhere' else ', one mark in each half'
     return Question('adding', f'Adding problem, {seq_len} steps{halves}', input_size=2, n_out=1, every_step=False,
                     loss=F.mse_loss, loss_unit='mean squared error', baseline=1/6,
                     trivial_description='always answer 1')

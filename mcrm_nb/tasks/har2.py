@@ -96,6 +96,7 @@ def har2_question(
     source:str='files', # Source of the signals, see `har2`
 )->Question:
     "The question of HAR-2: which of two groups of activities a window shows"
+    one_of('source', source, ('files', 'standin'))
     title = 'HAR-2' if source == 'files' else 'Stand-in for HAR-2 (made signals)'
     return Question('har2', title, input_size=9, n_out=1, every_step=False,
                     loss=F.binary_cross_entropy_with_logits, loss_unit='cross-entropy in nats',
@@ -104,7 +105,7 @@ def har2_question(
 
 # %% ../../nbs/tasks/21_har2.ipynb #bc853dd4
 def har2(
-    normalise:str='channel', # Mean and deviation to normalise by: of each 'channel', 'global', or None
+    normalise:str|None='channel', # Mean and deviation to normalise by: of each 'channel', 'global', or None
     valid:str='random',      # Windows held back: at 'random', or all of some persons ('subject')
     valid_share:float=.3,    # Share of the training windows, or of their persons, that is held back
     seed:int=0,              # Random seed of that choice

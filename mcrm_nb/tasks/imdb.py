@@ -211,7 +211,8 @@ def imdb_question(
     source:str='files', # Source of the reviews, see `imdb`
 )->ReviewQuestion:
     "The question of IMDB: whether a review is positive"
-    return ReviewQuestion('imdb', 'IMDB reviews' if source == 'files' else 'Stand-in for IMDB reviews (made words)',
+    real = one_of('source', source, ('files', 'standin')) == 'files'
+    return ReviewQuestion('imdb', 'IMDB reviews' if real else 'Stand-in for IMDB reviews (made words)',
                           input_size=100, n_out=1, every_step=False, loss=F.binary_cross_entropy_with_logits,
                           loss_unit='cross-entropy in nats', trivial_description='how frequent praise is',
                            metric=binary_accuracy,

@@ -141,7 +141,9 @@ def noisy_cifar_question(
     source:str='files',  # Source of the pictures, see `noisy_cifar`
 )->Question:
     "The question of noise-padded CIFAR-10: the class of the picture, after the noise"
-    title = 'CIFAR-10' if source == 'files' else 'Stand-in for CIFAR-10 (made stripes)'
+    one_of('noise', noise, ('shared', 'fresh'))
+    real = one_of('source', source, ('files', 'standin')) == 'files'
+    title = 'CIFAR-10' if real else 'Stand-in for CIFAR-10 (made stripes)'
     return Question('noisy_cifar', f'{title}, {steps-32} steps of {noise} noise', input_size=96, n_out=10,
                     every_step=False, loss=F.cross_entropy, loss_unit='cross-entropy in nats', baseline=math.log(10),
                     trivial_description='the same probability for every class', metric=accuracy,

@@ -39,6 +39,12 @@ def _tables():
             put(state+2, coin, s, 9 if to is None else to+2)
     return following, symbol
 
+# %% ../../nbs/tasks/31_reber.ipynb #be81023c
+def _check_longest(longest):
+    if longest is not None and (type(longest) is not int or longest < 5):
+        raise ValueError(f'longest={longest!r}: expected a whole number of at least 5, the shortest inner string')
+
+
 # %% ../../nbs/tasks/31_reber.ipynb #be81023d
 def reber_strings(
     n:int,            # Number of strings
@@ -46,6 +52,7 @@ def reber_strings(
     longest:int=None, # Largest length of the inner string; None: no bound
 ):                    # Symbols (n, longest string of all), -1 behind the end, and lengths (n,)
     "Strings of the embedded Reber grammar"
+    _check_longest(longest)
     following,symbol = _tables()
     state,outer = torch.zeros(n, dtype=torch.long),torch.zeros(n, dtype=torch.long)
     columns = []
@@ -61,7 +68,7 @@ def reber_strings(
     length = (text >= 0).sum(1)
     if longest is None: return text, length
     few = length <= longest+4
-    if few.all() or longest < 5: return text[few], length[few]
+    if few.all(): return text, length
     more,lengths = reber_strings(int((~few).sum()), draw, longest)
     most = max(more.shape[1], int(length[few].max()) if few.any() else 0)
     fit = lambda t: F.pad(t[:,:most], (0, max(0, most-t.shape[1])), value=-1)
@@ -178,14 +185,15 @@ def reber_question(
 )->StreamQuestion:
     "The question of the embedded Reber grammar: which symbol comes next"
     one_of('inputs', inputs, reber_inputs)
+    _check_longest(longest)
     kind = '' if n_strings is None else f', {n_strings} strings'
     kind += '' if longest is None else f', inner strings up to {longest}'
-    often = _symbol_shares()
+    often,bound = _symbol_shares(),' in strings of any length' if longest or n_strings else ''
     return StreamQuestion('reber', f'Embedded Reber grammar{kind}', n_out=7, every_step=True,
         input_size=7 if inputs == 'one_hot' else 784, loss=_terms['classification'],
         loss_unit='squared error and nats', terms=_terms,
         baseline=-(often*often.log()).sum().item(),
-        trivial_description='how frequent each symbol is (the classification alone)',
+        trivial_description=f'how frequent each symbol is{bound} (the classification alone)',
         metric=StepScore('embedded', 'classification', is_right),
         further=(StepScore('all_symbols', 'classification', is_right, True),), score_name='accuracy, embedded symbol',
         better='higher', references={} if longest or n_strings else reber_ceilings())
@@ -201,8 +209,6 @@ def reber(
     eval_steps:int=240,    # Time steps of a validation, and of a test
 )->Task:
     "The embedded Reber grammar on endless streams"
-    if longest is not None and (type(longest) is not int or longest < 5):
-        raise ValueError(f'longest={longest!r}: expected a whole number of at least 5, the shortest inner string')
     if n_strings is not None and (type(n_strings) is not int or n_strings < 1):
         raise ValueError(f'n_strings={n_strings!r}: expected a positive whole number')
     ask,pictures = reber_question(inputs, longest, n_strings), reber_pictures(inputs)

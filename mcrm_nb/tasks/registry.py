@@ -9,6 +9,8 @@ __all__ = ['tasks', 'task_maker', 'make_question', 'make_task']
 from importlib import import_module
 from inspect import signature
 from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import get_args
 
 from ..options import did_you_mean, one_of
 from .contract import Question
@@ -31,9 +33,11 @@ _kinds = {int: (Integral, 'a whole number'), float: (Real, 'a number'), bool: (b
 
 def _check_kind(name, value, parameter):
     "Raise an error unless a setting has the type that the signature says"
-    kind,words = _kinds.get(parameter.annotation, (object, ''))
-    plain = kind is object or value is None and parameter.default is None or isinstance(value, kind)
-    if not plain or isinstance(value, bool) and parameter.annotation in (int, float):
+    said = parameter.annotation
+    kinds = get_args(said) if isinstance(said, UnionType) else (said,)
+    if value is None and (parameter.default is None or NoneType in kinds): return
+    kind,words = _kinds.get(kinds[0], (object, ''))
+    if not isinstance(value, kind) or isinstance(value, bool) and kinds[0] in (int, float):
         raise ValueError(f'data: {name}={value!r}: expected {words}')
 
 def task_maker(

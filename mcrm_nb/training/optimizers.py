@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 # %% ../../nbs/training/02_optimizers.ipynb #2f29c958
 def _positive(**numbers):
     for name,v in numbers.items():
-        if not v > 0: raise ValueError(f'{name}={v!r}: expected a number above 0')
+        if not 0 < v < math.inf: raise ValueError(f'{name}={v!r}: expected a number above 0')
 
 def _fraction(**numbers):
     for name,v in numbers.items():
@@ -68,6 +68,8 @@ class TFAdam(_Stepper):
         eps:float=1e-8,       # Number added to the root of the mean square
     ):
         _positive(lr=lr, eps=eps)
+        if not isinstance(betas, (list, tuple)) or len(betas) != 2:
+            raise ValueError(f'betas={betas!r}: expected two numbers')
         _fraction(**{'betas[0]': betas[0], 'betas[1]': betas[1]})
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps))
 
