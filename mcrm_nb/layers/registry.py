@@ -108,7 +108,7 @@ def compiled_layer(
     other = getattr(rnn, 'nonlinearity', 'tanh') != 'tanh' or getattr(rnn, 'proj_size', 0)
     if w.device.type != 'cpu' or other: return rnn
     new = own_layer(rnn)
-    return new if new is not rnn and choose(new.cell, torch.empty(0, device='cpu'))[0] == 'cpu' else rnn
+    return new if new is not rnn and choose(new.cell, torch.empty(0, device='cpu', dtype=w.dtype))[0] == 'cpu' else rnn
 
 # %% ../../nbs/layers/10_registry.ipynb #bebd80aa
 def parameters_of(
@@ -121,7 +121,7 @@ def parameters_of(
     "Count the parameters of a one-layer memory, with its readout"
     from mcrm_nb.layers.recurrence import count_parameters, output_width   # imported here, because it imports torch
     make = memories[memory] if isinstance(memory, str) else memory
-    known = getattr(getattr(make, 'layer', None), 'options', options)
+    known = getattr(make.layer, 'options', {}) if isinstance(make, MemoryEntry) else options
     options = {k: v for k,v in options.items() if k in known}
     layer = make(hidden_size if input_size is None else input_size, hidden_size, device='meta', **options)
     width = output_width(layer)
