@@ -45,7 +45,7 @@ def _sizes(e, source, blocks, slots, width, heads, units, scale=''):
 for e,c in commands.items():
     _say(e, _everyone, _README, bs=c['bs'], lr=c['lr'], refresh=c['p'])
     _say(e, _everyone, _CODE, opt='tf_rmsprop', opt_options=dict(momentum=.9), clip=50.)
-    _say(e, _everyone, f'{_OURS}: constants that were good on other small tasks', 'cornn',
+    _say(e, _everyone, f'{_OURS}: constants that were not tuned', 'cornn',
          options=dict(dt=.3, gamma=1., epsilon=1.))
     _sizes(e, _README, *(c[k] for k in ('blocks', 'slots', 'width', 'heads', 'units')))
     if e != 'babi': _say(e, _everyone, _README, epochs=c['iterations']//500, data=dict(steps=500))
