@@ -851,7 +851,8 @@ def _say_scores(cells, small):
         _say(f'{example}: the brackets hold half of the 95 % interval of the mean, in units of its last digit; '
               'a wide interval stands after ±.')
     if extent := next((c for c in cells if re.search(r'\d to \d', str(c).replace(' %', ''))), None):
-        _say(f'{extent}: the lowest and the highest score, where the interval would reach beyond all possible scores.')
+        from mcrm_nb.analysis.results import ranges_mean
+        _say(f'{extent}: {ranges_mean}.')
     if small: _say('The scales quick and hour are smaller tasks: compare memories there, but never with the paper.')
 
 def _say_settings(texts):

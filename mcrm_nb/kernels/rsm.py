@@ -469,6 +469,7 @@ class SparseCodeAdam(torch.optim.Optimizer):
         eps_place:str='before',    # Place of `eps`: 'before' the correction of the start, or 'after' it
     ):
         one_of('eps_place', eps_place, epsilon_places)
+        torch.optim.Adam([torch.zeros(1)], lr, betas, eps, weight_decay)   # refuses values that make no sense
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, eps_place=eps_place))
     def add_param_group(self, param_group):
         "Add parameters, and collect their factors from now on"

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from .addressing import *
 from .addressing import epsilon
-from ..options import one_of
+from ..options import one_of, true_or_false, whole
 from .recurrence import Recurrent, RecurrentCell
 
 # %% ../../nbs/layers/09_dam.ipynb #7cdc9c5c
@@ -128,14 +128,11 @@ def dam_state_shapes(hidden_size, blocks, slots, width, heads, links, **options)
 # %% ../../nbs/layers/09_dam.ipynb #b07e8efc
 def _check_options(blocks, slots, width, heads, clip, layer_norm, links, free_gate, bypass_dropout):
     "Raise a `ValueError` that names the first invalid option"
-    for name,v in dict(blocks=blocks, slots=slots, width=width, heads=heads).items():
-        if not isinstance(v, int) or isinstance(v, bool) or v < 1:
-            raise ValueError(f'{name}={v!r}: expected a whole number of at least 1')
+    whole(blocks=blocks, slots=slots, width=width, heads=heads)
     real = lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)
     if not (clip is None or real(clip) and 0 < clip):
         raise ValueError(f'clip={clip!r}: expected a number above 0, or None for no clipping')
-    for name,v in dict(layer_norm=layer_norm, links=links).items():
-        if not isinstance(v, bool): raise ValueError(f'{name}={v!r}: expected True or False')
+    true_or_false(layer_norm=layer_norm, links=links)
     one_of('free_gate', free_gate, free_gates)
     if not (real(bypass_dropout) and 0 <= bypass_dropout < 1):
         raise ValueError(f'bypass_dropout={bypass_dropout!r}: expected a number from 0 to below 1')

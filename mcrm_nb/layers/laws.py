@@ -73,7 +73,8 @@ def random_state(
 def _hypothesis():
     try: import hypothesis
     except ImportError as e:
-        raise ImportError("the laws draw their cases with hypothesis: pip install 'mcrm_nb[checks]'") from e
+        raise ImportError('the laws draw their cases with hypothesis, which is missing. '
+                          'Get it with: pip install hypothesis') from e
     return hypothesis
 
 def cases(**fixed):

@@ -19,7 +19,7 @@ from torch import nn
 from torch.fx import Proxy
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
-from ..options import did_you_mean, one_of
+from ..options import did_you_mean, one_of, true_or_false
 from .backends import autocasts, backend_for, backends, being_made
 
 # %% ../../nbs/layers/01_recurrence.ipynb #71e1cfea
@@ -341,6 +341,7 @@ class Recurrent(Memory):
         self.num_layers,self.batch_first = num_layers,batch_first
         self.dropout,self.bidirectional = float(dropout),bidirectional
         self.backend,self.recompute = one_of('backend', backend, ['auto', *backends]),recompute
+        if recompute is not None: true_or_false(recompute=recompute)
         self.ends = [f'_l{k}{way}' for k in range(num_layers) for way in ('', '_reverse')[:1+bidirectional]]
         above = output_width(self)
         for i,end in enumerate(self.ends):

@@ -37,13 +37,16 @@ def optimizer(
 ):             # Function that a fastai `Learner` takes as `opt_func`
     "The optimiser with this name, torch's or TensorFlow's, with its own defaults"
     check_opt_options(name, kwargs)
+    try: optimizers[name]([torch.zeros(1)], lr=1e-3, **kwargs)
+    except (TypeError, ValueError) as e:
+        raise ValueError(f'opt_options={kwargs!r}: {name} does not take that ({e})') from e
     return partial(OptimWrapper, opt=optimizers[name], **kwargs)
 
 def check_opt_options(
     name:str,     # Key of `optimizers`
     options:dict, # Options of the optimiser beside the learning rate
 ):
-    "Raise an error unless the optimiser has these options"
+    "Raise an error unless the optimiser has these options; whether their values make sense, `optimizer` tells"
     known = [*signature(optimizers[one_of('opt', name, optimizers)]).parameters]
     for k in options:
         if k == 'lr': raise ValueError("opt_options: 'lr' is a setting of its own, expected other options")
