@@ -105,6 +105,7 @@ def check_outputs(cell):
             if 'Traceback (most recent call last)' in s: yield 'stored traceback in the text'
             if kind == 'stream' and '\r' in s or '<progress' in s: yield 'progress bar in the output: use `no_bar`'
             for m in machine_paths(s)[:1]: yield f'machine path in the output: {m}'
+            if cut := re.search(r'\d+ rows × \d+ columns', s): yield f'pandas cut the table ({cut[0]}): show it in parts'
 
 def check_first(cells):
     heads = [c for c in cells if c['cell_type'] == 'markdown']
