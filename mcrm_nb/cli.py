@@ -343,8 +343,21 @@ def _run_words(spec):
     return ', '.join(filter(None, (experiment_of(spec) or spec.task, spec.protocol, spec.scale, spec.memory,
                                    f'{spec.hidden_size} units', f'seed {spec.seed}', *other)))
 
+# %% ../nbs/tool/00_command_line.ipynb #00f00010
+class _NamesSettings(typer.core.TyperCommand):
+    "A command that answers an unknown option with `--change` where it is the name of a setting"
+    def parse_args(self, ctx, args):
+        try: return super().parse_args(ctx, args)
+        except Exception as e:
+            from dataclasses import fields
+            from mcrm_nb.runs.spec import RunSpec
+            name = getattr(e, 'option_name', '').lstrip('-').replace('-', '_')
+            if name in [f.name for f in fields(RunSpec)]:
+                e.message += f'; it is a setting: write --change {name}=VALUE.'
+            raise
+
 # %% ../nbs/tool/00_command_line.ipynb #cd1d5d7a
-@app.command('run')
+@app.command('run', cls=_NamesSettings)
 def run_one(
     experiment:Annotated[str, typer.Argument(help='Name of the experiment; mcrm_nb list shows them.',
                                              autocompletion=_complete('experiment'))],
