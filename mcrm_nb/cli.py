@@ -349,11 +349,9 @@ class _NamesSettings(typer.core.TyperCommand):
     def parse_args(self, ctx, args):
         try: return super().parse_args(ctx, args)
         except Exception as e:
-            from dataclasses import fields
-            from mcrm_nb.runs.spec import RunSpec
+            from mcrm_nb.studies.plans import changeable
             name = getattr(e, 'option_name', '').lstrip('-').replace('-', '_')
-            if name in [f.name for f in fields(RunSpec)]:
-                e.message += f'; it is a setting: write --change {name}=VALUE.'
+            if name in changeable(): e.message += f'; it is a setting: write --change {name}=VALUE.'
             raise
 
 # %% ../nbs/tool/00_command_line.ipynb #cd1d5d7a
