@@ -2,6 +2,7 @@
 
     python tools/test.py                         # every step
     python tools/test.py guard notebooks         # some of them
+    python tools/test.py nbs/studies/11_adding.ipynb   # some notebooks alone
     python tools/test.py --flags "slow cuda"     # only notebooks with such cells, those cells run too, a process each"""
 import argparse, json, os, select, signal, subprocess, sys, tempfile, threading, time
 from contextlib import suppress
@@ -153,6 +154,14 @@ steps = {
     'wheel': tool('wheel_check'),
 }
 
+def wanted(names):
+    "The steps that `names` ask for, every step without names; notebooks among them are tested in one step"
+    asked = {n: steps[n] for n in names if n in steps}
+    if some := [n for n in names if n not in steps]:
+        ps = find(some)
+        asked['notebooks'] = lambda: test_notebooks(ps)
+    return asked or steps
+
 def flagged(flags, names):
     "A step for each notebook with cells of these flags"
     has = lambda p: any(set(flags) & directives(c).keys() for c in read(p)['cells'])
@@ -163,14 +172,13 @@ def flagged(flags, names):
 
 def main():
     ap = argparse.ArgumentParser(description='All tests')
-    ap.add_argument('names', nargs='*', help=f'steps ({", ".join(steps)}); with --flags, notebooks')
+    ap.add_argument('names', nargs='*', help=f'steps ({", ".join(steps)}) or notebooks; with --flags, notebooks')
     ap.add_argument('--flags', default='', help='run the cells with these test flags, one notebook a process')
     a = ap.parse_args()
-    if unknown := [] if a.flags else [n for n in a.names if n not in steps]: ap.error(f'no such step: {unknown[0]}')
     if 'cuda' in a.flags.split():
         import torch
         if not torch.cuda.is_available(): sys.exit('no CUDA device here')
-    todo = flagged(a.flags.split(), a.names) if a.flags else {n: f for n, f in steps.items() if not a.names or n in a.names}
+    todo = flagged(a.flags.split(), a.names) if a.flags else wanted(a.names)
     passed = failed = 0
     report = []
     for name, step in todo.items():
