@@ -616,12 +616,13 @@ def _fold(pieces):
     "A row per experiment and settings; its memories, seeds, runs and time"
     import pandas as pd
     from mcrm_nb.analysis.estimates import say_time
+    from mcrm_nb.analysis.results import resized
     rows = {}
     for p in pieces:
         for s in p.specs:
             first,*more = _run_words(s).split(f', {s.memory}, {s.hidden_size} units, seed {s.seed}')
             r = rows.setdefault(first+''.join(more), dict(memories={}, seeds=set(), runs=0, time=0., unknown=0))
-            r['memories'][s.memory] = r['runs'] = r['runs']+1
+            r['memories'][s.memory + f' ({s.hidden_size} units)'*resized(s)] = r['runs'] = r['runs']+1
             r['seeds'].add(s.seed)
             seconds = p.seconds/len(p.specs)
             if seconds == seconds: r['time'] += seconds

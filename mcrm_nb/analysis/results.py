@@ -7,7 +7,7 @@ __all__ = ['ranges_mean', 'score_of', 'scored_at', 'devices_of', 'each_once', 'r
            'against', 'compare_memories', 'score_differences', 'table', 'curves', 'draw', 'worse_than_trivial',
            'score_text', 'as_printed', 'mean_text', 'protocol_differences', 'scale_differences', 'overview',
            'check_runs', 'beside_trivial', 'comparisons', 'formatted', 'unusual_runs', 'display_experiment',
-           'experiment_of', 'changes_of', 'all_runs', 'draw_runs']
+           'experiment_of', 'changes_of', 'resized', 'all_runs', 'draw_runs']
 
 # %% ../../nbs/analysis/00_results.ipynb #ec5a026e
 import json, math, re
@@ -504,6 +504,13 @@ def changes_of(
     out = {k: now.get(k) for k in [*now, *(k for k in was if k not in now)] if now.get(k) != was.get(k, '')}
     return out | ({'data.seed': 'run'} if usual and out.get('data.seed') == spec.seed else {})
 
+def resized(
+    spec, # `RunSpec` of the run
+)->bool:  # True also where the run belongs to no protocol and scale
+    "Tell whether a run has another number of units than its protocol and scale set"
+    usual = _usual(spec)
+    return not usual or usual.hidden_size != spec.hidden_size
+
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b2c
 def _in_order(column):
     "Compute places to sort by: experiments and memories as registered, other texts by the numbers in them"
@@ -532,7 +539,7 @@ def all_runs(
             memory=spec.memory, seed=spec.seed, units=spec.hidden_size, parameters=r['parameters'], score=score,
             trivial=r['task'].get('trivial'), status=r['status'], epochs=len(r['curve']), seconds=r['seconds'],
             device=devices_of(r), name=r['name'], draw=draw,
-            sized=not usual or usual.hidden_size != spec.hidden_size))
+            sized=resized(spec)))
     runs = pd.DataFrame(rows)
     if not rows: return runs
     runs['changes'] = _one_draw(runs)
