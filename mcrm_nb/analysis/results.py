@@ -491,11 +491,8 @@ def _usual(spec):
     return spec_for(e, spec.memory, spec.protocol, spec.scale, spec.seed)
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b2b
-def changes_of(
-    spec, # `RunSpec` of the run
-)->dict:  # Name -> value, settings of the task as 'data.name'
-    "Find the settings in which a run differs from its protocol and scale, or else from the defaults, without sizes"
-    apart,usual = ('task', 'memory', 'hidden_size', 'seed', 'protocol', 'scale', 'keep_weights'),_usual(spec)
+def _changes(spec, usual):
+    apart = 'task','memory','hidden_size','seed','protocol','scale','keep_weights'
     names = [f for f in fields(spec) if f.name not in apart]
     def flat(s):
         told = {f.name: getattr(s, f.name, f.default) for f in names if f.name not in mapping_fields}
@@ -504,12 +501,19 @@ def changes_of(
     out = {k: now.get(k) for k in [*now, *(k for k in was if k not in now)] if now.get(k) != was.get(k, '')}
     return out | ({'data.seed': 'run'} if usual and out.get('data.seed') == spec.seed else {})
 
+def changes_of(
+    spec, # `RunSpec` of the run
+)->dict:  # Name -> value, settings of the task as 'data.name'
+    "Find the settings in which a run differs from its protocol and scale, or else from the defaults, without sizes"
+    return _changes(spec, _usual(spec))
+
+def _resized(spec, usual): return not usual or usual.hidden_size != spec.hidden_size
+
 def resized(
     spec, # `RunSpec` of the run
 )->bool:  # True also where the run belongs to no protocol and scale
     "Tell whether a run has another number of units than its protocol and scale set"
-    usual = _usual(spec)
-    return not usual or usual.hidden_size != spec.hidden_size
+    return _resized(spec, _usual(spec))
 
 # %% ../../nbs/analysis/00_results.ipynb #0b1e6b2c
 def _in_order(column):
@@ -531,7 +535,7 @@ def all_runs(
         spec = RunSpec(**r['spec'])
         e,usual = experiment_of(spec),_usual(spec)
         part,done = study_of(e).reported_on.get(e, 'test') if e else 'test', r['status'] == 'finished'
-        changed = changes_of(spec)
+        changed = _changes(spec, usual)
         draw = dict(spec.data).get('seed') if changed.get('data.seed') == 'run' else None
         other = ', '.join(f"{k}={'none' if v is None else v}" for k,v in changed.items())
         score = score_of(r, spec.protocol if usual else 'fair', part) if done else np.nan
@@ -539,7 +543,7 @@ def all_runs(
             memory=spec.memory, seed=spec.seed, units=spec.hidden_size, parameters=r['parameters'], score=score,
             trivial=r['task'].get('trivial'), status=r['status'], epochs=len(r['curve']), seconds=r['seconds'],
             device=devices_of(r), name=r['name'], draw=draw,
-            sized=resized(spec)))
+            sized=_resized(spec, usual)))
     runs = pd.DataFrame(rows)
     if not rows: return runs
     runs['changes'] = _one_draw(runs)

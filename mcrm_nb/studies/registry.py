@@ -72,12 +72,18 @@ def _units(question, memory, given, options):
     n = given.get('n_params')
     if n is None and p is None:
         others = given['reference_options']   # the study gives it no size: as many as the reference has
-        n = parameters_of(given['reference'], x.input_size, given['units'], x.readout, **others)
-    size = parameters_of(memory, x.input_size, p, x.readout, **options) if p and n else n
+        n = _parameters(memories[given['reference']], x.input_size, given['units'], x.readout, _fixed(others))
+    size = _parameters(memories[memory], x.input_size, p, x.readout, _fixed(options)) if p and n else n
     if n is None or p and abs(size/n - 1) <= .01: return p
-    return _nearest_size(memories[memory], x.input_size, n, x.readout, tuple(sorted(options.items())))
+    return _nearest_size(memories[memory], x.input_size, n, x.readout, _fixed(options))
+
+def _fixed(options): return tuple(sorted(options.items()))
 
 @cache   # the seeds of a plan ask for the same sizes again and again
+def _parameters(memory, input_size, units, readout, options):
+    return parameters_of(memory, input_size, units, readout, **dict(options))
+
+@cache
 def _nearest_size(memory, input_size, n, readout, options):
     return hidden_size_for(memory, input_size, n, readout, **dict(options))
 
