@@ -7,6 +7,8 @@ __all__ = ['holm', 'welch', 'prediction_interval', 'epochs_to', 'median_epochs',
            'interval', 'difference']
 
 # %% ../nbs/04_statistics.ipynb #11a92039
+from functools import lru_cache
+
 import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
@@ -82,6 +84,12 @@ def share_interval(
     return float(ci.low),float(ci.high)
 
 # %% ../nbs/04_statistics.ipynb #bc803743
+@lru_cache(maxsize=None)   # pages ask for the same comparison again and again
+def _p_by_permutation(a, b, n_resamples):
+    difference = lambda x, y, axis: x.mean(axis)-y.mean(axis)
+    return min(1., stats.permutation_test((a, b), difference, vectorized=True, batch=20_000, n_resamples=n_resamples,
+                                          rng=np.random.default_rng(0)).pvalue)
+
 def logrank(
     a, b,                  # Results of `epochs_to` of two memories, one per run
     n_resamples:int=200_000, # Number of ways to deal the runs that are tried, if there are more
@@ -95,9 +103,7 @@ def logrank(
     parts = scores[:len(a)],scores[len(a):]
     if min(map(len, parts)) < 2: return parts[0].sum(),np.nan
     if np.ptp(scores) == 0: return 0.,1.
-    p = stats.permutation_test(parts, lambda x, y, axis: x.mean(axis)-y.mean(axis), vectorized=True,
-                               batch=20_000, n_resamples=n_resamples, rng=np.random.default_rng(0)).pvalue
-    return parts[0].sum(),min(1., p)
+    return parts[0].sum(),_p_by_permutation(*(tuple(v.tolist()) for v in parts), n_resamples)
 
 # %% ../nbs/04_statistics.ipynb #501d1ed9
 def detectable(

@@ -141,7 +141,11 @@ def test_notebooks(paths, flags='', workers=2, limit=900):
         if differing[kind]: print(f'    other {kind} than in the stored outputs, {why}:', *differing[kind], sep='\n        ')
     return len(paths)-len(failed), len(failed)
 
-def all_notebooks(): return test_notebooks(notebooks()) if notebooks() else (0, 1)
+def code_cells(path): return sum(c['cell_type'] == 'code' for c in read(path)['cells'])
+
+def all_notebooks():
+    "Test every notebook, those with the most cells first: a long one that begins last would keep one worker while the other idles"
+    return test_notebooks(sorted(notebooks(), key=code_cells, reverse=True)) if notebooks() else (0, 1)
 
 complaints = []  # what failed notebooks said: said again at the end, where it is looked for
 steps = {
