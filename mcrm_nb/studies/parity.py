@@ -21,6 +21,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import torch
+from torch.overrides import TorchFunctionMode
 from ..layers.recurrence import count_parameters
 from ..options import one_of
 from .registry import experiments, spec_for
@@ -106,20 +107,26 @@ class OldVariable(metaclass=_EqualsTensor):
     def __new__(cls, data, volatile=False, requires_grad=False): return data
 
 # %% ../../nbs/studies/19_parity.ipynb #3044c7d3
+class _NumbersFromTensors(TorchFunctionMode):
+    "Index 0 of a tensor without dimensions is its number (to patch `Tensor.__getitem__` would leave traces in torch)"
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.Tensor.__getitem__ and args[0].ndim == 0 and type(args[1]) is int: return args[0].item()
+        return func(*args, **(kwargs or {}))
+
 @contextlib.contextmanager
 def old_torch(
     dtype=torch.float32, # Floating-point type of new tensors
 ):
     "torch as the scripts know it, for the time of a `with` block; generators and settings are put back"
-    get,was = torch.Tensor.__getitem__,torch.get_default_dtype()
+    was = torch.get_default_dtype()
     cudnn,numpy_state = torch.backends.cudnn.enabled,np.random.get_state()
-    number = lambda x, key: x.item() if x.ndim == 0 and type(key) is int else get(x, key)
     with contextlib.ExitStack() as stack:
-        for owner,name,new in ((torch.Tensor, 'cuda', lambda x, *a, **kw: x), (torch.Tensor, '__getitem__', number),
-                               (torch.autograd, 'Variable', OldVariable), (torch.cuda, 'is_available', lambda: False),
+        for owner,name,new in ((torch.Tensor, 'cuda', lambda x, *a, **kw: x), (torch.autograd, 'Variable', OldVariable),
+                               (torch.cuda, 'is_available', lambda: False),
                                (torch.nn.utils, 'clip_grad_norm', torch.nn.utils.clip_grad_norm_),
                                (torch, 'load', partial(torch.load, weights_only=False))):
             stack.enter_context(patch.object(owner, name, new, create=True))
+        stack.enter_context(_NumbersFromTensors())
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter('ignore')
         stack.enter_context(torch.random.fork_rng(devices=[]))
@@ -306,7 +313,6 @@ class Theirs:
 # %% ../../nbs/studies/19_parity.ipynb #d42b8028
 def _watch(ns):
     "Read losses and initial weights at every call of `backward`"
-    backward = torch.Tensor.backward
     def watched(loss, *args, **kw):
         for name in 'model','logger':
             if name not in ns: raise NameError(f'expected a global name {name!r}')
@@ -314,7 +320,7 @@ def _watch(ns):
         while len(ns['_losses']) <= len(ns['logger'].data_log): ns['_losses'].append([])
         ns['_losses'][-1].append(loss.item())
         ns['_trained'] = ns['model']
-        return backward(loss, *args, **kw)
+        return torch.autograd.backward(loss, *args, **kw)   # under `old_torch` `Tensor.backward` calls this again
     return patch.object(torch.Tensor, 'backward', watched)
 
 def _weights(model): return {k: v.detach().clone() for k,v in model.state_dict().items()}
