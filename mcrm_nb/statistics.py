@@ -86,8 +86,8 @@ def share_interval(
 # %% ../nbs/04_statistics.ipynb #bc803743
 @lru_cache(maxsize=None)   # pages ask for the same comparison again and again
 def _p_by_permutation(a, b, n_resamples):
-    difference = lambda x, y, axis: x.mean(axis)-y.mean(axis)
-    return min(1., stats.permutation_test((a, b), difference, vectorized=True, batch=20_000, n_resamples=n_resamples,
+    gap = lambda x, y, axis: x.mean(axis)-y.mean(axis)
+    return min(1., stats.permutation_test((a, b), gap, vectorized=True, batch=20_000, n_resamples=n_resamples,
                                           rng=np.random.default_rng(0)).pvalue)
 
 def logrank(

@@ -161,9 +161,10 @@ steps = {
 def wanted(names):
     "The steps that `names` ask for, every step without names; notebooks among them are tested in one step"
     asked = {n: steps[n] for n in names if n in steps}
-    if some := [n for n in names if n not in steps]:
-        ps = find(some)
-        asked['notebooks'] = lambda: test_notebooks(ps)
+    some = [n for n in names if n not in steps]
+    try: ps = find(some) if some else []
+    except SystemExit as e: sys.exit(f'{e}; the steps are {", ".join(steps)}')
+    if ps: asked.setdefault('notebooks', lambda: test_notebooks(ps))
     return asked or steps
 
 def flagged(flags, names):

@@ -7,7 +7,7 @@ __all__ = ['formats', 'on_record', 'short_score', 'mean_and_range', 'caption', '
            'memory_table', 'long_table', 'group_table', 'draw_table', 'claims', 'evidence_runs', 'evidence_part',
            'evidence_progress', 'part_records', 'part_scores', 'own_rates', 'own_rate_runs', 'beyond_the_grid',
            'judged_evidence', 'judged_own_rates', 'written_verdicts', 'answer_table', 'print_intervals', 'judged_print',
-           'printed_and_ours', 'leads_on_adding']
+           'printed_and_ours', 'leads_on_adding', 'leads_as_printed']
 
 # %% ../../nbs/analysis/01_tables.ipynb #b68ae75f
 import math, re
@@ -21,8 +21,8 @@ from ..statistics import detectable, interval, prediction_interval
 from ..layers.registry import labels
 from ..runs.records import read_records
 from ..studies.study import scales
-from ..studies.evidence import (best_rate, claimed_advantage, compare, compared_on, final_scores, judge, on_scale,
-                                      part_of, plateau, solved_at, verdict_on_print)
+from ..studies.evidence import (as_ratio, best_rate, claimed_advantage, compare, final_scores, judge, off_scale,
+                                      on_scale, part_of, plateau, solved_at, verdict_on_print)
 from ..studies.registry import experiments, reported, study_named, study_of
 from .results import (all_runs, as_printed, compare_memories, each_once, experiment_of, mean_text,
                                       results, score_text)
@@ -546,23 +546,25 @@ def _at_printed_size(records):
         for e,of in part_records(part, records).items():
             if of: yield e, of, reported(e)['paper'], 'valid_score' if study_of(e).reported_on.get(e) else 'score'
 
+# %% ../../nbs/analysis/01_tables.ipynb #b5f39b41
 def print_intervals(
     records:dict=None, # Records from `read_records`; None: those of the package
 )->pd.DataFrame:       # A row per experiment and memory; None if no memory has three runs
     "Set each printed score beside the 95 % interval for one more of our runs at the paper's size, with the verdict"
     rows,records = {}, read_records() if records is None else records
     for e,of,printed,which in _at_printed_size(records):
-        base = 10 if compared_on[e][0].startswith('log10') else math.e
         for m,theirs in printed.items():
             runs = [r for r in of.values() if r['spec']['memory'] == m]
             scores = [r['best'][which] for r in runs if r['status'] == 'finished']
             if len(runs) < 3: continue
-            lost = len(runs)-len(scores)
-            low,high = (math.nan,)*2 if lost else prediction_interval([on_scale(e, v) for v in scores])
-            rows[experiments[e].title, labels[m]] = {
-                'printed': theirs, 'lowest': base**low, 'highest': base**high, 'half-width': base**((high-low)/2),
-                'allowed': base**claimed_advantage(e, printed),
-                'verdict': f'{lost} of {len(runs)} diverged' if lost else verdict_on_print(e, scores, printed, m)}
+            row = rows[experiments[e].title, labels[m]] = {'printed': theirs}
+            if lost := len(runs)-len(scores):
+                row['verdict'] = f'{lost} of {len(runs)} diverged'
+                continue
+            low,high = prediction_interval([on_scale(e, v) for v in scores])
+            row |= {'lowest': off_scale(e, low), 'highest': off_scale(e, high),
+                    'half-width': as_ratio(e, (high-low)/2), 'allowed': as_ratio(e, claimed_advantage(e, printed)),
+                    'verdict': verdict_on_print(e, scores, printed, m)}
     return pd.DataFrame.from_dict(rows, orient='index') if rows else None
 
 def judged_print(
@@ -571,7 +573,6 @@ def judged_print(
     "Judge the printed scores of Table 1 by the runs of the evidence plan at the paper's size"
     found = print_intervals(records)
     return None if found is None else found.verdict.unstack()
-
 
 # %% ../../nbs/analysis/01_tables.ipynb #b5f39b3e
 def printed_and_ours(
@@ -593,17 +594,27 @@ def printed_and_ours(
 # %% ../../nbs/analysis/01_tables.ipynb #b5f39b3f
 def leads_on_adding(
     records:dict=None, # Records from `read_records`; None: those of the package
-)->pd.DataFrame:       # A row per memory and seed on record from stale states; ratios of test errors
+)->pd.DataFrame:       # A row per memory and seed with a finished run from stale states; ratios of test errors
     "Divide the errors of GRU and LSTM, from zero and from stale states, by that of MCRM, which begins at zero"
     records,printed = read_records() if records is None else records, reported('adding')['paper']
-    at_zero = {(r['spec']['memory'], r['spec']['seed']): r for r in part_records('b.', records)['adding'].values()}
-    rows = {}
-    for r in part_records('c.', records)['adding'].values():
-        m,seed = r['spec']['memory'],r['spec']['seed']
-        if r['spec']['carry'] != 'stale' or m not in ('gru', 'lstm'): continue
-        pairs = {'at zero': at_zero[m, seed], 'stale': r}
-        rows[labels[m], seed] = {f'{begins}, {w}': x[w]['score']/at_zero['mcrm', seed][w]['score']
+    of = lambda part: {(r['spec']['memory'], r['spec']['seed'], r['spec']['carry']): r
+                       for r in part_records(part, records)['adding'].values() if r['status'] == 'finished'}
+    at_zero,rows = of('b.'),{}
+    for (m,seed,carry),r in of('c.').items():
+        both = [at_zero.get((name, seed, None)) for name in (m, 'mcrm')]
+        if carry != 'stale' or m not in ('gru', 'lstm') or None in both: continue
+        pairs = {'at zero': both[0], 'stale': r}
+        rows[labels[m], seed] = {f'{begins}, {w}': x[w]['score']/both[1][w]['score']
                                  for w in ('best', 'last') for begins,x in pairs.items()}
         rows[labels[m], seed]['paper'] = printed[m]/printed['mcrm']
     if not rows: return pd.DataFrame()
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis(['memory', 'seed']).sort_index()
+
+def leads_as_printed(
+    records:dict=None, # Records from `read_records`; None: those of the package
+)->pd.DataFrame:       # A row per memory; the number of runs, and of those whose lead is as large, by start and epoch
+    "Count the runs of `leads_on_adding` in which MCRM's lead is as large as the printed one"
+    leads = leads_on_adding(records)
+    ratios = leads.drop(columns='paper')
+    counts = ratios.ge(leads.paper, axis=0).groupby('memory').sum()
+    return counts.assign(runs=ratios.groupby('memory').size())
