@@ -33,7 +33,7 @@ def correction(text):
     return wrong,right
 
 def correct(path, right_for):
-    "Write a record again with the right commits in the place of those that were told wrong; 1 if it named one"
+    "Write a record again with the right commits in the place of those that were told wrong; True if it named one"
     record = read_record(path)
     meant = [m for m in machines(record) if m.get('commit') in right_for]
     for m in meant: m['commit'] = right_for[m['commit']]
@@ -46,7 +46,7 @@ def refuse_unknown(paths):
     named = {m.get('commit'): p for p in paths for m in machines(read_record(p))}
     for commit,p in named.items():
         if not known(commit): raise SystemExit(
-            f'{p.name}: made from commit {commit}, which is not in this repository; nothing was taken over. '
+            f'{p.name}: made from commit {commit}, which is not in this repository; nothing was taken from here. '
             f'If it was told wrong, give the right one: --commit {commit}=RIGHT')
 
 def take(source, right_for):

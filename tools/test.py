@@ -144,7 +144,7 @@ def test_notebooks(paths, flags='', workers=2, limit=900):
 def code_cells(path): return sum(c['cell_type'] == 'code' for c in read(path)['cells'])
 
 def all_notebooks():
-    "Test every notebook, those with the most cells first: a long one that begins last would keep one worker while the other idles"
+    "Test every notebook, those with the most cells first, so that no long one begins when the others are done"
     return test_notebooks(sorted(notebooks(), key=code_cells, reverse=True)) if notebooks() else (0, 1)
 
 complaints = []  # what failed notebooks said: said again at the end, where it is looked for

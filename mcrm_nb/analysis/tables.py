@@ -615,6 +615,7 @@ def leads_as_printed(
 )->pd.DataFrame:       # A row per memory; the number of runs, and of those whose lead is as large, by start and epoch
     "Count the runs of `leads_on_adding` in which MCRM's lead is as large as the printed one"
     leads = leads_on_adding(records)
+    if leads.empty: return leads
     ratios = leads.drop(columns='paper')
     counts = ratios.ge(leads.paper, axis=0).groupby('memory').sum()
     return counts.assign(runs=ratios.groupby('memory').size())
