@@ -44,7 +44,9 @@ class CoRNNCell(RecurrentCell):
     z' = (z + dt * (f - gamma * y)) / (1 + dt * epsilon)                 with damping='implicit'
     y' = y + dt * z'
 
-`hx` is the pair `(y, z)`; for shapes and weights see `CoRNN`."""
+    **Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the pair `(y, z)` of positions and velocities,
+    (batch, hidden_size) or (hidden_size,) each, zeros if left out. **Outputs:** the pair `(y', z')` in the form of
+    `hx`. For the options and weights see `CoRNN`."""
     states = 'y','z'
     kernel = 'cornn'
     gate_order = dict(bias_ih=('force',))

@@ -180,7 +180,11 @@ class _DAMShapes(RecurrentCell):
 
 # %% ../../nbs/layers/09_dam.ipynb #590642fe
 class DAMCell(_DAMShapes):
-    "One step of a distributed associative memory (arXiv 2007.10637); options, states and weights as for `DAM`"
+    """One step of a distributed associative memory (Park, Choi, Lee 2021, arXiv 2007.10637)
+
+    **Inputs:** `input`, (batch, input_size); `hx`, the tuple of states in the order of `states`, (batch, ...) each
+    with the shapes that `DAM` names, zeros if left out. **Outputs:** the tuple of new states in the form of `hx`.
+    Options and weights as for `DAM`."""
     states = 'h','c','memory','usage','write_weights','read_weights','read_words'
     options = dam_options
     glorot = True
@@ -207,7 +211,8 @@ class DAMCell(_DAMShapes):
 
 # %% ../../nbs/layers/09_dam.ipynb #94c2284c
 class DNCCell(DAMCell):
-    "One step of a differentiable neural computer; options and states as for `DNC`"
+    """One step of a differentiable neural computer (Graves et al. 2016, Nature 538): inputs and outputs as for `DAMCell`,
+    with `links` and `precedence` at the end of the states; options as for `DNC`"""
     states = *DAMCell.states,'links','precedence'
     options = dnc_options
     glorot = False
@@ -218,7 +223,7 @@ class DAM(Recurrent):
     r"""Distributed associative memory (Park, Choi, Lee 2021, arXiv 2007.10637): an LSTM beside several tables of slots.
 
     Every step reads the input and the last read words, frees slots, writes to every block (a free slot or the one like
-    a key), and reads every head's mean over all slots of all blocks. The output is the layer-normed hidden state and
+    a key), and lets every head read a weighted mean over the slots of all blocks. The output is the layer-normed hidden state and
     the read words side by side, `hidden_size + heads*width` numbers.
 
     Arguments as for `nn.LSTM` without `proj_size`. Options, as keywords:

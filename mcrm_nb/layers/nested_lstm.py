@@ -26,7 +26,8 @@ class NestedLSTMCell(RecurrentCell):
         c' = o2 * tanh(inner');  h' = o * tanh(c')
 
     **Inputs:** `input`, (batch, input_size) or (input_size,); `hx`, the triple `(h, c, inner)`, (batch, hidden_size) or
-    (hidden_size,) each, zeros if left out. For the weights see `NestedLSTM`."""
+    (hidden_size,) each, zeros if left out. **Outputs:** the triple `(h', c', inner')` in the form of `hx`. For the
+    weights see `NestedLSTM`."""
     states = 'h','c','inner'
     kernel = 'nested_lstm'
     gate_order = dict(bias_ih='ifgo', inner_bias_ih=('inner_i', 'inner_f', 'inner_g', 'inner_o'))

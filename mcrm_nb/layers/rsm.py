@@ -221,19 +221,18 @@ def adam_step(
 reset_orders = 'after','before'
 
 def reset_streams(
-    state:dict,                  # State whose names are returned; its values are not used
-    new:dict,                    # State after the step: name -> (batch, ...)
+    state:dict,                  # State after the step: name -> (batch, ...)
     keep,                        # Mask of the streams, (batch,): 1 to go on, 0 to start anew
     reset_order:str='after',     # Order of reset and storing: reset 'after' the new code is stored, or 'before'
 )->dict:                         # State to go on with: name -> (batch, ...)
     "State of every stream, cleared where its sequence is over"
     one_of('reset_order', reset_order, reset_orders)
-    rows = next(iter(new.values())).shape[0]
+    rows = next(iter(state.values())).shape[0]
     if tuple(keep.shape) != (rows,):
         raise ValueError(f'keep of shape {tuple(keep.shape)}: expected one number for each of {rows} streams')
     clear = lambda v: v*keep.view(-1, *[1]*(v.dim()-1)).to(v)
     stored = {'code', 'trace'} if reset_order == 'before' else set()
-    return {k: new[k] if k in stored else clear(new[k]) for k in state}
+    return {k: v if k in stored else clear(v) for k,v in state.items()}
 
 # %% ../../nbs/layers/07_rsm.ipynb #a534d996
 def rsm_weight_shapes(input_size, hidden_size, cells, k, cell_bias, **options):
@@ -290,7 +289,11 @@ class _RSMShapes(RecurrentCell):
 
 # %% ../../nbs/layers/07_rsm.ipynb #742c5c34
 class RSMCell(_RSMShapes):
-    "One step of a recurrent sparse memory (arXiv 1905.11589); options, states and weights as for `RSM`"
+    """One step of a recurrent sparse memory (Rawlinson, Ahmed, Kowadlo 2019, arXiv 1905.11589)
+
+    **Inputs:** `input`, (batch, input_size); `hx`, the pair `(code, inhibition)`, with `epsilon` also `trace`, (batch,
+    hidden_size) each, zeros if left out. **Outputs:** the tuple of new states in the form of `hx`. An input or a state
+    that is not finite raises a ValueError. Options and weights as for `RSM`."""
     states = 'code','inhibition'
     options = rsm_options
     kernels = dict(cpu='mcrm_nb.kernels.rsm:cpu')
@@ -329,7 +332,7 @@ class RSM(Recurrent):
     Arguments as for `nn.LSTM` without `proj_size`. Options, as keywords:
       cells=6                    cells of a group; `hidden_size` must be a multiple
       k=25                       winning groups, at most hidden_size/cells; None for an eighth of them
-      gamma=.98, epsilon=0.      decay per step of the inhibition, and of the trace that the recurrent weights see
+      gamma=.98, epsilon=0.      factor at every step of the inhibition, and of the trace that the recurrent weights see
       floor=0.                   decayed trace values below it become zero
       norm='sum'                 recurrent input to unit sum, to unit sum of magnitudes ('abs'), or not ('none')
       trace_order='trace_first'  or 'norm_first';  stored_trace='plain' or 'normalised' (the authors' program)

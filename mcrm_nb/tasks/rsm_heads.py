@@ -214,7 +214,7 @@ def reset(self:OnlineRSM,
 )->dict:                      # State
     "The state with those streams cleared whose sequence is over"
     plain = lambda k: k.rsplit('_l', 1)[0]
-    cleared = {k: reset_streams({plain(k): v}, {plain(k): v}, keep, reset_order)[plain(k)] for k,v in state.items()}
+    cleared = {k: reset_streams({plain(k): v}, keep, reset_order)[plain(k)] for k,v in state.items()}
     return cleared if clear_input else {**cleared, **{k: v for k,v in state.items() if plain(k) == 'previous'}}
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #372b11a7
@@ -290,7 +290,7 @@ def cleared(self:LocalModel,
 )->tuple:   # State to go on with
     "The state with those streams cleared that begin anew, by `reset_streams`"
     named = dict(zip((*self.rnn.states, 'classifier_trace'), (s[0] for s in state)))
-    return tuple(s[None] for s in reset_streams(named, named, ~anew[0], self.reset_order).values())
+    return tuple(s[None] for s in reset_streams(named, ~anew[0], self.reset_order).values())
 
 # %% ../../nbs/tasks/06_rsm_heads.ipynb #a98a862b
 @patch

@@ -108,12 +108,10 @@ def kneser_ney(
     counts = [defaultdict(int) for _ in range(order+1)]
     for n in range(1, order+1):
         for entry in zip(*(train[k:] for k in range(n))): counts[n][entry] += 1
-    for n in range(order-1, 0, -1):   # lower orders count surroundings
-        seen = defaultdict(int)
-        for entry in counts[n+1]: seen[entry[1:]] += 1
-        counts[n+1] = _discounted(counts[n+1])
-        counts[n] = seen
-    counts[1] = _discounted(counts[1])
+    for n in range(1, order):   # entries shorter than the longest count surroundings
+        counts[n] = defaultdict(int)
+        for entry in counts[n+1]: counts[n][entry[1:]] += 1
+    counts = [_discounted(c) for c in counts]
     total,past = 0.,tuple()
     for w in test:
         p = 1/n_words

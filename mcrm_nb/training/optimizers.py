@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch.optim import Optimizer
+from ..layers.rsm import adam_step
 
 # %% ../../nbs/training/02_optimizers.ipynb #2f29c958
 def _positive(**numbers):
@@ -75,12 +76,8 @@ class TFAdam(_Stepper):
 
     def _start(self, p): return dict(step=torch.zeros(()), mean=torch.zeros_like(p), mean_square=torch.zeros_like(p))
     def _move(self, p, g, s, o):
-        (b1, b2),s['step'] = o['betas'],s['step']+1   # a tensor, so that checkpoints keep it; torch keeps its type
-        s['mean'].lerp_(g, 1-b1)
-        s['mean_square'].mul_(b2).addcmul_(g, g, value=1-b2)
-        n = s['step'].item()
-        size = o['lr']*math.sqrt(1-b2**n)/(1-b1**n)
-        p.addcdiv_(s['mean'], s['mean_square'].sqrt().add_(o['eps']), value=-size)
+        s['step'] = s['step']+1   # a tensor, so that checkpoints keep it; torch keeps its type
+        adam_step(p, g, s['mean'], s['mean_square'], s['step'].item(), o['lr'], o['betas'], o['eps'])
     def __setstate__(self, state):
         super().__setstate__(state)
         for s in self.state.values():   # of a checkpoint from before the entry was called so
