@@ -211,8 +211,8 @@ class DAMCell(_DAMShapes):
 
 # %% ../../nbs/layers/09_dam.ipynb #94c2284c
 class DNCCell(DAMCell):
-    """One step of a differentiable neural computer (Graves et al. 2016, Nature 538): inputs and outputs as for `DAMCell`,
-    with `links` and `precedence` at the end of the states; options as for `DNC`"""
+    """One step of a differentiable neural computer (Graves et al. 2016, Nature 538): inputs and outputs as for
+    `DAMCell`, with `links` and `precedence` at the end of the states; options as for `DNC`"""
     states = *DAMCell.states,'links','precedence'
     options = dnc_options
     glorot = False
@@ -223,8 +223,8 @@ class DAM(Recurrent):
     r"""Distributed associative memory (Park, Choi, Lee 2021, arXiv 2007.10637): an LSTM beside several tables of slots.
 
     Every step reads the input and the last read words, frees slots, writes to every block (a free slot or the one like
-    a key), and lets every head read a weighted mean over the slots of all blocks. The output is the layer-normed hidden state and
-    the read words side by side, `hidden_size + heads*width` numbers.
+    a key), and lets every head read a weighted mean over the slots of all blocks. The output is the layer-normed hidden
+    state and the read words side by side, `hidden_size + heads*width` numbers.
 
     Arguments as for `nn.LSTM` without `proj_size`. Options, as keywords:
       blocks=2            tables, each written at every step
