@@ -9,7 +9,7 @@ __all__ = ['app', 'console', 'Protocol', 'Scale', 'Out', 'Device', 'Jobs', 'Budg
            'bench_speed', 'check_parity', 'main', 'fail']
 
 # %% ../nbs/tool/00_command_line.ipynb #5712d022
-import codecs, hashlib, io, json, math, os, re, signal, sys, textwrap, unicodedata
+import ast, codecs, hashlib, io, math, os, re, signal, sys, textwrap, unicodedata, warnings
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Optional
@@ -372,8 +372,9 @@ def run_one(
 
     Example: mcrm_nb run adding --memory mcrm --protocol fair --scale quick --seed 1"""
     with _busy('Starting'):
-        from mcrm_nb.studies.registry import experiments, spec_for
+        from mcrm_nb.studies.registry import check, experiments, spec_for
         from mcrm_nb.runs.sweeps import attempt
+        check(experiment, memory, protocol, scale)   # before a setting is read
         otherwise = dict(keep_weights=keep_weights) | _changes(change, experiment)
         spec = spec_for(experiment, memory, protocol, scale, seed, **otherwise)
         if not dry_run: device = _device(device)
@@ -444,12 +445,13 @@ def _changes(given, experiment):
 # %% ../nbs/tool/00_command_line.ipynb #7e873e21
 def _of_python(value):
     "A value that TOML would write otherwise: .01, True, (1, 6), None; anything else is a text"
-    words = {'True': True, 'False': False, 'None': None, 'null': None}
-    if (text := value.strip()) in words: return words[text]
-    try: return float(text)
-    except ValueError: pass
-    try: return json.loads(f'[{text[1:-1].rstrip(", ")}]') if text[:1]+text[-1:] == '()' else text
-    except ValueError: return text
+    text = value.strip()
+    try: found = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        if text[:1] in ('(', '['):
+            raise ValueError(f'{text}: expected a list of numbers or of texts in quotes') from None
+        return None if text == 'null' else text
+    return list(found) if isinstance(found, tuple) else found
 
 def _with_value(found, value):
     "Put a value in place of the only one in nested dicts"
@@ -1092,10 +1094,10 @@ def bench_speed(
         matplotlib.use('Agg')
         from mcrm_nb.runs.bench import bench, shapes
         from mcrm_nb.options import one_of
-        from mcrm_nb.runs.records import write_whole
+        from mcrm_nb.runs.records import write_json
         names,device = [one_of('shape', n, shapes) for n in shape or shapes],_device(device)
         _writable(out)
-        keep = lambda r: write_whole(_bench_file(out, r).with_suffix('.json'), (json.dumps(r, indent=1)+'\n').encode())
+        keep = lambda r: write_json(_bench_file(out, r).with_suffix('.json'), r)
         record = bench(names, rounds, max_seconds, device, tuple(threads or (1,)), slow, compiled, status.update, keep)
     _show_bench(record, rounds, _bench_file(out, record))
 
@@ -1167,6 +1169,7 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)   # sent by those who manage jobs: as Ctrl-C
     for stream in sys.stdout,sys.stderr:
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='mcrm_nb')
+    warnings.showwarning = lambda message, *_, **__: _warn(message)   # a line without the place in our source
     try: app(prog_name='mcrm_nb')
     except (ValueError, OSError, KeyError) as e:
         if os.environ.get('MCRM_NB_DEBUG'): raise

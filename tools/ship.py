@@ -5,13 +5,13 @@
 
 A record that names a commit which this repository does not have is refused. The command says which notebooks to test
 afterwards: one whose stored output shows or counts records fails until it is rendered."""
-import argparse, json, re, subprocess, sys, tempfile
+import argparse, re, subprocess, sys, tempfile
 from pathlib import Path
 
 from project import notebooks, read, rel, root, src
 
 sys.path.insert(0, str(root))
-from mcrm_nb.runs.records import _seal, load_tensors, merge_records, read_record, save_tensors, weights_of, write_whole
+from mcrm_nb.runs.records import load_tensors, merge_records, read_record, save_tensors, sealed, weights_of, write_json
 
 at = root/'mcrm_nb'/'records'/'runs'
 
@@ -37,8 +37,7 @@ def correct(path, right_for):
     record = read_record(path)
     meant = [m for m in machines(record) if m.get('commit') in right_for]
     for m in meant: m['commit'] = right_for[m['commit']]
-    record['digest'] = _seal(record)
-    if meant: write_whole(path, (json.dumps(record, indent=1) + '\n').encode())
+    if meant: write_json(path, sealed(record))
     return bool(meant)
 
 def refuse_unknown(paths):

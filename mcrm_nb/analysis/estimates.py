@@ -12,6 +12,7 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
+from ..layers.registry import compiled_layer
 from ..runs.records import read_records
 from ..runs.spec import RunSpec, training_fields
 from ..runs.sweeps import groups
@@ -103,11 +104,15 @@ def measured_time(
     device:str='cpu',      # Device to measure on
     max_seconds:float=2.,  # Seconds after which no further batch starts
 )->EpochTime:
-    "Measure the time of an epoch by its first batches; missing data are made or fetched"
+    "Measure an epoch without its validation by its first batches, as a run trains; missing data are made or fetched"
     first = FirstBatches(max_seconds)
     settings = {k: getattr(spec, k) for k in training_fields}
     learn = build(make_task(spec.task, **dict(spec.data)), spec.memory, device=device, cbs=[first], **settings)
-    with learn.no_bar(), learn.no_logging(): learn.fit(1)
+    learn.model.rnn,threads = compiled_layer(learn.model.rnn),torch.get_num_threads()
+    if device.startswith('cpu'): torch.set_num_threads(1)   # as `attempt` does
+    try:
+        with learn.no_bar(), learn.no_logging(): learn.fit(1)
+    finally: torch.set_num_threads(threads)
     return EpochTime(median(first.times[1:] or first.times)*first.batches, 'measured')
 
 # %% ../../nbs/analysis/05_estimates.ipynb #a4e4e951

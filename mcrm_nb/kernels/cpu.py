@@ -475,7 +475,7 @@ def _in_turn(loop, kind, *args):
     "Run one network after the other; empty operands are passed through"
     def of(a, k):
         if isinstance(a, (list, tuple)): return [of(b, k) for b in a]
-        return a[k] if torch.is_tensor(a) and a.numel() else a
+        return a[k] if torch.is_tensor(a) and a.shape != (0,) else a
     def join(parts):
         if parts[0] is None: return None
         return torch.stack(parts) if torch.is_tensor(parts[0]) else [torch.stack(p) for p in zip(*parts)]

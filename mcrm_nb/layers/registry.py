@@ -118,10 +118,11 @@ def parameters_of(
     readout=None,  # Function of the width of the output that returns the number of further parameters
     **options,     # Options of the memory; options of its head do not count
 )->int:            # Number of parameters
-    "Count the parameters of a one-layer memory, with its readout"
+    "Count the parameters of a memory, with its readout"
     from mcrm_nb.layers.recurrence import count_parameters, output_width   # imported here, because it imports torch
     make = memories[memory] if isinstance(memory, str) else memory
-    known = getattr(make.layer, 'options', {}) if isinstance(make, MemoryEntry) else options
+    of_all = 'num_layers','bias','bidirectional'
+    known = {*getattr(make.layer, 'options', {}), *of_all} if isinstance(make, MemoryEntry) else options
     options = {k: v for k,v in options.items() if k in known}
     layer = make(hidden_size if input_size is None else input_size, hidden_size, device='meta', **options)
     width = output_width(layer)

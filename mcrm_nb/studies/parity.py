@@ -28,7 +28,7 @@ from .registry import experiments, spec_for
 from .mcrm import table1, paper_memories
 from ..layers.registry import labels
 from ..runs.spec import training_fields
-from ..runs.records import provenance, write_whole
+from ..runs.records import provenance, write_json
 from ..tasks.adding import adding_question
 from ..tasks.contract import Data, Task
 from ..tasks.copy_memory import copy_data, copy_memory_question
@@ -709,7 +709,7 @@ def save_parity(
     out,         # File to write
 ):
     "Write a record of parity as JSON, whole or not at all"
-    write_whole(Path(out), (json.dumps(record, indent=1) + '\n').encode())
+    write_json(Path(out), record)
 
 def read_parity(
     at, # File of a record

@@ -7,10 +7,11 @@ __all__ = ['parse_plan', 'changeable', 'read_change', 'shipped_plans', 'plan_sub
 
 # %% ../../nbs/studies/02_plans.ipynb #cd0f8103
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 
 from ..options import did_you_mean, one_of
-from .registry import experiments, spec_for, study_named
+from .registry import check, experiments, spec_for, study_named
 try: import tomllib
 except ImportError: import tomli as tomllib
 
@@ -40,10 +41,11 @@ def parse_plan(
 # %% ../../nbs/studies/02_plans.ipynb #7877aea5
 def _add_block(specs, name, block, instead):
     "Add the runs of a block to `specs`"
-    _known(name, block, _block)
+    for given in block,instead: _known(name, given, _block)
     b = _checked(name, {**_block, **block})
-    b |= instead | dict(change=_joined(b['change'], instead.get('change', {})))
+    b = _checked(name, {**b, **instead, 'change': _joined(b['change'], instead.get('change', {}))})
     try:
+        for names in product(b['experiments'], b['memories'], b['protocols']): check(*names, b['scale'])
         change = read_change(b['change'], b['experiments'])
         for spec in (spec_for(experiment, memory, protocol, b['scale'], seed, **change)
                      for seed in b['seeds'] for experiment in b['experiments'] for protocol in b['protocols']
@@ -99,7 +101,7 @@ def read_change(
             raise ValueError(f'change: {k}={change[k]!r}: expected a table of names and values, {{}} for none')
     def none(v): return {k: none(w) for k,w in v.items()} if isinstance(v, dict) else None if v == 'none' else v
     change = {k: v if k == 'options' else none(v) for k,v in change.items()}
-    data = {k: v for k,v in change.get('data', {}).items() if (k, v) != ('seed', 'run')}
+    data = {k: 0 if (k, v) == ('seed', 'run') else v for k,v in change.get('data', {}).items()}
     for e in which if data else ():   # else a typo would show when the run starts
         task_maker(experiments[one_of('experiment', e, experiments)].task, data)
     return change
@@ -108,7 +110,8 @@ def read_change(
 def _known(name, block, keys):
     "Check that a block has known keys only"
     for k in block:
-        if k not in keys: raise ValueError(f'plan {name}: {k!r} is unknown, expected {", ".join(keys)}')
+        if k not in keys:
+            raise ValueError(f'plan {name}: {k!r} is unknown, expected {", ".join(keys)}' + did_you_mean(k, keys))
 
 # %% ../../nbs/studies/02_plans.ipynb #9f5d39b4
 def shipped_plans()->dict:

@@ -7,7 +7,7 @@ __all__ = ['studies', 'experiments', 'settings', 'add_study', 'study_named', 'st
            'settings_table']
 
 # %% ../../nbs/studies/01_registry.ipynb #e936215a
-import re
+import re, warnings
 from contextlib import contextmanager
 from functools import cache
 from inspect import signature
@@ -123,11 +123,28 @@ def _taken_by(memory, options):
         raise ValueError(f'options: {k!r} is unknown to {labels[memory]}, {known}' + did_you_mean(k, names)) from None
 
 @cache
-def _check_model(task, data, memory, hidden_size, options):
+def _check_model(task, data, memory, hidden_size, options, opt):
     "Build a run's model without its numbers, so that an option that is wrong is an error before any run begins"
     import torch
+    from mcrm_nb.training.learner import check_penalty
     with torch.device('meta'), torch.random.fork_rng([]):
-        _question(task, data).model(memory, hidden_size, **dict(options))
+        model = _question(task, data).model(memory, hidden_size, **dict(options))
+    check_penalty(model, opt)
+
+# %% ../../nbs/studies/01_registry.ipynb #908653b0
+def _warn_of_streams(question, memory):
+    "Warn if a memory that learns from the present step alone gets a task that is no stream"
+    from mcrm_nb.tasks.online import StreamQuestion
+    if getattr(memories[memory].layer, 'stream_model', None) and not isinstance(question, StreamQuestion):
+        warnings.warn(f'memory={memory!r}: it learns from the present step alone, so on task {question.name!r} no '
+                      "error teaches it what to store; it is made for streams, such as the task 'reber'")
+
+def _check_training(question, spec):
+    "A setting of the training that does not fit the question is an error before any data are loaded"
+    from mcrm_nb.training.learner import CarryState, Objective, optimizer
+    optimizer(spec.opt, **dict(spec.opt_options))
+    Objective(question, spec.refresh)
+    if spec.carry is not None: CarryState(spec.carry).check(spec.shuffle and not question.streams)
 
 # %% ../../nbs/studies/01_registry.ipynb #b866302d
 def spec_for(
@@ -147,15 +164,20 @@ def spec_for(
     if change.get('options'): change['options'] = {**given.get('options', {}), **change['options']}
     fixed = lambda v: tuple(map(fixed, v)) if isinstance(v, (list, tuple)) else v
     options = {k: fixed(v) for k,v in dict(change.get('options', given.get('options', {}))).items()}
-    asked = sorted((k, fixed(v)) for k,v in data.items() if (k, v) != ('seed', 'run'))
+    asked = sorted((k, 0 if (k, v) == ('seed', 'run') else fixed(v)) for k,v in data.items())
     question = _question(x.task, tuple(asked))
+    for k in {'device', 'dtype', 'batch_first'} & {*options}:
+        raise ValueError(f'options.{k}={options[k]!r}: expected an option of the memory; the run sets {k} itself')
     with _taken_by(memory, options): units = _units(question, memory, given, options)
     apart = 'reference','reference_options','units','n_params'
     given = {k: v for k,v in given.items() if '.' not in k and k not in apart} | dict(hidden_size=units)
     if data.get('seed') == 'run': data['seed'] = seed
-    if given.get('carry') == 'stride': given['carry'] = data['stride']
+    if given.get('carry') == 'stride': given['carry'] = question.stride
     spec = RunSpec(x.task, memory, seed=seed, protocol=protocol, scale=scale, **{**given, **change}, data=data)
-    with _taken_by(memory, options): _check_model(x.task, tuple(asked), memory, spec.hidden_size, spec.options)
+    with _taken_by(memory, options):
+        _check_model(x.task, tuple(asked), memory, spec.hidden_size, spec.options, spec.opt)
+    _check_training(question, spec)
+    _warn_of_streams(question, memory)
     return spec
 
 # %% ../../nbs/studies/01_registry.ipynb #4e67552c

@@ -7,6 +7,7 @@ __all__ = ['rsm', 'stored_per_unit', 'rsm_parameters', 'film_parameters', 'store
            'equal_memory_units', 'units_at_equal_memory']
 
 # %% ../../nbs/studies/30_rsm.ipynb #dcd909f9
+from ..options import one_of
 from ..layers.registry import memories, parameters_of
 from .study import Experiment, Settings, Study
 
@@ -170,6 +171,7 @@ def equal_memory_units(
     window:int,    # Steps of a window
 )->int:               # Number of units
     "Find the units at which training by truncated back-propagation holds as many numbers as the budget"
+    one_of('memory', memory, stored_per_unit)
     def held(p):
         weights = parameters_of(memory, D, p, lambda width: n_out*(width+1))
         return 4*weights + streams*stored_by_window(memory, D, p, n_out, window)

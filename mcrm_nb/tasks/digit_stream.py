@@ -76,6 +76,7 @@ def digit_pictures(
     share:float=1.,       # Share of the images of each digit, from the front
 ):                        # List of the pictures of each digit, of shape (number, 784), bytes
     "The pictures of each digit"
+    one_of('part', part, ('train', 't10k'))
     one_of('source', source, picture_sources)
     if not 0 < share <= 1: raise ValueError(f'share={share!r}: expected a number above 0 and at most 1')
     if source == 'standin':

@@ -62,6 +62,7 @@ def unigram_loss(train, other, n_symbols:int)->float:
 class LanguageQuestion(Question):
     "The question which symbol comes next, at every step after the context; embedding and decoder are tied"
     context:int=80   # First steps of a window, which get no answer
+    stride:int=320   # Steps from one window to the next
 
     def model(self, memory, hidden_size, bound=.1, **options):
         "The memory, by name or callable, in a tied `LanguageModel`"
@@ -116,7 +117,8 @@ def penn_treebank_question(
     return LanguageQuestion(f'{unit}_ptb', title, input_size=None, n_out=alphabets[unit], every_step=True,
         loss=step_cross_entropy, loss_unit='cross-entropy in nats', trivial_description='how frequent each symbol is',
         score_name='perplexity' if word else 'bits per character',
-        from_loss=math.exp if word else lambda nats: nats/math.log(2), streams=True, context=window-stride)
+        from_loss=math.exp if word else lambda nats: nats/math.log(2), streams=True, context=window-stride,
+        stride=stride)
 
 # %% ../../nbs/tasks/13_penn_treebank.ipynb #6bcbb933
 def penn_treebank(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['optimizers', 'whole_settings', 'yes_or_no', 'optimizer', 'check_opt_options', 'Objective', 'Curve', 'memory_learner',
-           'Clip', 'ClipTooEarly', 'CarryState', 'scheduled_lr', 'BitsPerCharacter', 'Perplexity', 'check_training',
-           'build', 'fit', 'Tell']
+           'check_penalty', 'Clip', 'ClipTooEarly', 'CarryState', 'scheduled_lr', 'BitsPerCharacter', 'Perplexity',
+           'check_training', 'build', 'fit', 'Tell']
 
 # %% ../../nbs/training/00_learner.ipynb #371eb76b
 import math, time
@@ -131,17 +131,24 @@ def memory_learner(
 )->Learner:          # Learner with its learning curve in `learn.curve`
     "A fastai `Learner` for a recurrent model"
     if clip is not None and not clip > 0: raise ValueError(f'clip={clip}: expected a positive number, or None')
-    penalty = max((getattr(p, 'l2', 0.) for p in model.parameters()), default=0.)
-    if penalty and opt != 'sparse_adam':
-        raise ValueError(f"opt={opt!r}: expected 'sparse_adam', which alone adds the penalty that the model has "
-                         f'(l2={penalty:g})')
+    check_penalty(model, opt)
     clipping = [] if clip is None else [(Clip if clip_acts else ClipTooEarly)(clip)]
     carrying = [] if carry is None else [CarryState(carry, carry_eval)]
-    for c in carrying: c.check(dls)
+    for c in carrying: c.check(getattr(dls.train, 'shuffle', False))
     if carry is None and getattr(dls.train, 'resets', False):
         raise ValueError("carry=None: expected 'end', since batches of this task say which streams begin anew")
     return Learner(dls, model, loss_func, lr=lr, opt_func=optimizer(opt, **dict(opt_options)), metrics=metrics,
                    cbs=[Curve(), *clipping, *carrying, *L(cbs)])
+
+def check_penalty(
+    model,   # Model to train
+    opt:str, # Key of `optimizers`
+):
+    "Raise a `ValueError` if the model asks for a penalty on its weights that the optimiser does not add"
+    penalty = max((getattr(p, 'l2', 0.) for p in model.parameters()), default=0.)
+    if penalty and opt != 'sparse_adam':
+        raise ValueError(f"opt={opt!r}: expected 'sparse_adam', which alone adds the penalty that the model has "
+                         f'(l2={penalty:g})')
 
 # %% ../../nbs/training/00_learner.ipynb #a1151186
 class Clip(GradientClip):
@@ -169,12 +176,14 @@ class CarryState(Callback):
             raise ValueError(f"carry={at!r}: expected None, 'end', 'stale' or a positive number of steps")
         self.at,self.in_eval = at,in_eval
 
-    def check(self, dls):
+    def check(self,
+        shuffled:bool, # Whether the training data are shuffled
+    ):
         "Raise a `ValueError` if the batches of shuffled data have no state to hand on"
-        if self.at != 'stale' and getattr(dls.train, 'shuffle', False):
+        if self.at != 'stale' and shuffled:
             raise ValueError(f"carry={self.at!r}: expected None or 'stale', since the training data are shuffled; "
                              'other states need consecutive windows of the same streams')
-    def before_fit(self): self.check(self.dls)
+    def before_fit(self): self.check(getattr(self.dls.train, 'shuffle', False))
 
     def before_train(self): self.state,self.rows = None,None
     before_validate = before_train
