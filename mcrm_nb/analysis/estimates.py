@@ -104,7 +104,7 @@ def measured_time(
     device:str='cpu',      # Device to measure on
     max_seconds:float=2.,  # Seconds after which no further batch starts
 )->EpochTime:
-    "Measure an epoch without its validation by its first batches, as a run trains; missing data are made or fetched"
+    "Measure the training of an epoch by its first batches, set up as in a run; missing data are made or fetched"
     first = FirstBatches(max_seconds)
     settings = {k: getattr(spec, k) for k in training_fields}
     learn = build(make_task(spec.task, **dict(spec.data)), spec.memory, device=device, cbs=[first], **settings)
